@@ -1,0 +1,161 @@
+//! Amazon Resource Names, as a request may carry them.
+
+use std::fmt;
+
+/// An ARN in its six parts. What it says is data: a `*` in it is a character and no pattern.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Arn<'a> {
+    /// `aws`, `aws-cn`, …
+    pub partition: &'a str,
+    /// `kinesis`, `kms`, …
+    pub service: &'a str,
+    /// `us-east-1`, …
+    pub region: &'a str,
+    /// Twelve digits.
+    pub account: &'a str,
+    /// All after the fifth colon, `stream/MyStream`.
+    pub resource: &'a str,
+}
+
+/// Text is not an ARN of a regional resource that an account owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAnArn;
+
+/// The model's limit for every ARN that names a resource.
+const LONGEST: usize = 2048;
+
+impl<'a> Arn<'a> {
+    /// Reads `arn:partition:service:region:account:resource`.
+    ///
+    /// # Errors
+    /// When a part is missing or has characters that no such part has: empty region or account,
+    /// upper case before the resource, anything but printable ASCII in the resource.
+    pub fn parse(text: &'a str) -> Result<Arn<'a>, NotAnArn> {
+        if text.len() > LONGEST {
+            return Err(NotAnArn);
+        }
+        let mut parts = text.splitn(6, ':');
+        let mut part = || parts.next().ok_or(NotAnArn);
+        let (scheme, partition, service, region, account, resource) =
+            (part()?, part()?, part()?, part()?, part()?, part()?);
+        let sane = scheme == "arn"
+            && (partition == "aws" || partition.starts_with("aws-"))
+            && [partition, service, region].into_iter().all(is_label)
+            && is_account(account)
+            && !resource.is_empty()
+            && resource.bytes().all(|byte| byte.is_ascii_graphic());
+        if sane {
+            Ok(Arn {
+                partition,
+                service,
+                region,
+                account,
+                resource,
+            })
+        } else {
+            Err(NotAnArn)
+        }
+    }
+}
+
+impl fmt::Display for Arn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Arn {
+            partition,
+            service,
+            region,
+            account,
+            resource,
+        } = self;
+        write!(f, "arn:{partition}:{service}:{region}:{account}:{resource}")
+    }
+}
+
+impl fmt::Display for NotAnArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an ARN of a regional resource")
+    }
+}
+
+impl std::error::Error for NotAnArn {}
+
+/// Whether text is an account id.
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether text is a lower-case host label, as partitions, services and regions are.
+pub(super) fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{ProptestConfig, proptest};
+
+    use super::{Arn, NotAnArn};
+
+    #[test]
+    fn reads_what_requests_carry() {
+        for text in [
+            "arn:aws:kinesis:us-east-1:123456789012:stream/MyStream",
+            "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/s/consumer/c:1700000000",
+            "arn:aws-us-gov:kms:us-gov-west-1:000000000000:key/12345678-1234-1234-1234-123456789012",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/*",
+        ] {
+            assert_eq!(
+                Arn::parse(text).map(|arn| arn.to_string()).as_deref(),
+                Ok(text)
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_none() {
+        for text in [
+            "",
+            "arn",
+            "arn:aws:kinesis:us-east-1:123456789012",
+            "arn:aws:kinesis:us-east-1:123456789012:",
+            "arn:aws:kinesis::123456789012:stream/s",
+            "arn:aws:kinesis:us-east-1::stream/s",
+            "arn:aws:kinesis:us-east-1:12345678901:stream/s",
+            "arn:aws:kinesis:us-east-1:12345678901x:stream/s",
+            "arn:aws:kinesis:US-EAST-1:123456789012:stream/s",
+            "arn:aws:kinesis:*:123456789012:stream/s",
+            "ARN:aws:kinesis:us-east-1:123456789012:stream/s",
+            "arn:gcp:kinesis:us-east-1:123456789012:stream/s",
+            "arn:awsx:kinesis:us-east-1:123456789012:stream/s",
+            " arn:aws:kinesis:us-east-1:123456789012:stream/s",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/s\n",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a b",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/\u{e9}",
+        ] {
+            assert_eq!(Arn::parse(text), Err(NotAnArn), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn what_is_read_is_written_back(text in "(arn|aws|:|[a-z0-9/*-]|[ -~]|\\PC){0,40}") {
+            if let Ok(arn) = Arn::parse(&text) {
+                assert_eq!(arn.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn parts_are_kept(name in "[!-~]{1,60}", account in "[0-9]{12}", region in "[a-z]{2}-[a-z]{4}-[0-9]") {
+            let text = format!("arn:aws:kinesis:{region}:{account}:{name}");
+            let arn = Arn::parse(&text).unwrap();
+            assert_eq!((arn.region, arn.account, arn.resource), (&*region, &*account, &*name));
+        }
+    }
+}

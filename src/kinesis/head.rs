@@ -1,0 +1,152 @@
+//! The two headers that say how to read a request: its content type and its target.
+
+use super::operation::{Operation, find};
+
+/// The encoding of a request's body, and therefore of its answer: SDKs read an answer, errors too,
+/// only in the encoding they wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// AWS JSON 1.1.
+    Json,
+    /// AWS CBOR 1.1, as the Java SDK and the KCL send it.
+    Cbor,
+}
+
+impl Format {
+    /// The encoding that a `Content-Type` header asks for, or none for what the service would not
+    /// read.
+    ///
+    /// Parameters and spaces are dropped and case is ignored, as the service does. Plain
+    /// `application/json` takes another, undocumented branch there, and a comma-joined value is two
+    /// types to some readers: neither is read.
+    pub fn of_content_type(value: &str) -> Option<Format> {
+        if value.contains(',') {
+            return None;
+        }
+        let media_type = value.split(';').next()?.trim_matches([' ', '\t']);
+        [Format::Json, Format::Cbor]
+            .into_iter()
+            .find(|format| media_type.eq_ignore_ascii_case(format.content_type()))
+    }
+
+    /// The media type, as SDKs write it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Format::Json => "application/x-amz-json-1.1",
+            Format::Cbor => "application/x-amz-cbor-1.1",
+        }
+    }
+}
+
+/// What an `X-Amz-Target` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// An operation of the table.
+    Operation(&'static Operation),
+    /// A name that could be one of a newer model. It is decided as `kinesis:<name>`.
+    Unlisted(&'a str),
+}
+
+/// What stands before the operation's name in `X-Amz-Target`.
+pub const TARGET_PREFIX: &str = "Kinesis_20131202.";
+
+/// Longer than any operation's name; the service's model has 38 characters at most.
+const LONGEST_NAME: usize = 64;
+
+impl<'a> Target<'a> {
+    /// Reads the value of an `X-Amz-Target` header. Only ASCII letters and digits make a name, so
+    /// nothing that a policy pattern or a log could misread passes.
+    pub fn parse(header: &'a str) -> Option<Target<'a>> {
+        let name = header.strip_prefix(TARGET_PREFIX)?;
+        if let Some(operation) = find(name) {
+            return Some(Target::Operation(operation));
+        }
+        let sane = name.len() <= LONGEST_NAME
+            && name.starts_with(|first: char| first.is_ascii_uppercase())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        // IAM compares actions without regard to case. What differs from a known name by case alone
+        // would be decided like it, yet with members and a resource that were not looked for.
+        let misspelt = super::ACTION_NAMES
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name));
+        (sane && !misspelt).then_some(Target::Unlisted(name))
+    }
+
+    /// The operation's name, without prefix.
+    pub fn name(&self) -> &'a str {
+        match self {
+            Target::Operation(operation) => operation.name,
+            Target::Unlisted(name) => name,
+        }
+    }
+
+    /// The operation's number in the table.
+    pub fn number(&self) -> Option<u16> {
+        match self {
+            Target::Operation(operation) => Some(operation.number),
+            Target::Unlisted(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, Target};
+
+    #[test]
+    fn content_types() {
+        for (value, format) in [
+            ("application/x-amz-json-1.1", Some(Format::Json)),
+            (
+                " Application/X-AMZ-JSON-1.1 ; charset=utf-8",
+                Some(Format::Json),
+            ),
+            (
+                "application/x-amz-json-1.1;charset=UTF-8",
+                Some(Format::Json),
+            ),
+            ("application/x-amz-cbor-1.1", Some(Format::Cbor)),
+            ("application/x-amz-cbor-1.1\t;x", Some(Format::Cbor)),
+            ("application/json", None),
+            ("application/x-amz-json-1.0", None),
+            ("application/cbor", None),
+            (
+                "application/x-amz-json-1.1, application/x-amz-cbor-1.1",
+                None,
+            ),
+            ("application/x-amz-json-1.1;a=\",\"", None),
+            ("text/plain", None),
+            ("", None),
+        ] {
+            assert_eq!(Format::of_content_type(value), format, "{value}");
+        }
+    }
+
+    #[test]
+    fn targets() {
+        for operation in super::super::operations() {
+            let header = format!("Kinesis_20131202.{}", operation.name);
+            assert_eq!(Target::parse(&header), Some(Target::Operation(operation)));
+        }
+        assert_eq!(
+            Target::parse("Kinesis_20131202.MergeStreams"),
+            Some(Target::Unlisted("MergeStreams"))
+        );
+        for header in [
+            "",
+            "Kinesis_20131202",
+            "Kinesis_20131202.",
+            "Kinesis_20131202.putRecord",
+            "Kinesis_20131202.PUTRECORD",
+            "Kinesis_20131202.Put*",
+            "Kinesis_20131202.PutRecord ",
+            "Kinesis_20131202.PutRecord,Kinesis_20131202.DeleteStream",
+            "Kinesis_20131202.Put.Record",
+            "kinesis_20131202.PutRecord",
+            "DynamoDB_20120810.PutItem",
+            "PutRecord",
+        ] {
+            assert_eq!(Target::parse(header), None, "{header}");
+        }
+    }
+}

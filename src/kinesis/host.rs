@@ -1,0 +1,309 @@
+//! The grammar of Kinesis endpoint names.
+//!
+//! It follows the endpoint rules that ship with the service model (botocore 1.44.5) and the regions
+//! and suffixes of its `partitions.json`; `vpce-` names are those of interface endpoints
+//! (<https://docs.aws.amazon.com/vpc/latest/privatelink/privatelink-access-aws-services.html>).
+
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
+use super::arn::{is_account, is_label};
+use super::operation::Plane;
+
+/// A Kinesis endpoint name, taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Host<'a> {
+    /// `aws`, `aws-cn`, …
+    pub partition: &'static str,
+    /// The DNS suffix, `amazonaws.com` or, dual-stack, `api.aws`.
+    pub suffix: &'static str,
+    /// `us-east-1`, …
+    pub region: &'a str,
+    /// The account of an account-id host: `123456789012.data-kinesis.…`.
+    pub account: Option<&'a str>,
+    /// The plane, for hosts that say it.
+    pub plane: Option<Plane>,
+    /// The endpoint's id in `vpce-….kinesis.<region>.vpce.…`, without what follows it.
+    pub vpce: Option<&'a str>,
+    /// Whether it is a FIPS endpoint.
+    pub fips: bool,
+    /// Whether it answers over IPv6 too.
+    pub dual_stack: bool,
+    /// Whether it is one of the queues' own, `kinesis-queues`.
+    pub queues: bool,
+    /// The two halves of a stream id: `<20 characters>.<3 characters>.data-kinesis.…`.
+    pub stream_id: Option<(&'a str, &'a str)>,
+    /// The id of a channel or queue: `<id>.control-kinesis.…`.
+    pub resource_id: Option<&'a str>,
+}
+
+impl<'a> Host<'a> {
+    /// Reads a name without port, in the form that [`canonical`] gives; any other spelling is none.
+    pub fn parse(name: &'a str) -> Option<Host<'a>> {
+        PARTITIONS.iter().find_map(|partition| {
+            let plain =
+                strip_labels(name, partition.suffix).map(|rest| (rest, partition.suffix, false));
+            let dual = || {
+                strip_labels(name, partition.dual_stack)
+                    .map(|rest| (rest, partition.dual_stack, true))
+            };
+            let (rest, suffix, dual_stack) = plain.or_else(dual)?;
+            let (rest, private) = match strip_labels(rest, "vpce") {
+                Some(rest) if !dual_stack => (rest, true),
+                _ => (rest, false),
+            };
+            let (labels, region) = rest.rsplit_once('.')?;
+            if partition_of(region)? != partition.name {
+                return None;
+            }
+            let (ids, service) = match labels.rsplit_once('.') {
+                Some((ids, service)) => (Some(ids), service),
+                None => (None, labels),
+            };
+            let (plane, fips, queues) = read_service(service)?;
+            let host = Host {
+                partition: partition.name,
+                suffix,
+                region,
+                account: None,
+                plane,
+                vpce: None,
+                fips,
+                dual_stack,
+                queues,
+                stream_id: None,
+                resource_id: None,
+            };
+            match (ids, plane, private) {
+                (None, None, false) => Some(host),
+                (Some(label), None, true) => Some(Host {
+                    vpce: Some(read_vpce(label, region)?),
+                    ..host
+                }),
+                (Some(ids), Some(_), false) => host.with_ids(ids),
+                _ => None,
+            }
+        })
+    }
+
+    fn with_ids(self, ids: &'a str) -> Option<Host<'a>> {
+        match ids.split_once('.') {
+            None if is_account(ids) => Some(Host {
+                account: Some(ids),
+                ..self
+            }),
+            None => is_label(ids).then_some(Host {
+                resource_id: Some(ids),
+                ..self
+            }),
+            Some((prefix, suffix)) => {
+                let alphanumeric = |text: &str| {
+                    text.bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+                };
+                let is_stream_id = prefix.len() == 20
+                    && suffix.len() == 3
+                    && alphanumeric(prefix)
+                    && alphanumeric(suffix)
+                    && !self.queues;
+                is_stream_id.then_some(Host {
+                    stream_id: Some((prefix, suffix)),
+                    ..self
+                })
+            }
+        }
+    }
+}
+
+/// A name in the form that [`Host::parse`] reads: lower case, without the dot of the root.
+pub fn canonical(name: &str) -> Cow<'_, str> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+/// Splits an authority into its host, without the brackets of an IPv6 address, and its port.
+///
+/// User information, an empty port, a port of zero and labels of characters that no host has are
+/// refused.
+pub fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
+    if let Some(bracketed) = authority.strip_prefix('[') {
+        let (address, port) = bracketed.split_once(']')?;
+        address.parse::<Ipv6Addr>().ok()?;
+        return match port {
+            "" => Some((address, None)),
+            port => Some((address, Some(read_port(port.strip_prefix(':')?)?))),
+        };
+    }
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(read_port(port)?)),
+        None => (authority, None),
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let sane = name.len() <= 253
+        && name.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        });
+    sane.then_some((host, port))
+}
+
+/// The name of a region's endpoint, `kinesis.<region>.<suffix>`; none for a region of no partition.
+pub fn regional_endpoint(region: &str) -> Option<String> {
+    let name = partition_of(region)?;
+    let partition = PARTITIONS.iter().find(|partition| partition.name == name)?;
+    Some(format!("kinesis.{region}.{}", partition.suffix))
+}
+
+/// The partition of a region, by the patterns that the SDKs use, so that regions to come are known.
+pub fn partition_of(region: &str) -> Option<&'static str> {
+    if region.len() > 63 {
+        return None;
+    }
+    let mut parts = region.split('-');
+    let head = (parts.next()?, parts.next()?, parts.next()?);
+    let (partition, word, number) = match (head, parts.next()) {
+        ((area, word, number), None) => {
+            let partition = match area {
+                "us" | "eu" | "ap" | "sa" | "ca" | "me" | "af" | "il" | "mx" => "aws",
+                "cn" => "aws-cn",
+                _ => return None,
+            };
+            (partition, word, number)
+        }
+        ((area, kind, word), Some(number)) => {
+            let partition = match (area, kind) {
+                ("us", "gov") => "aws-us-gov",
+                ("us", "iso") => "aws-iso",
+                ("us", "isob") => "aws-iso-b",
+                ("eu", "isoe") => "aws-iso-e",
+                ("us", "isof") => "aws-iso-f",
+                ("eusc", "de") => "aws-eusc",
+                _ => return None,
+            };
+            (partition, word, number)
+        }
+    };
+    let sane = parts.next().is_none()
+        && !word.is_empty()
+        && word.bytes().all(|byte| byte.is_ascii_lowercase())
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit());
+    sane.then_some(partition)
+}
+
+struct Partition {
+    name: &'static str,
+    suffix: &'static str,
+    dual_stack: &'static str,
+}
+
+static PARTITIONS: [Partition; 8] = [
+    Partition {
+        name: "aws",
+        suffix: "amazonaws.com",
+        dual_stack: "api.aws",
+    },
+    Partition {
+        name: "aws-cn",
+        suffix: "amazonaws.com.cn",
+        dual_stack: "api.amazonwebservices.com.cn",
+    },
+    Partition {
+        name: "aws-us-gov",
+        suffix: "amazonaws.com",
+        dual_stack: "api.aws",
+    },
+    Partition {
+        name: "aws-iso",
+        suffix: "c2s.ic.gov",
+        dual_stack: "api.aws.ic.gov",
+    },
+    Partition {
+        name: "aws-iso-b",
+        suffix: "sc2s.sgov.gov",
+        dual_stack: "api.aws.scloud",
+    },
+    Partition {
+        name: "aws-iso-e",
+        suffix: "cloud.adc-e.uk",
+        dual_stack: "api.cloud-aws.adc-e.uk",
+    },
+    Partition {
+        name: "aws-iso-f",
+        suffix: "csp.hci.ic.gov",
+        dual_stack: "api.aws.hci.ic.gov",
+    },
+    Partition {
+        name: "aws-eusc",
+        suffix: "amazonaws.eu",
+        dual_stack: "api.amazonwebservices.eu",
+    },
+];
+
+/// What stands before `suffix` and its dot.
+fn strip_labels<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
+    name.strip_suffix(suffix)?.strip_suffix('.')
+}
+
+/// The plane, whether FIPS, whether queues, of a label such as `data-kinesis-fips`.
+fn read_service(label: &str) -> Option<(Option<Plane>, bool, bool)> {
+    let (plane, label) = if let Some(rest) = label.strip_prefix("data-") {
+        (Some(Plane::Data), rest)
+    } else if let Some(rest) = label.strip_prefix("control-") {
+        (Some(Plane::Control), rest)
+    } else {
+        (None, label)
+    };
+    match label {
+        "kinesis" => Some((plane, false, false)),
+        "kinesis-fips" => Some((plane, true, false)),
+        "kinesis-queues" => Some((plane, false, true)),
+        "kinesis-queues-fips" => Some((plane, true, true)),
+        _ => None,
+    }
+}
+
+/// The endpoint id of `vpce-<hex>-<8 characters>[-<zone>]`.
+fn read_vpce<'a>(label: &'a str, region: &str) -> Option<&'a str> {
+    let after = label.strip_prefix("vpce-")?;
+    let (hex, rest) = after.split_once('-')?;
+    let (random, zone) = match rest.split_once('-') {
+        Some((random, zone)) => (random, Some(zone)),
+        None => (rest, None),
+    };
+    // Zones are the region and a letter; local zones put a place between them.
+    let zone_fits = zone.is_none_or(|zone| {
+        is_label(label)
+            && zone.strip_prefix(region).is_some_and(|end| {
+                end.ends_with(|last: char| last.is_ascii_lowercase())
+                    && (end.len() == 1 || end.starts_with('-'))
+            })
+    });
+    let sane = matches!(hex.len(), 8 | 17)
+        && hex
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        && random.len() == 8
+        && random
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        && zone_fits;
+    if !sane {
+        return None;
+    }
+    label.get(.."vpce-".len() + hex.len())
+}
+
+fn read_port(text: &str) -> Option<u16> {
+    let digits = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
+}
+
+#[cfg(test)]
+mod tests;

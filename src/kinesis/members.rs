@@ -1,0 +1,231 @@
+//! The members of a request that policy needs.
+
+use std::fmt;
+
+/// A top-level member whose value is text that names a resource or stands for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(
+    missing_docs,
+    reason = "each is the member of that name in the service model"
+)]
+pub enum Member {
+    StreamName,
+    StreamArn,
+    StreamId,
+    ConsumerName,
+    ConsumerArn,
+    ResourceArn,
+    QueueName,
+    QueueArn,
+    ChannelName,
+    ChannelArn,
+    KeyId,
+    ShardIterator,
+    NextToken,
+}
+
+impl Member {
+    /// How many there are.
+    pub(super) const COUNT: usize = 13;
+
+    /// The member's name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Member::StreamName => "StreamName",
+            Member::StreamArn => "StreamARN",
+            Member::StreamId => "StreamId",
+            Member::ConsumerName => "ConsumerName",
+            Member::ConsumerArn => "ConsumerARN",
+            Member::ResourceArn => "ResourceARN",
+            Member::QueueName => "QueueName",
+            Member::QueueArn => "QueueARN",
+            Member::ChannelName => "ChannelName",
+            Member::ChannelArn => "ChannelARN",
+            Member::KeyId => "KeyId",
+            Member::ShardIterator => "ShardIterator",
+            Member::NextToken => "NextToken",
+        }
+    }
+}
+
+/// What a body says about resources and tags. An explicit `null` is as if the member were not there,
+/// as SDKs and the service read AWS JSON 1.1.
+///
+/// While a body is still arriving, these are the members seen whole so far.
+#[derive(Default, Clone)]
+pub struct Members {
+    /// All kept text, one piece after the other; pieces are valid UTF-8.
+    pub(super) arena: Vec<u8>,
+    pub(super) texts: [Option<Span>; Member::COUNT],
+    pub(super) entries: Vec<Entry>,
+    /// An element of a list of streams names none.
+    pub(super) unnamed_stream: bool,
+}
+
+/// A piece of the arena. Its size is capped far below what 32 bits can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+/// What a list or map member holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    Tag { key: Span, value: Span },
+    TagKey(Span),
+    ConfigurationArn(Span),
+    FilterArn(Span),
+}
+
+impl Members {
+    /// The value of a text member.
+    pub fn text(&self, member: Member) -> Option<&str> {
+        let span = self.texts.get(member as usize).copied().flatten()?;
+        self.piece(span)
+    }
+
+    /// `StreamName`.
+    pub fn stream_name(&self) -> Option<&str> {
+        self.text(Member::StreamName)
+    }
+
+    /// `StreamARN`.
+    pub fn stream_arn(&self) -> Option<&str> {
+        self.text(Member::StreamArn)
+    }
+
+    /// `StreamId`, reserved by the service.
+    pub fn stream_id(&self) -> Option<&str> {
+        self.text(Member::StreamId)
+    }
+
+    /// `ConsumerName`.
+    pub fn consumer_name(&self) -> Option<&str> {
+        self.text(Member::ConsumerName)
+    }
+
+    /// `ConsumerARN`.
+    pub fn consumer_arn(&self) -> Option<&str> {
+        self.text(Member::ConsumerArn)
+    }
+
+    /// `ResourceARN`.
+    pub fn resource_arn(&self) -> Option<&str> {
+        self.text(Member::ResourceArn)
+    }
+
+    /// `QueueName`.
+    pub fn queue_name(&self) -> Option<&str> {
+        self.text(Member::QueueName)
+    }
+
+    /// `QueueARN`.
+    pub fn queue_arn(&self) -> Option<&str> {
+        self.text(Member::QueueArn)
+    }
+
+    /// `ChannelName`.
+    pub fn channel_name(&self) -> Option<&str> {
+        self.text(Member::ChannelName)
+    }
+
+    /// `ChannelARN`.
+    pub fn channel_arn(&self) -> Option<&str> {
+        self.text(Member::ChannelArn)
+    }
+
+    /// `KeyId`: a KMS key's id, ARN or alias.
+    pub fn key_id(&self) -> Option<&str> {
+        self.text(Member::KeyId)
+    }
+
+    /// `ShardIterator`, opaque.
+    pub fn shard_iterator(&self) -> Option<&str> {
+        self.text(Member::ShardIterator)
+    }
+
+    /// `NextToken`, opaque.
+    pub fn next_token(&self) -> Option<&str> {
+        self.text(Member::NextToken)
+    }
+
+    /// The keys and values of `Tags`.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().filter_map(|entry| match *entry {
+            Entry::Tag { key, value } => Some((self.piece(key)?, self.piece(value)?)),
+            _ => None,
+        })
+    }
+
+    /// The tag keys that a request names: of `Tags` and of `TagKeys`.
+    pub fn tag_keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match *entry {
+            Entry::Tag { key, .. } | Entry::TagKey(key) => self.piece(key),
+            _ => None,
+        })
+    }
+
+    /// `StreamConfigurationList[].StreamARN`: the streams that a channel or queue will read.
+    pub fn stream_configuration_arns(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match *entry {
+            Entry::ConfigurationArn(arn) => self.piece(arn),
+            _ => None,
+        })
+    }
+
+    /// `StreamFilter.StreamARN`, one or several: the streams whose channels or queues are listed.
+    pub fn stream_filter_arns(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match *entry {
+            Entry::FilterArn(arn) => self.piece(arn),
+            _ => None,
+        })
+    }
+
+    /// Whether an element of a list of streams has no `StreamARN`, so that it names one in a way
+    /// that this version does not know.
+    pub fn has_unnamed_stream(&self) -> bool {
+        self.unnamed_stream
+    }
+
+    /// Whether a resource is named at all; opaque tokens do not count.
+    pub fn names_resource(&self) -> bool {
+        let tokens = [Member::ShardIterator as usize, Member::NextToken as usize];
+        let mut texts = self.texts.iter().enumerate();
+        texts.any(|(index, text)| text.is_some() && !tokens.contains(&index))
+            || self.stream_configuration_arns().next().is_some()
+            || self.stream_filter_arns().next().is_some()
+            || self.unnamed_stream
+    }
+
+    fn piece(&self, span: Span) -> Option<&str> {
+        // INVARIANT: every kept piece was checked when it was complete, so `ok` drops nothing.
+        std::str::from_utf8(self.arena.get(span.start as usize..span.end as usize)?).ok()
+    }
+}
+
+/// Names and ARNs are shown; tokens and tag values are secrets.
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Members");
+        for member in [
+            Member::StreamName,
+            Member::StreamArn,
+            Member::StreamId,
+            Member::ConsumerName,
+            Member::ConsumerArn,
+            Member::ResourceArn,
+            Member::QueueName,
+            Member::QueueArn,
+            Member::ChannelName,
+            Member::ChannelArn,
+            Member::KeyId,
+        ] {
+            if let Some(text) = self.text(member) {
+                out.field(member.name(), &text);
+            }
+        }
+        out.field("entries", &self.entries.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! The operations of Kinesis, as data.
+
+use super::members::Member;
+
+/// One operation of the service model. The table is generated from `operations.json`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Its name on the wire and, after `kinesis:`, in policies.
+    pub name: &'static str,
+    /// Its index in [`operations`] and [`ACTION_NAMES`].
+    pub number: u16,
+    /// Which account-id host serves it.
+    pub plane: Plane,
+    /// The members of its input that name a resource.
+    pub members: &'static [Member],
+    /// Whether its input names streams in a list of structures (`StreamConfigurationList`,
+    /// `StreamFilter`).
+    pub lists_streams: bool,
+    /// The member that may carry an opaque token in place of a stream.
+    pub token: Option<Member>,
+    /// The members of its output that hand out such tokens.
+    pub hands_out: &'static [&'static str],
+    /// The members of its input that carry tags or tag keys.
+    pub tags: &'static [&'static str],
+    /// What a policy can name for it.
+    pub scope: ResourceScope,
+    /// Whether its answer is an event stream that stays open for minutes.
+    pub event_stream: bool,
+}
+
+/// The half of the service that an operation belongs to, as in `data-kinesis` hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plane {
+    /// Records: put, get, iterate, subscribe.
+    Data,
+    /// Everything else, `ListShards` too.
+    Control,
+}
+
+/// What the service authorization reference gives an operation as its resource.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonkinesis.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceScope {
+    /// None, and its input names none: policies can only say `*`.
+    Account,
+    /// What its members name: a stream, consumer, channel, queue or key.
+    Named,
+    /// The consumer, also where the request names it by stream and name.
+    Consumer,
+    /// None, although its input names a stream.
+    Unscoped,
+}
+
+/// All operations, by name.
+pub fn operations() -> &'static [Operation] {
+    OPERATIONS
+}
+
+/// The operation of that name; names are case-sensitive on the wire.
+pub fn find(name: &str) -> Option<&'static Operation> {
+    let index = OPERATIONS
+        .binary_search_by(|operation| operation.name.cmp(name))
+        .ok()?;
+    OPERATIONS.get(index)
+}
+
+include!(concat!(env!("OUT_DIR"), "/operations.rs"));
+
+#[cfg(test)]
+mod tests {
+    use super::{ACTION_NAMES, Plane, ResourceScope, find, operations};
+
+    #[test]
+    fn every_operation_is_found_by_its_name_and_number() {
+        assert_eq!(operations().len(), 57);
+        for (number, operation) in operations().iter().enumerate() {
+            assert_eq!(usize::from(operation.number), number);
+            assert_eq!(ACTION_NAMES[number], operation.name);
+            assert_eq!(find(operation.name), Some(operation));
+        }
+        for name in ["", "putrecord", "PutRecordss", "ZZZ", "InjectApiError"] {
+            assert_eq!(find(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn scopes_follow_the_authorization_reference() {
+        let of = |scope: ResourceScope| -> Vec<&str> {
+            operations()
+                .iter()
+                .filter(|o| o.scope == scope)
+                .map(|o| o.name)
+                .collect()
+        };
+        assert_eq!(
+            of(ResourceScope::Account),
+            [
+                "DescribeAccountSettings",
+                "DescribeLimits",
+                "ListChannels",
+                "ListQueues",
+                "ListStreams",
+                "UpdateAccountSettings",
+            ]
+        );
+        assert_eq!(
+            of(ResourceScope::Unscoped),
+            [
+                "DisableEnhancedMonitoring",
+                "EnableEnhancedMonitoring",
+                "UpdateShardCount",
+                "UpdateStreamMode",
+            ]
+        );
+        assert_eq!(
+            of(ResourceScope::Consumer),
+            [
+                "DeregisterStreamConsumer",
+                "DescribeStreamConsumer",
+                "SubscribeToShard"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_data_plane_is_what_sdks_send_to_data_hosts() {
+        for name in [
+            "PutRecord",
+            "PutRecords",
+            "GetRecords",
+            "GetShardIterator",
+            "SubscribeToShard",
+        ] {
+            assert_eq!(find(name).map(|o| o.plane), Some(Plane::Data), "{name}");
+        }
+        assert_eq!(find("ListShards").map(|o| o.plane), Some(Plane::Control));
+        let streaming: Vec<&str> = operations()
+            .iter()
+            .filter(|o| o.event_stream)
+            .map(|o| o.name)
+            .collect();
+        assert_eq!(streaming, ["SubscribeToShard"]);
+    }
+}
