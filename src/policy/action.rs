@@ -1,0 +1,140 @@
+//! The Action and NotAction elements.
+//!
+//! IAM User Guide: reference_policies_elements_action, reference_policies_elements_notaction.
+
+use super::finding::Problem;
+use super::pattern::matches_folded;
+use super::request::Action;
+use super::truth::Match;
+
+/// Which actions a statement is about.
+#[derive(Clone, Debug)]
+pub(super) struct ActionElement {
+    /// NotAction.
+    pub(super) negated: bool,
+    pub(super) patterns: Box<[ActionPattern]>,
+}
+
+/// One action of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum ActionPattern {
+    /// `*`.
+    Everything,
+    Named {
+        service: Box<str>,
+        name: Box<str>,
+    },
+}
+
+/// CONTESTED: an empty NotAction list excludes nothing, or is no valid statement.
+const NOT_ACTION_OF_NOTHING: Match = Match::Maybe;
+
+impl ActionElement {
+    pub(super) fn matches(&self, action: &Action<'_>) -> Match {
+        if self.patterns.is_empty() {
+            return if self.negated {
+                NOT_ACTION_OF_NOTHING
+            } else {
+                Match::No
+            };
+        }
+        let found = self
+            .patterns
+            .iter()
+            .any(|pattern| pattern.matches(action.service, action.name));
+        Match::from(found != self.negated)
+    }
+}
+
+impl ActionPattern {
+    pub(super) fn parse(text: &str) -> Result<ActionPattern, Problem> {
+        if text == "*" {
+            return Ok(ActionPattern::Everything);
+        }
+        let Some((service, name)) = text.split_once(':') else {
+            return Err(
+                Problem::new("action-form", format!("`{text}` is not an action"))
+                    .fix("write `kinesis:PutRecord`, `kinesis:*` or `*`"),
+            );
+        };
+        if service.contains(['*', '?']) {
+            return Err(Problem::new(
+                "action-service-wildcard",
+                format!("`{text}`: a wildcard cannot stand in the service"),
+            )
+            .fix("write `kinesis:` before the name"));
+        }
+        if text.contains("${") {
+            return Err(Problem::new(
+                "action-variable",
+                format!("`{text}`: an action takes no variables"),
+            ));
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if service.is_empty() || name.is_empty() || !service.bytes().all(plain) {
+            return Err(
+                Problem::new("action-form", format!("`{text}` is not an action"))
+                    .fix("write `kinesis:PutRecord`, `kinesis:*` or `*`"),
+            );
+        }
+        Ok(ActionPattern::Named {
+            service: service.into(),
+            name: name.into(),
+        })
+    }
+
+    pub(super) fn matches(&self, service: &str, name: &str) -> bool {
+        match self {
+            ActionPattern::Everything => true,
+            ActionPattern::Named {
+                service: own,
+                name: pattern,
+            } => own.eq_ignore_ascii_case(service) && matches_folded(pattern, name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ActionPattern;
+
+    #[test]
+    fn names_are_matched_without_regard_to_case() {
+        for (pattern, name, expected) in [
+            ("kinesis:PutRecord", "putrecord", true),
+            ("KINESIS:putrecord", "PutRecord", true),
+            ("kinesis:PutRecord", "PutRecords", false),
+            ("kinesis:PutRecord?", "PutRecords", true),
+            ("kinesis:PutRecord?", "PutRecord", false),
+            ("kinesis:*", "AnythingAtAll", true),
+            ("kinesis:*Record*", "GetRecords", true),
+            ("kinesis:Put Record", "PutRecord", false),
+            ("s3:*", "PutRecord", false),
+            ("*", "PutRecord", true),
+        ] {
+            let pattern = ActionPattern::parse(pattern).expect(pattern);
+            assert_eq!(
+                pattern.matches("kinesis", name),
+                expected,
+                "{pattern:?} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn malformed_actions_are_refused() {
+        for text in [
+            "",
+            "PutRecord",
+            "kinesis:",
+            ":PutRecord",
+            "kin*:PutRecord",
+            "*:*",
+            "**",
+            "kinesis:${aws:username}",
+            "kine sis:Put",
+        ] {
+            assert!(ActionPattern::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `ArnEquals`, `ArnLike` and their opposites: segment by segment between colons.
+
+use super::condition::{has_wildcards, pattern_variables};
+use super::finding::Problem;
+use super::key::Key;
+use super::pattern::{Matched, Pattern};
+use super::request::Context;
+use super::template::{Syntax, Template};
+use super::truth::Match;
+
+/// One value of an ARN operator.
+#[derive(Clone, Debug)]
+pub(super) enum ArnTest {
+    /// Six segments, each matched on its own; the sixth takes the rest.
+    Segments(Box<[Pattern; 6]>),
+    /// Fewer than six segments in the policy's text: whole, if variables fill it up to an ARN.
+    Whole(Pattern),
+}
+
+impl ArnTest {
+    pub(super) fn compile(value: &str, variables: bool) -> Result<ArnTest, Problem> {
+        let syntax = Syntax {
+            variables,
+            wildcards: true,
+        };
+        let pattern = |text: &str| Template::parse(text, syntax).map(Pattern::of);
+        match segments(value, variables) {
+            Some([a, b, c, d, e, f]) => Ok(ArnTest::Segments(Box::new([
+                pattern(a)?,
+                pattern(b)?,
+                pattern(c)?,
+                pattern(d)?,
+                pattern(e)?,
+                pattern(f)?,
+            ]))),
+            None => Ok(ArnTest::Whole(pattern(value)?)),
+        }
+    }
+
+    pub(super) fn matches(&self, text: &str, negated: bool, context: &dyn Context) -> Match {
+        let resolve = |matched: Matched| {
+            if negated {
+                matched.null_is_maybe()
+            } else {
+                matched.null_is_no()
+            }
+        };
+        let mut parts = text.splitn(6, ':');
+        let six = [(); 6].map(|()| parts.next());
+        let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f)] = six else {
+            // CONTESTED: a request value that is no ARN.
+            return Match::Maybe;
+        };
+        match self {
+            ArnTest::Segments(patterns) => {
+                let mut found = Match::Yes;
+                for (pattern, part) in patterns.iter().zip([a, b, c, d, e, f]) {
+                    match pattern.matches(part, context) {
+                        // A null anywhere makes the whole value null.
+                        Matched::Null => return resolve(Matched::Null),
+                        matched => found = found.and(matched.null_is_no()),
+                    }
+                }
+                found
+            }
+            // CONTESTED: a pattern that is no ARN but would match the text.
+            ArnTest::Whole(pattern) => {
+                let found = resolve(pattern.matches(text, context));
+                let plain = pattern.has_variables() && !has_wildcards(pattern);
+                if plain { found } else { found.at_most_maybe() }
+            }
+        }
+    }
+
+    /// Not an ARN by its own text, nor by variables?
+    pub(super) fn is_shapeless(&self) -> bool {
+        matches!(self, ArnTest::Whole(pattern) if !pattern.has_variables())
+    }
+
+    pub(super) fn patterns(&self) -> &[Pattern] {
+        match self {
+            ArnTest::Segments(patterns) => &**patterns,
+            ArnTest::Whole(pattern) => std::slice::from_ref(pattern),
+        }
+    }
+
+    pub(super) fn variables(&self) -> Vec<Key<'_>> {
+        self.patterns().iter().flat_map(pattern_variables).collect()
+    }
+
+    pub(super) fn bare_variable(&self) -> Option<Key<'_>> {
+        self.patterns().iter().find_map(|pattern| match pattern {
+            Pattern::Dynamic(template) => template.bare_variable(),
+            _ => None,
+        })
+    }
+}
+
+/// Splits at the first five colons that stand outside of variables.
+pub(super) fn segments(text: &str, variables: bool) -> Option<[&str; 6]> {
+    let mut ends = [0; 5];
+    let mut found = 0;
+    let mut inside = false;
+    let mut rest = text.char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        match c {
+            '$' if variables && rest.peek().is_some_and(|&(_, next)| next == '{') => inside = true,
+            '}' => inside = false,
+            ':' if !inside => {
+                *ends.get_mut(found)? = at;
+                found += 1;
+                if found == 5 {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    if found < 5 {
+        return None;
+    }
+    let [a, b, c, d, e] = ends;
+    Some([
+        text.get(..a)?,
+        text.get(a + 1..b)?,
+        text.get(b + 1..c)?,
+        text.get(c + 1..d)?,
+        text.get(d + 1..e)?,
+        text.get(e + 1..)?,
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ArnTest;
+    use crate::policy::request::EmptyContext;
+    use crate::policy::truth::Match;
+
+    #[test]
+    fn wildcards_stay_inside_their_segment() {
+        let arn = "arn:aws:iam::123456789012:role/a:b/c";
+        for (pattern, expected) in [
+            ("arn:aws:iam::123456789012:role/*", Match::Yes),
+            ("arn:aws:iam::*:role/a*", Match::Yes),
+            ("arn:aws:*::*:role/?:b/c", Match::Yes),
+            ("arn:aws:iam*:role/*:a:b", Match::No),
+            ("arn:aws:iam::12345678901?:role/a:b", Match::No),
+            ("arn:*", Match::Maybe),
+            ("urn:*", Match::No),
+        ] {
+            let test = ArnTest::compile(pattern, true).expect(pattern);
+            assert_eq!(
+                test.matches(arn, false, &EmptyContext),
+                expected,
+                "{pattern}"
+            );
+        }
+    }
+}

@@ -1,0 +1,499 @@
+//! The Condition element: operators over condition keys, compiled to typed values.
+//!
+//! IAM User Guide: reference_policies_elements_condition, …_condition_operators,
+//! …_multi-value-conditions.
+
+use std::cmp::Ordering;
+
+use ipnet::IpNet;
+
+use super::arn_condition::ArnTest;
+use super::base64;
+use super::date::Instant;
+use super::finding::Problem;
+use super::key::{Key, OwnedKey};
+use super::number::OwnedDecimal;
+use super::operator::{Base, Comparison, Operator, Set};
+use super::pattern::Pattern;
+use super::request::{Context, Fact, Value};
+use super::template::{Piece, equal_folded};
+use super::truth::Match;
+use super::value::{address, instant, number, render};
+
+/// One operator over one key.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    pub(super) operator: Operator,
+    pub(super) key: OwnedKey,
+    pub(super) test: Test,
+    /// The values as written, for explanations.
+    pub(super) written: Box<[Box<str>]>,
+}
+
+/// The policy's values, by type.
+#[derive(Clone, Debug)]
+pub(super) enum Test {
+    Text(Box<[Pattern]>),
+    FoldedText(Box<[Pattern]>),
+    Arn(Box<[ArnTest]>),
+    Number(Comparison, Box<[OwnedDecimal]>),
+    Date(Comparison, Box<[Instant]>),
+    Bool(Box<[bool]>),
+    Binary(Box<[Box<[u8]>]>),
+    Ip(Box<[IpNet]>),
+    Null(Box<[bool]>),
+}
+
+/// CONTESTED: a key that has several values under an operator without `ForAllValues` or
+/// `ForAnyValue`. Documents call the policy an error and do not say what it decides.
+const SEVERAL_VALUES_WITHOUT_SET: Match = Match::Maybe;
+
+/// CONTESTED: a request value that is not of the operator's type (text under `NumericEquals`).
+const VALUE_OF_ANOTHER_TYPE: Match = Match::Maybe;
+
+/// CONTESTED: `Null` on a key that is present but empty.
+const NULL_OF_EMPTY: Match = Match::Maybe;
+
+/// CONTESTED: an empty list of values under an operator without set or `IfExists`.
+const NO_POLICY_VALUES: Match = Match::Maybe;
+
+impl Condition {
+    pub(super) fn matches(&self, context: &dyn Context) -> Match {
+        let fact = context.value(self.key.key());
+        if let Test::Null(wanted) = &self.test {
+            return self.null(wanted, fact);
+        }
+        if self.test.is_empty() {
+            return self.without_values(fact);
+        }
+        match (self.operator.set, fact) {
+            (_, Fact::Unknown) => Match::Maybe,
+            // Observed in AWS, where the documented rules collide: `IfExists` does not save
+            // `ForAnyValue` from a missing key.
+            (Set::Any, Fact::Absent) => Match::No,
+            (Set::All, Fact::Absent) => Match::Yes,
+            (Set::None, Fact::Absent) => {
+                Match::from(self.operator.if_exists || self.operator.negated())
+            }
+            (Set::None, Fact::Known(Value::Many(values))) => match (values.at(0), values.at(1)) {
+                // CONTESTED: present without a value may count as absent.
+                (None, _) if self.operator.negated() => Match::Yes,
+                (None, _) if self.operator.if_exists => Match::Maybe,
+                (None, _) => Match::No,
+                (Some(only), None) => self.one(Value::Text(only), context),
+                (Some(_), Some(_)) => SEVERAL_VALUES_WITHOUT_SET,
+            },
+            (Set::None, Fact::Known(value)) => self.one(value, context),
+            (set, Fact::Known(Value::Many(values))) => {
+                let mut found = Match::from(set == Set::All);
+                let mut index = 0;
+                while let Some(text) = values.at(index) {
+                    let one = self.one(Value::Text(text), context);
+                    found = if set == Set::All {
+                        found.and(one)
+                    } else {
+                        found.or(one)
+                    };
+                    index += 1;
+                }
+                if index == 1 && values.at(0) == Some("") {
+                    or_null(set, found)
+                } else {
+                    found
+                }
+            }
+            (set, Fact::Known(value)) => {
+                let found = self.one(value, context);
+                if matches!(value, Value::Text("")) {
+                    or_null(set, found)
+                } else {
+                    found
+                }
+            }
+        }
+    }
+
+    /// One request value against all values of the policy: OR, or NOR for a negated operator.
+    fn one(&self, value: Value<'_>, context: &dyn Context) -> Match {
+        if matches!(value, Value::Opaque) {
+            return Match::Maybe;
+        }
+        let negated = self.operator.negated();
+        self.any(value, negated, context).negate_if(negated)
+    }
+
+    fn any(&self, value: Value<'_>, negated: bool, context: &dyn Context) -> Match {
+        let key = self.key.key();
+        // CONTESTED: a variable without a value under a negated operator. One sentence of AWS's
+        // page lets the operator match, another makes the statement invalid.
+        let resolve = |matched: super::pattern::Matched| {
+            if negated {
+                matched.null_is_maybe()
+            } else {
+                matched.null_is_no()
+            }
+        };
+        match &self.test {
+            Test::Null(_) => Match::No,
+            Test::Bool(wanted) => match value {
+                Value::Bool(value) => Match::from(wanted.contains(&value)),
+                value => match render(value, key).and_then(|text| parse_bool(text.as_str())) {
+                    Some(value) => Match::from(wanted.contains(&value)),
+                    None => VALUE_OF_ANOTHER_TYPE,
+                },
+            },
+            Test::Number(comparison, wanted) => {
+                let rendered = render(value, key);
+                let Some(value) = rendered.as_ref().and_then(number) else {
+                    return VALUE_OF_ANOTHER_TYPE;
+                };
+                best(wanted, |wanted| {
+                    comparison.holds(value.compare(wanted.as_decimal())).into()
+                })
+            }
+            Test::Date(comparison, wanted) => {
+                let Some(value) = instant(value, key) else {
+                    return VALUE_OF_ANOTHER_TYPE;
+                };
+                best(wanted, |wanted| {
+                    value.test(*wanted, |order| comparison.holds(order))
+                })
+            }
+            Test::Ip(wanted) => {
+                let Some(value) = address(value, key) else {
+                    return VALUE_OF_ANOTHER_TYPE;
+                };
+                best(wanted, |wanted| wanted.contains(&value).into())
+            }
+            Test::Text(wanted) => {
+                let Some(text) = render(value, key) else {
+                    return VALUE_OF_ANOTHER_TYPE;
+                };
+                best(wanted, |wanted| {
+                    resolve(wanted.matches(text.as_str(), context))
+                })
+            }
+            Test::FoldedText(wanted) => {
+                let Some(text) = render(value, key) else {
+                    return VALUE_OF_ANOTHER_TYPE;
+                };
+                best(wanted, |wanted| match wanted {
+                    Pattern::Dynamic(template) => {
+                        let found = resolve(template.matches_folded(text.as_str(), context));
+                        let plain = found != Match::No || text.as_str().is_ascii();
+                        if plain { found } else { Match::Maybe }
+                    }
+                    Pattern::Literal(literal) => equal_folded(literal, text.as_str()),
+                    _ => Match::No,
+                })
+            }
+            Test::Arn(wanted) => {
+                let Some(text) = render(value, key) else {
+                    return VALUE_OF_ANOTHER_TYPE;
+                };
+                best(wanted, |wanted| {
+                    wanted.matches(text.as_str(), negated, context)
+                })
+            }
+            Test::Binary(wanted) => {
+                let Some(text) = render(value, key) else {
+                    return VALUE_OF_ANOTHER_TYPE;
+                };
+                best(wanted, |wanted| {
+                    if **wanted == *text.as_str().as_bytes() {
+                        return Match::Yes;
+                    }
+                    // CONTESTED: whether the request's value reaches the policy decoded.
+                    Match::from(base64::decodes_to(text.as_str(), wanted)).at_most_maybe()
+                })
+            }
+        }
+    }
+
+    /// `true` = absent, `false` = present and not null.
+    fn null(&self, wanted: &[bool], fact: Fact<Value<'_>>) -> Match {
+        match self.operator.set {
+            Set::All => return Match::Yes,
+            Set::Any => return Match::No,
+            Set::None if wanted.is_empty() => return NO_POLICY_VALUES,
+            Set::None => {}
+        }
+        let is_null = match fact {
+            Fact::Unknown => Match::Maybe,
+            Fact::Absent => Match::Yes,
+            Fact::Known(Value::Text("")) => NULL_OF_EMPTY,
+            Fact::Known(Value::Many(values)) => match (values.at(0), values.at(1)) {
+                (None, _) | (Some(""), None) => NULL_OF_EMPTY,
+                _ => Match::No,
+            },
+            Fact::Known(_) => Match::No,
+        };
+        best(wanted, |&wanted| is_null.negate_if(!wanted))
+    }
+
+    /// `[]` as the policy's values, as the policy-check reference tells it.
+    fn without_values(&self, fact: Fact<Value<'_>>) -> Match {
+        let missing = match fact {
+            Fact::Unknown => Match::Maybe,
+            Fact::Absent => Match::Yes,
+            Fact::Known(Value::Many(values)) if values.at(0).is_none() => Match::Maybe,
+            Fact::Known(_) => Match::No,
+        };
+        match self.operator.set {
+            Set::Any => Match::No,
+            Set::All => missing,
+            Set::None if self.operator.if_exists => missing,
+            Set::None => NO_POLICY_VALUES,
+        }
+    }
+}
+
+/// CONTESTED: a set whose only member is the empty string may count as the empty set.
+fn or_null(set: Set, literally: Match) -> Match {
+    match set {
+        Set::All => literally.max(Match::Maybe),
+        Set::Any => literally.at_most_maybe(),
+        Set::None => literally,
+    }
+}
+
+fn best<T>(wanted: &[T], test: impl Fn(&T) -> Match) -> Match {
+    let mut found = Match::No;
+    for wanted in wanted {
+        found = found.or(test(wanted));
+        if found == Match::Yes {
+            break;
+        }
+    }
+    found
+}
+
+pub(super) fn parse_bool(text: &str) -> Option<bool> {
+    if text.eq_ignore_ascii_case("true") {
+        Some(true)
+    } else if text.eq_ignore_ascii_case("false") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+impl Test {
+    /// Types the values of a policy for an operator.
+    pub(super) fn compile(
+        operator: Operator,
+        values: &[&str],
+        variables: bool,
+        mut problem: impl FnMut(usize, Problem),
+    ) -> Test {
+        let mut each = |of: &mut dyn FnMut(&str) -> Result<(), Problem>| {
+            for (index, value) in values.iter().enumerate() {
+                let checked = refuse_variable(operator, value, variables).and_then(|()| of(value));
+                if let Err(found) = checked {
+                    problem(index, found);
+                }
+            }
+        };
+        macro_rules! collect {
+            ($parse:expr) => {{
+                let mut out = Vec::with_capacity(values.len());
+                each(&mut |value| {
+                    out.push($parse(value)?);
+                    Ok(())
+                });
+                out.into()
+            }};
+        }
+        let text = |value: &str| {
+            let syntax = super::template::Syntax {
+                variables,
+                wildcards: operator.has_wildcards(),
+            };
+            super::template::Template::parse(value, syntax).map(Pattern::of)
+        };
+        match operator.base {
+            Base::Text { folded: false, .. } => Test::Text(collect!(text)),
+            Base::Text { folded: true, .. } => Test::FoldedText(collect!(text)),
+            Base::Arn { .. } => Test::Arn(collect!(|value| ArnTest::compile(value, variables))),
+            Base::Numeric(comparison) => Test::Number(
+                comparison,
+                collect!(|value: &str| OwnedDecimal::parse(value).ok_or_else(|| {
+                    Problem::new("condition-number", format!("`{value}` is not a number"))
+                        .fix("write an integer or a decimal, without exponent or blanks")
+                })),
+            ),
+            Base::Date(comparison) => Test::Date(
+                comparison,
+                collect!(|value: &str| Instant::parse(value).ok_or_else(|| {
+                    Problem::new("condition-date", format!("`{value}` is not a date"))
+                        .fix("write `2026-01-31T00:00:00Z`, a date, or seconds since 1970")
+                })),
+            ),
+            Base::Bool => Test::Bool(collect!(bool_value)),
+            Base::Null => Test::Null(collect!(bool_value)),
+            Base::Binary => Test::Binary(collect!(|value: &str| base64::decode(value).ok_or_else(
+                || { Problem::new("condition-binary", format!("`{value}` is not base64")) }
+            ))),
+            Base::Ip { .. } => Test::Ip(collect!(network)),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Test::Text(values) | Test::FoldedText(values) => values.is_empty(),
+            Test::Arn(values) => values.is_empty(),
+            Test::Number(_, values) => values.is_empty(),
+            Test::Date(_, values) => values.is_empty(),
+            Test::Bool(values) | Test::Null(values) => values.is_empty(),
+            Test::Binary(values) => values.is_empty(),
+            Test::Ip(values) => values.is_empty(),
+        }
+    }
+
+    /// The keys that the values use as variables.
+    pub(super) fn variables(&self) -> Vec<Key<'_>> {
+        match self {
+            Test::Text(values) | Test::FoldedText(values) => {
+                values.iter().flat_map(pattern_variables).collect()
+            }
+            Test::Arn(values) => values.iter().flat_map(ArnTest::variables).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A variable without a default in one of the values.
+    pub(super) fn bare_variable(&self) -> Option<Key<'_>> {
+        match self {
+            Test::Text(values) | Test::FoldedText(values) => {
+                values.iter().find_map(|value| match value {
+                    Pattern::Dynamic(template) => template.bare_variable(),
+                    _ => None,
+                })
+            }
+            Test::Arn(values) => values.iter().find_map(ArnTest::bare_variable),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn pattern_variables(pattern: &Pattern) -> Vec<Key<'_>> {
+    match pattern {
+        Pattern::Dynamic(template) => template.variables().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn refuse_variable(operator: Operator, value: &str, variables: bool) -> Result<(), Problem> {
+    if variables && value.contains("${") && !operator.takes_variables() {
+        return Err(Problem::new(
+            "variable-operator",
+            format!("`{operator}` takes no variables; only String and Arn operators do"),
+        ));
+    }
+    Ok(())
+}
+
+fn bool_value(value: &str) -> Result<bool, Problem> {
+    parse_bool(value).ok_or_else(|| {
+        Problem::new("condition-boolean", format!("`{value}` is not a boolean"))
+            .fix("write `true` or `false`")
+    })
+}
+
+/// A CIDR block or a plain address, which stands for itself alone. Host bits may be set.
+fn network(value: &str) -> Result<IpNet, Problem> {
+    let refuse = || {
+        Problem::new(
+            "condition-address",
+            format!("`{value}` is not an IP address or CIDR block"),
+        )
+        .fix("write `203.0.113.0/24` or `2001:db8::/32`")
+    };
+    let net: IpNet = match value.parse::<std::net::IpAddr>() {
+        Ok(address) => address.into(),
+        Err(_) => {
+            let length = value.rsplit('/').next().unwrap_or("");
+            if length.len() > 1 && length.starts_with('0')
+                || !length.bytes().all(|b| b.is_ascii_digit())
+            {
+                return Err(refuse());
+            }
+            value.parse().map_err(|_| refuse())?
+        }
+    };
+    // Addresses of requests are compared in their IPv4 form where they have one.
+    if let IpNet::V6(v6) = net
+        && let Some(v4) = v6.addr().to_ipv4_mapped()
+        && v6.prefix_len() >= 96
+    {
+        let mapped = ipnet::Ipv4Net::new(v4, v6.prefix_len() - 96).map_err(|_| refuse())?;
+        return Ok(mapped.into());
+    }
+    Ok(net)
+}
+
+/// Checks the form of a condition key's name, and that global and Kinesis keys exist.
+pub(super) fn check_key(name: &str) -> Result<(), Problem> {
+    let bad_form = || {
+        Problem::new(
+            "condition-key-form",
+            format!("`{name}` is not a condition key"),
+        )
+        .fix("write it as `service:key`")
+    };
+    let (service, rest) = name.split_once(':').ok_or_else(bad_form)?;
+    if service.is_empty() || rest.is_empty() || name.contains(char::is_control) {
+        return Err(bad_form());
+    }
+    if !service
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte))
+    {
+        return Err(bad_form());
+    }
+    if let Key::PrincipalTag("") | Key::RequestTag("") | Key::ResourceTag("") = Key::of(name) {
+        return Err(
+            Problem::new("condition-key-tag", format!("`{name}` names no tag"))
+                .fix("write the tag's key after the slash"),
+        );
+    }
+    if let Key::Other(_) = Key::of(name) {
+        if service.eq_ignore_ascii_case("aws") {
+            return Err(Problem::new(
+                "condition-key-unknown",
+                format!("there is no global condition key `{name}`"),
+            ));
+        }
+        if service.eq_ignore_ascii_case("kinesis") {
+            return Err(Problem::new(
+                "condition-key-unknown",
+                format!("Kinesis has no condition key `{name}`"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Comparison {
+    pub(super) fn holds(self, order: Ordering) -> bool {
+        match self {
+            Comparison::Equal | Comparison::NotEqual => order.is_eq(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+}
+
+/// Whether a pattern uses `*` or `?` as wildcards.
+pub(super) fn has_wildcards(pattern: &Pattern) -> bool {
+    match pattern {
+        Pattern::Everything | Pattern::Prefix(_) | Pattern::Glob(_) => true,
+        Pattern::Literal(_) => false,
+        Pattern::Dynamic(template) => template
+            .pieces()
+            .iter()
+            .any(|piece| matches!(piece, Piece::Any | Piece::One)),
+    }
+}

@@ -1,0 +1,557 @@
+//! The elements of one statement.
+
+use std::collections::HashMap;
+
+use super::Effect;
+use super::action::{ActionElement, ActionPattern};
+use super::compile::{Attachment, Options, Reporter, Strictness};
+use super::condition::{Condition, Test, check_key};
+use super::finding::Problem;
+use super::json::{Member, Node, NodeKind};
+use super::key::{Count, Key, OwnedKey, same_name};
+use super::operator::{Base, Operator, Set};
+use super::principal::{Form, PrincipalElement};
+use super::resource::{ResourceElement, ResourcePattern};
+use super::statement::{MAX_NUMBERED, Statement};
+
+/// What every statement of one document shares.
+pub(super) struct Scope<'o> {
+    attachment: Attachment,
+    pub(super) strictness: Strictness,
+    /// The document's version has variables.
+    variables: bool,
+    actions: &'o [&'o str],
+    /// The bits of patterns already matched: large policies repeat them.
+    bits: std::cell::RefCell<HashMap<ActionPattern, u128>>,
+}
+
+impl<'o> Scope<'o> {
+    pub(super) fn new(options: &Options<'o>, variables: bool) -> Scope<'o> {
+        Scope {
+            attachment: options.attachment,
+            strictness: options.strictness,
+            variables,
+            actions: options.actions,
+            bits: std::cell::RefCell::default(),
+        }
+    }
+
+    fn bits(&self, pattern: &ActionPattern) -> u128 {
+        if let Some(bits) = self.bits.borrow().get(pattern) {
+            return *bits;
+        }
+        let mut bits = 0;
+        for (name, number) in self.actions.iter().zip(0..MAX_NUMBERED) {
+            if pattern.matches("kinesis", name) {
+                bits |= 1 << number;
+            }
+        }
+        self.bits.borrow_mut().insert(pattern.clone(), bits);
+        bits
+    }
+}
+
+const ELEMENTS: &[&str] = &[
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
+
+/// The problem of an element that the language does not have.
+pub(super) fn unknown(name: &str, known: &[&str]) -> Problem {
+    let problem = Problem::new(
+        "unknown-element",
+        format!("there is no element `{name}` here"),
+    );
+    match known.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        Some(meant) => problem.fix(format!("write `{meant}`")),
+        None => problem.fix("remove it"),
+    }
+}
+
+pub(super) fn statement(
+    node: &Node<'_>,
+    scope: &Scope<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Option<Statement> {
+    let NodeKind::Map(members) = &node.kind else {
+        reporter.wrong_type(node, "a statement");
+        return None;
+    };
+    for member in members {
+        if !ELEMENTS.contains(&&*member.name) {
+            reporter.enter(&member.name, |reporter| {
+                reporter.error(member.start, unknown(&member.name, ELEMENTS));
+            });
+        }
+    }
+    let find = |name: &str| members.iter().find(|member| member.name == name);
+    let sid = find("Sid").and_then(|member| sid(member, scope, reporter));
+    let effect = effect(node, find("Effect"), reporter);
+    let principal = principal(
+        node,
+        find("Principal"),
+        find("NotPrincipal"),
+        effect,
+        scope,
+        reporter,
+    );
+    let (actions, action_bits) = actions(node, find("Action"), find("NotAction"), scope, reporter);
+    let resources = resources(node, find("Resource"), find("NotResource"), scope, reporter);
+    let conditions = find("Condition").map(|member| conditions(member, scope, reporter));
+    Some(Statement {
+        sid,
+        line: reporter.line(node.start),
+        effect: effect?,
+        principal: principal?,
+        actions,
+        action_bits,
+        resources,
+        conditions: conditions.unwrap_or_default().into(),
+    })
+}
+
+fn sid(member: &Member<'_>, scope: &Scope<'_>, reporter: &mut Reporter<'_>) -> Option<Box<str>> {
+    let mut found = None;
+    reporter.enter("Sid", |reporter| match member.value.text() {
+        None => reporter.wrong_type(&member.value, "a string"),
+        Some(text) => {
+            let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            if !plain && scope.strictness == Strictness::Aws {
+                reporter.error(
+                    member.value.start,
+                    Problem::new(
+                        "sid-form",
+                        format!("the Sid `{text}` has more than letters and digits"),
+                    )
+                    .fix("use a-z, A-Z and 0-9 only"),
+                );
+            }
+            found = (!text.is_empty()).then(|| text.into());
+        }
+    });
+    found
+}
+
+fn effect(
+    node: &Node<'_>,
+    member: Option<&Member<'_>>,
+    reporter: &mut Reporter<'_>,
+) -> Option<Effect> {
+    let Some(member) = member else {
+        reporter.error(
+            node.start,
+            Problem::new("missing-effect", "the statement has no `Effect`")
+                .fix("write `Allow` or `Deny`"),
+        );
+        return None;
+    };
+    let mut found = None;
+    reporter.enter("Effect", |reporter| match member.value.text() {
+        Some("Allow") => found = Some(Effect::Allow),
+        Some("Deny") => found = Some(Effect::Deny),
+        Some(other) => reporter.error(
+            member.value.start,
+            Problem::new("effect", format!("there is no effect `{other}`"))
+                .fix("write `Allow` or `Deny`, in just this case"),
+        ),
+        None => reporter.wrong_type(&member.value, "a string"),
+    });
+    found
+}
+
+/// The one of a pair that is there: negated, and the member.
+fn one_of<'m, 't>(
+    node: &Node<'_>,
+    names: [&str; 2],
+    plain: Option<&'m Member<'t>>,
+    negated: Option<&'m Member<'t>>,
+    reporter: &mut Reporter<'_>,
+) -> Option<(bool, &'m Member<'t>)> {
+    let [name, not_name] = names;
+    match (plain, negated) {
+        (Some(member), None) => Some((false, member)),
+        (None, Some(member)) => Some((true, member)),
+        (Some(_), Some(second)) => {
+            reporter.error(
+                second.start,
+                Problem::new(
+                    "both-of-a-pair",
+                    format!("the statement has both `{name}` and `{not_name}`"),
+                )
+                .fix("keep one of them"),
+            );
+            None
+        }
+        (None, None) => {
+            let code = match name {
+                "Action" => "missing-action",
+                "Resource" => "missing-resource",
+                _ => "missing-principal",
+            };
+            reporter.error(
+                node.start,
+                Problem::new(
+                    code,
+                    format!("the statement has neither `{name}` nor `{not_name}`"),
+                ),
+            );
+            None
+        }
+    }
+}
+
+fn principal(
+    node: &Node<'_>,
+    plain: Option<&Member<'_>>,
+    negated: Option<&Member<'_>>,
+    effect: Option<Effect>,
+    scope: &Scope<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Option<PrincipalElement> {
+    if scope.attachment == Attachment::Identity {
+        for member in [plain, negated].into_iter().flatten() {
+            reporter.error(
+                member.start,
+                Problem::new(
+                    "unexpected-principal",
+                    "an identity policy names no principal",
+                )
+                .fix("remove it; the policy is about whom it is attached to"),
+            );
+        }
+        return Some(PrincipalElement::Everyone);
+    }
+    let (not, member) = one_of(
+        node,
+        ["Principal", "NotPrincipal"],
+        plain,
+        negated,
+        reporter,
+    )?;
+    if not && effect == Some(Effect::Allow) {
+        reporter.error(
+            member.start,
+            Problem::new(
+                "not-principal-allow",
+                "`NotPrincipal` with `Allow` would allow everyone else",
+            )
+            .fix("use `Principal`, or `NotPrincipal` with `Deny`"),
+        );
+    }
+    let mut forms = Vec::new();
+    reporter.enter(&member.name, |reporter| match &member.value.kind {
+        NodeKind::String(text) if text == "*" => forms.push(Form::Everyone),
+        NodeKind::String(_) => reporter.error(
+            member.value.start,
+            Problem::new("principal-form", "a principal is `\"*\"` or an object")
+                .fix("write `{\"AWS\": …}`"),
+        ),
+        NodeKind::Map(kinds) => {
+            for kind in kinds {
+                reporter.enter(&kind.name, |reporter| {
+                    strings(
+                        &kind.value,
+                        reporter,
+                        |at, text, reporter| match principal_form(&kind.name, text, scope) {
+                            Ok(form) => forms.push(form),
+                            Err(problem) => reporter.error(at, problem),
+                        },
+                    );
+                    if !["AWS", "Service", "Federated", "CanonicalUser"].contains(&&*kind.name) {
+                        reporter.error(
+                            kind.start,
+                            Problem::new(
+                                "principal-kind",
+                                format!("there is no kind `{}` of principal", kind.name),
+                            )
+                            .fix("write `AWS`, `Service`, `Federated` or `CanonicalUser`"),
+                        );
+                    }
+                });
+            }
+        }
+        _ => reporter.wrong_type(&member.value, "`\"*\"` or an object"),
+    });
+    Some(match (not, forms.contains(&Form::Everyone)) {
+        (false, true) => PrincipalElement::Everyone,
+        (false, false) => PrincipalElement::Listed(forms.into()),
+        (true, _) => PrincipalElement::Except(forms.into()),
+    })
+}
+
+fn principal_form(kind: &str, text: &str, scope: &Scope<'_>) -> Result<Form, Problem> {
+    if kind == "AWS" {
+        return Form::aws(text);
+    }
+    if text.contains(['*', '?']) {
+        return Err(Problem::new(
+            "principal-wildcard",
+            format!("`{text}`: no wildcards are allowed under `{kind}`"),
+        ));
+    }
+    if text.is_empty() {
+        return Err(Problem::new("principal-form", "the principal is empty"));
+    }
+    if kind != "Service" {
+        return Ok(Form::Nobody);
+    }
+    let domain = [
+        ".amazonaws.com",
+        ".amazonaws.com.cn",
+        ".amazon.com",
+        ".aws.internal",
+    ];
+    if scope.strictness == Strictness::Aws && !domain.iter().any(|end| text.ends_with(end)) {
+        return Err(Problem::new(
+            "principal-service",
+            format!("`{text}` is not a service principal"),
+        )
+        .fix("write `SERVICE.amazonaws.com`"));
+    }
+    Ok(Form::Service(text.into()))
+}
+
+fn actions(
+    node: &Node<'_>,
+    plain: Option<&Member<'_>>,
+    negated: Option<&Member<'_>>,
+    scope: &Scope<'_>,
+    reporter: &mut Reporter<'_>,
+) -> (ActionElement, u128) {
+    let mut patterns = Vec::new();
+    let mut bits = 0;
+    let found = one_of(node, ["Action", "NotAction"], plain, negated, reporter);
+    let not = found.is_some_and(|(not, _)| not);
+    if let Some((_, member)) = found {
+        reporter.enter(&member.name, |reporter| {
+            strings(
+                &member.value,
+                reporter,
+                |at, text, reporter| match ActionPattern::parse(text) {
+                    Ok(pattern) => {
+                        bits |= scope.bits(&pattern);
+                        patterns.push(pattern);
+                    }
+                    Err(problem) => reporter.error(at, problem),
+                },
+            );
+        });
+    }
+    let bits = if not { !bits } else { bits };
+    (
+        ActionElement {
+            negated: not,
+            patterns: patterns.into(),
+        },
+        bits,
+    )
+}
+
+fn resources(
+    node: &Node<'_>,
+    plain: Option<&Member<'_>>,
+    negated: Option<&Member<'_>>,
+    scope: &Scope<'_>,
+    reporter: &mut Reporter<'_>,
+) -> ResourceElement {
+    let mut patterns = Vec::new();
+    let found = one_of(node, ["Resource", "NotResource"], plain, negated, reporter);
+    if let Some((_, member)) = found {
+        reporter.enter(&member.name, |reporter| {
+            strings(
+                &member.value,
+                reporter,
+                |at, text, reporter| match ResourcePattern::compile(text, scope.variables) {
+                    Ok(pattern) => patterns.push(pattern),
+                    Err(problem) => reporter.error(at, problem),
+                },
+            );
+        });
+    }
+    ResourceElement {
+        negated: found.is_some_and(|(not, _)| not),
+        patterns: patterns.into(),
+    }
+}
+
+fn conditions(
+    member: &Member<'_>,
+    scope: &Scope<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    reporter.enter("Condition", |reporter| {
+        let NodeKind::Map(operators) = &member.value.kind else {
+            return reporter.wrong_type(&member.value, "an object of operators");
+        };
+        for block in operators {
+            reporter.enter(&block.name, |reporter| {
+                let operator = match operator(&block.name) {
+                    Ok(operator) => operator,
+                    Err(problem) => return reporter.error(block.start, problem),
+                };
+                let NodeKind::Map(keys) = &block.value.kind else {
+                    return reporter.wrong_type(&block.value, "an object of condition keys");
+                };
+                refuse_same_keys(keys, reporter);
+                for key in keys {
+                    reporter.enter(&key.name, |reporter| {
+                        conditions.extend(condition(operator, key, scope, reporter));
+                    });
+                }
+            });
+        }
+    });
+    conditions
+}
+
+fn operator(name: &str) -> Result<Operator, Problem> {
+    let Some(operator) = Operator::parse(name) else {
+        return Err(Problem::new(
+            "operator",
+            format!("there is no condition operator `{name}`"),
+        )
+        .fix("write it as the documentation does; case counts"));
+    };
+    if operator.base == Base::Null && operator.if_exists {
+        return Err(
+            Problem::new("null-if-exists", "`Null` cannot have the suffix `IfExists`")
+                .fix("write `Null`"),
+        );
+    }
+    Ok(operator)
+}
+
+fn refuse_same_keys(keys: &[Member<'_>], reporter: &mut Reporter<'_>) {
+    let mut order: Vec<(String, usize)> = keys
+        .iter()
+        .map(|key| (key.name.to_lowercase(), key.start))
+        .collect();
+    order.sort();
+    for pair in order.windows(2) {
+        if let [(first, _), (second, at)] = pair
+            && same_name(first, second)
+        {
+            reporter.error(
+                *at,
+                Problem::new(
+                    "duplicate-key",
+                    format!("the condition key `{second}` is given twice, in different case"),
+                )
+                .fix("join their values in one list"),
+            );
+        }
+    }
+}
+
+fn condition(
+    operator: Operator,
+    member: &Member<'_>,
+    scope: &Scope<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Option<Condition> {
+    if let Err(problem) = check_key(&member.name) {
+        reporter.error(member.start, problem);
+        return None;
+    }
+    let strict = scope.strictness == Strictness::Aws;
+    let key = Key::of(&member.name);
+    if strict
+        && key.count() == Some(Count::Multi)
+        && operator.set == Set::None
+        && operator.base != Base::Null
+    {
+        reporter.error(
+            member.start,
+            Problem::new(
+                "missing-qualifier",
+                format!("`{key}` can have several values"),
+            )
+            .fix(format!(
+                "write `ForAnyValue:{operator}` or `ForAllValues:{operator}`"
+            )),
+        );
+    }
+    let nodes = match &member.value.kind {
+        NodeKind::List(nodes) => nodes.as_slice(),
+        _ => std::slice::from_ref(&member.value),
+    };
+    let mut values = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        match &node.kind {
+            NodeKind::String(text) => values.push(&**text),
+            NodeKind::Number(text) => values.push(text),
+            NodeKind::Bool(value) => values.push(if *value { "true" } else { "false" }),
+            _ => reporter.wrong_type(node, "a string, a number or a boolean"),
+        }
+    }
+    if values.len() < nodes.len() {
+        return None;
+    }
+    let of_one_type = nodes.windows(2).all(|pair| match pair {
+        [a, b] => a.describe() == b.describe(),
+        _ => true,
+    });
+    if strict && !of_one_type {
+        reporter.error(
+            member.value.start,
+            Problem::new("mixed-types", "the values are of different JSON types")
+                .fix("write them all as strings"),
+        );
+    }
+    if strict && matches!(operator.base, Base::Bool | Base::Null) && values.len() > 1 {
+        reporter.error(
+            member.value.start,
+            Problem::new(
+                "several-booleans",
+                format!("`{operator}` takes one boolean, not several"),
+            )
+            .fix("keep one of them"),
+        );
+    }
+    let listed = matches!(member.value.kind, NodeKind::List(_));
+    let test = Test::compile(operator, &values, scope.variables, |index, problem| {
+        let at = nodes
+            .get(index)
+            .map_or(member.value.start, |node| node.start);
+        if listed {
+            reporter.enter_index(index, |reporter| reporter.error(at, problem));
+        } else {
+            reporter.error(at, problem);
+        }
+    });
+    let written = values.iter().map(|value| Box::from(*value)).collect();
+    Some(Condition {
+        operator,
+        key: OwnedKey::of(&member.name),
+        test,
+        written,
+    })
+}
+
+/// A string or a list of strings.
+fn strings(
+    node: &Node<'_>,
+    reporter: &mut Reporter<'_>,
+    mut each: impl FnMut(usize, &str, &mut Reporter<'_>),
+) {
+    match &node.kind {
+        NodeKind::String(text) => each(node.start, text, reporter),
+        NodeKind::List(nodes) => {
+            for (index, node) in nodes.iter().enumerate() {
+                reporter.enter_index(index, |reporter| match node.text() {
+                    Some(text) => each(node.start, text, reporter),
+                    None => reporter.wrong_type(node, "a string"),
+                });
+            }
+        }
+        _ => reporter.wrong_type(node, "a string or a list of strings"),
+    }
+}

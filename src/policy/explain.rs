@@ -1,0 +1,1 @@
+//! Why each statement did or did not match.

@@ -1,0 +1,392 @@
+//! Text patterns: literals, wildcards and variables, matched in linear time.
+
+use super::request::Context;
+use super::template::{Piece, Template};
+use super::truth::Match;
+
+/// A compiled pattern over text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Pattern {
+    /// `*`.
+    Everything,
+    /// No wildcards, no variables.
+    Literal(Box<str>),
+    /// `literal*`.
+    Prefix(Box<str>),
+    /// Wildcards but no variables.
+    Glob(Glob),
+    /// Variables, and perhaps wildcards.
+    Dynamic(Template),
+}
+
+/// What matching a pattern came to. `Null` is a variable that has no value and no default: what
+/// that means depends on where the pattern stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Matched {
+    No,
+    Maybe,
+    Yes,
+    Null,
+}
+
+impl Matched {
+    /// A pattern with a null in it matches nothing.
+    pub(super) fn null_is_no(self) -> Match {
+        match self {
+            Matched::No | Matched::Null => Match::No,
+            Matched::Maybe => Match::Maybe,
+            Matched::Yes => Match::Yes,
+        }
+    }
+
+    /// For a negated test, where documents disagree on what a null does.
+    pub(super) fn null_is_maybe(self) -> Match {
+        match self {
+            Matched::Null => Match::Maybe,
+            other => other.null_is_no(),
+        }
+    }
+}
+
+impl From<Match> for Matched {
+    fn from(found: Match) -> Matched {
+        match found {
+            Match::No => Matched::No,
+            Match::Maybe => Matched::Maybe,
+            Match::Yes => Matched::Yes,
+        }
+    }
+}
+
+impl Pattern {
+    pub(super) fn of(template: Template) -> Pattern {
+        if template.has_variables() {
+            return Pattern::Dynamic(template);
+        }
+        match template.pieces() {
+            [] => Pattern::Literal("".into()),
+            [Piece::Literal(text)] => Pattern::Literal(text.clone()),
+            [Piece::Any] => Pattern::Everything,
+            [Piece::Literal(text), Piece::Any] => Pattern::Prefix(text.clone()),
+            pieces => Pattern::Glob(Glob::of(pieces)),
+        }
+    }
+
+    pub(super) fn matches(&self, text: &str, context: &dyn Context) -> Matched {
+        match self {
+            Pattern::Everything => Matched::Yes,
+            Pattern::Literal(literal) => Match::from(**literal == *text).into(),
+            Pattern::Prefix(prefix) => Match::from(text.starts_with(&**prefix)).into(),
+            Pattern::Glob(glob) => Match::from(glob.matches(text)).into(),
+            Pattern::Dynamic(template) => template.matches(text, context),
+        }
+    }
+
+    /// Matches text that goes on with characters nobody knows.
+    pub(super) fn matches_open(&self, text: &str, context: &dyn Context) -> Matched {
+        let may = |possible: bool| {
+            if possible {
+                Matched::Maybe
+            } else {
+                Matched::No
+            }
+        };
+        match self {
+            Pattern::Everything => Matched::Yes,
+            Pattern::Literal(literal) => may(literal.starts_with(text)),
+            Pattern::Prefix(prefix) if text.starts_with(&**prefix) => Matched::Yes,
+            Pattern::Prefix(prefix) => may(prefix.starts_with(text)),
+            Pattern::Glob(glob) if glob.open_ended && glob.matches(text) => Matched::Yes,
+            Pattern::Glob(glob) => may(glob.could_begin(text)),
+            Pattern::Dynamic(template) => match template.matches(text, context) {
+                Matched::Yes if template.open_ended() => Matched::Yes,
+                Matched::Null => Matched::Null,
+                _ => Matched::Maybe,
+            },
+        }
+    }
+
+    /// What any text that matches must begin with.
+    pub(super) fn literal_prefix(&self) -> &str {
+        match self {
+            Pattern::Everything => "",
+            Pattern::Literal(text) | Pattern::Prefix(text) => text,
+            Pattern::Glob(glob) => match glob.head.first() {
+                Some(Atom::Text(text)) => text,
+                _ => "",
+            },
+            Pattern::Dynamic(template) => match template.pieces().first() {
+                Some(Piece::Literal(text)) => text,
+                _ => "",
+            },
+        }
+    }
+
+    pub(super) fn has_variables(&self) -> bool {
+        matches!(self, Pattern::Dynamic(_))
+    }
+}
+
+/// A pattern with wildcards: segments between `*`, each of literal text and `?`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Glob {
+    /// Before the first `*`, anchored at the start; the whole pattern if there is no `*`.
+    head: Box<[Atom]>,
+    /// Between two `*`, each found at its leftmost place.
+    middle: Box<[Box<[Atom]>]>,
+    /// After the last `*`, anchored at the end; `None` if there is no `*`.
+    tail: Option<Box<[Atom]>>,
+    /// It ends in `*`.
+    open_ended: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Atom {
+    Text(Box<str>),
+    One,
+}
+
+impl Glob {
+    fn of(pieces: &[Piece]) -> Glob {
+        let mut segments: Vec<Box<[Atom]>> = pieces
+            .split(|piece| matches!(piece, Piece::Any))
+            .map(|segment| {
+                segment
+                    .iter()
+                    .map(|piece| match piece {
+                        Piece::Literal(text) => Atom::Text(text.clone()),
+                        _ => Atom::One,
+                    })
+                    .collect()
+            })
+            .collect();
+        let open_ended = matches!(pieces.last(), Some(Piece::Any));
+        let tail = if segments.len() > 1 {
+            segments.pop()
+        } else {
+            None
+        };
+        let mut segments = segments.into_iter();
+        let head = segments.next().unwrap_or_default();
+        let middle = segments.filter(|segment| !segment.is_empty()).collect();
+        Glob {
+            head,
+            middle,
+            tail,
+            open_ended,
+        }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let Some(mut rest) = strip_segment(text, &self.head) else {
+            return false;
+        };
+        let Some(tail) = &self.tail else {
+            return rest.is_empty();
+        };
+        for segment in &self.middle {
+            let Some(after) = find_segment(rest, segment) else {
+                return false;
+            };
+            rest = after;
+        }
+        ends_with_segment(rest, tail)
+    }
+
+    /// Could some continuation of `text` match? Only what stands before the first `*` tells.
+    fn could_begin(&self, text: &str) -> bool {
+        let mut rest = text;
+        for atom in &self.head {
+            if rest.is_empty() {
+                return true;
+            }
+            match atom {
+                Atom::One => rest = skip_char(rest),
+                Atom::Text(literal) => match rest.strip_prefix(&**literal) {
+                    Some(after) => rest = after,
+                    None => return literal.starts_with(rest),
+                },
+            }
+        }
+        rest.is_empty() || self.tail.is_some()
+    }
+}
+
+fn skip_char(text: &str) -> &str {
+    let mut chars = text.chars();
+    chars.next();
+    chars.as_str()
+}
+
+fn strip_segment<'t>(text: &'t str, segment: &[Atom]) -> Option<&'t str> {
+    let mut rest = text;
+    for atom in segment {
+        match atom {
+            Atom::Text(literal) => rest = rest.strip_prefix(&**literal)?,
+            Atom::One if rest.is_empty() => return None,
+            Atom::One => rest = skip_char(rest),
+        }
+    }
+    Some(rest)
+}
+
+/// The text after the leftmost place where the segment stands.
+fn find_segment<'t>(text: &'t str, segment: &[Atom]) -> Option<&'t str> {
+    match segment {
+        [Atom::Text(literal)] => {
+            let at = memchr::memmem::find(text.as_bytes(), literal.as_bytes())?;
+            text.get(at + literal.len()..)
+        }
+        _ => {
+            let mut rest = text;
+            loop {
+                if let Some(after) = strip_segment(rest, segment) {
+                    return Some(after);
+                }
+                if rest.is_empty() {
+                    return None;
+                }
+                rest = skip_char(rest);
+            }
+        }
+    }
+}
+
+fn ends_with_segment(text: &str, segment: &[Atom]) -> bool {
+    let mut rest = text;
+    for atom in segment.iter().rev() {
+        match atom {
+            Atom::Text(literal) => match rest.strip_suffix(&**literal) {
+                Some(before) => rest = before,
+                None => return false,
+            },
+            Atom::One => {
+                let mut chars = rest.chars();
+                if chars.next_back().is_none() {
+                    return false;
+                }
+                rest = chars.as_str();
+            }
+        }
+    }
+    true
+}
+
+/// Matches an action's name: ASCII case does not matter, `*` is any run, `?` one character.
+/// Never goes back further than the last `*`.
+pub(super) fn matches_folded(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    let mut resume: Option<(usize, usize)> = None;
+    while let Some(&byte) = text.get(t) {
+        match pattern.get(p) {
+            Some(b'*') => {
+                p += 1;
+                resume = Some((p, t));
+                continue;
+            }
+            Some(b'?') => {
+                p += 1;
+                t += char_width(byte);
+                continue;
+            }
+            Some(expected) if expected.eq_ignore_ascii_case(&byte) => {
+                p += 1;
+                t += 1;
+                continue;
+            }
+            _ => {}
+        }
+        let Some((after_star, from)) = resume else {
+            return false;
+        };
+        t = from + text.get(from).map_or(1, |&first| char_width(first));
+        p = after_star;
+        resume = Some((p, t));
+    }
+    pattern
+        .get(p..)
+        .is_some_and(|rest| rest.iter().all(|&byte| byte == b'*'))
+}
+
+/// Bytes of the UTF-8 character that begins with `first`.
+pub(super) fn char_width(first: u8) -> usize {
+    match first {
+        0xf0..=0xff => 4,
+        0xe0..=0xef => 3,
+        0xc0..=0xdf => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Matched, Pattern, matches_folded};
+    use crate::policy::request::EmptyContext;
+    use crate::policy::template::{Syntax, Template};
+
+    fn glob(pattern: &str) -> Pattern {
+        let syntax = Syntax {
+            variables: false,
+            wildcards: true,
+        };
+        Pattern::of(Template::parse(pattern, syntax).expect("valid"))
+    }
+
+    #[test]
+    fn wildcards() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("?", "", false),
+            ("?", "é", true),
+            ("a*b", "ab", true),
+            ("a*b", "a:/xb", true),
+            ("a*b", "abc", false),
+            ("a*ab", "ab", false),
+            ("*ab*ab*", "xabab", true),
+            ("*ab*ab*", "xabb", false),
+            ("a?c*?", "abcd", true),
+            ("a?c*?", "abc", false),
+            ("**", "x", true),
+            ("*?*", "", false),
+            ("*?b?*c", "aabbc", true),
+            ("stream/*", "stream/*", true),
+            ("x*yy", "xy", false),
+        ] {
+            let found = glob(pattern).matches(text, &EmptyContext) == Matched::Yes;
+            assert_eq!(found, expected, "{pattern} {text}");
+            assert_eq!(
+                matches_folded(pattern, text),
+                expected,
+                "folded {pattern} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn open_text() {
+        for (pattern, text, expected) in [
+            (
+                "stream/s/consumer/c:*",
+                "stream/s/consumer/c:",
+                Matched::Yes,
+            ),
+            ("stream/s*", "stream/s/consumer/c:", Matched::Yes),
+            (
+                "stream/s/consumer/c:17",
+                "stream/s/consumer/c:",
+                Matched::Maybe,
+            ),
+            ("stream/s/*:17", "stream/s/consumer/c:", Matched::Maybe),
+            ("stream/t/*:17", "stream/s/consumer/c:", Matched::No),
+            ("stream/s", "stream/s/consumer/c:", Matched::No),
+            ("stream/?/*/c:?", "stream/s/consumer/c:", Matched::Maybe),
+        ] {
+            assert_eq!(
+                glob(pattern).matches_open(text, &EmptyContext),
+                expected,
+                "{pattern}"
+            );
+        }
+    }
+}

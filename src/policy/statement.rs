@@ -1,0 +1,197 @@
+//! One compiled statement, and the search for the one that decides.
+
+use super::action::ActionElement;
+use super::condition::{Condition, pattern_variables};
+use super::decision::{ConditionId, Decision, Outcome, Unknown};
+use super::key::Key;
+use super::principal::PrincipalElement;
+use super::request::Request;
+use super::resource::{ResourceElement, ResourcePattern};
+use super::truth::Match;
+use super::{Effect, StatementId};
+
+#[derive(Clone, Debug)]
+pub(super) struct Statement {
+    pub(super) sid: Option<Box<str>>,
+    pub(super) line: u32,
+    pub(super) effect: Effect,
+    pub(super) principal: PrincipalElement,
+    pub(super) actions: ActionElement,
+    /// The numbered actions that `actions` matches, bit by number.
+    pub(super) action_bits: u128,
+    pub(super) resources: ResourceElement,
+    pub(super) conditions: Box<[Condition]>,
+}
+
+/// How many actions can have a bit.
+pub(super) const MAX_NUMBERED: u16 = 128;
+
+impl Statement {
+    /// Does it match, and if that cannot be told, because of what?
+    pub(super) fn matches(
+        &self,
+        id: StatementId,
+        request: &Request<'_>,
+    ) -> (Match, Option<Unknown>) {
+        match self.action(request) {
+            Match::No => (Match::No, None),
+            action => self.matches_rest(id, action, request),
+        }
+    }
+
+    pub(super) fn action(&self, request: &Request<'_>) -> Match {
+        match request.action.number {
+            Some(number) if number < MAX_NUMBERED && !self.actions.patterns.is_empty() => {
+                Match::from(self.action_bits >> number & 1 == 1)
+            }
+            _ => self.actions.matches(&request.action),
+        }
+    }
+
+    fn matches_rest(
+        &self,
+        id: StatementId,
+        action: Match,
+        request: &Request<'_>,
+    ) -> (Match, Option<Unknown>) {
+        let mut found = action;
+        let mut unknown = (action == Match::Maybe).then_some(Unknown::Action);
+        let resource = self
+            .resources
+            .matches(&request.resource, self.effect, request.context);
+        if resource == Match::No {
+            return (Match::No, None);
+        }
+        if resource == Match::Maybe {
+            unknown = unknown.or(Some(Unknown::Resource));
+        }
+        found = found.and(resource);
+        let principal = self.principal.matches(&request.principal);
+        if principal == Match::No {
+            return (Match::No, None);
+        }
+        if principal == Match::Maybe {
+            unknown = unknown.or(Some(Unknown::Principal));
+        }
+        found = found.and(principal);
+        for (condition, index) in self.conditions.iter().zip(0..) {
+            match condition.matches(request.context) {
+                Match::Yes => {}
+                Match::No => return (Match::No, None),
+                Match::Maybe => {
+                    found = Match::Maybe;
+                    unknown = unknown.or(Some(Unknown::Key(ConditionId {
+                        statement: id,
+                        index,
+                    })));
+                }
+            }
+        }
+        (found, unknown)
+    }
+
+    pub(super) fn keys(&self) -> Vec<Key<'_>> {
+        let mut keys = Vec::new();
+        for condition in &self.conditions {
+            keys.push(condition.key.key());
+            keys.extend(condition.test.variables());
+        }
+        for pattern in &self.resources.patterns {
+            if let ResourcePattern::Arn(pattern) = pattern {
+                keys.extend(pattern_variables(&pattern.resource));
+            }
+        }
+        keys
+    }
+
+    pub(super) fn distinguishes_resources(&self) -> bool {
+        let about_resource = |key: Key<'_>| {
+            matches!(
+                key,
+                Key::ResourceAccount
+                    | Key::ResourceOrgId
+                    | Key::ResourceOrgPaths
+                    | Key::ResourceTag(_)
+            )
+        };
+        !self.resources.has_everything() || self.keys().into_iter().any(about_resource)
+    }
+}
+
+/// The search for the deciding statement, in any order of statements.
+///
+/// The first Deny that surely matches decides; else the first that may; else the first Allow that
+/// surely matches. Without one, the first Allow that may match tells what was unknown.
+pub(super) struct Search<'r> {
+    request: &'r Request<'r>,
+    deny: Option<StatementId>,
+    may_deny: Option<(StatementId, Unknown)>,
+    allow: Option<StatementId>,
+    may_allow: Option<(StatementId, Unknown)>,
+}
+
+impl<'r> Search<'r> {
+    pub(super) fn new(request: &'r Request<'r>) -> Search<'r> {
+        Search {
+            request,
+            deny: None,
+            may_deny: None,
+            allow: None,
+            may_allow: None,
+        }
+    }
+
+    pub(super) fn consider(&mut self, id: StatementId, statement: &Statement) {
+        if self.is_moot(id, statement.effect) {
+            return;
+        }
+        let (found, unknown) = statement.matches(id, self.request);
+        let unknown = unknown.unwrap_or(Unknown::Resource);
+        match (statement.effect, found) {
+            (_, Match::No) => {}
+            (Effect::Deny, Match::Yes) => self.deny = Some(id),
+            (Effect::Allow, Match::Yes) => self.allow = Some(id),
+            (Effect::Deny, Match::Maybe) => first(&mut self.may_deny, id, unknown),
+            (Effect::Allow, Match::Maybe) => first(&mut self.may_allow, id, unknown),
+        }
+    }
+
+    /// Can this statement no longer change the decision?
+    fn is_moot(&self, id: StatementId, effect: Effect) -> bool {
+        match effect {
+            Effect::Deny => self.deny.is_some_and(|deny| deny <= id),
+            Effect::Allow => {
+                self.deny.is_some()
+                    || self.may_deny.is_some()
+                    || self.allow.is_some_and(|allow| allow <= id)
+            }
+        }
+    }
+
+    pub(super) fn is_denied(&self) -> bool {
+        self.deny.is_some() || self.may_deny.is_some()
+    }
+
+    pub(super) fn decision(&self) -> Decision {
+        let decide = |outcome, statement, unknown| Decision {
+            outcome,
+            statement: Some(statement),
+            unknown,
+        };
+        match (self.deny, self.may_deny, self.allow, self.may_allow) {
+            (Some(id), ..) => decide(Outcome::ExplicitDeny, id, None),
+            (None, Some((id, unknown)), ..) => decide(Outcome::ExplicitDeny, id, Some(unknown)),
+            (None, None, Some(id), _) => decide(Outcome::Allow, id, None),
+            (None, None, None, Some((id, unknown))) => {
+                decide(Outcome::ImplicitDeny, id, Some(unknown))
+            }
+            (None, None, None, None) => Decision::NOTHING_ALLOWS,
+        }
+    }
+}
+
+fn first(slot: &mut Option<(StatementId, Unknown)>, id: StatementId, unknown: Unknown) {
+    if slot.is_none_or(|(before, _)| id < before) {
+        *slot = Some((id, unknown));
+    }
+}
