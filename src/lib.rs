@@ -8,6 +8,19 @@
 //!                         `-> observe (one record per request, closed on drop)
 //! ```
 
+pub mod admin;
+pub mod app;
 pub mod caller;
+pub mod cli;
+pub mod config;
+pub mod gate;
 pub mod kinesis;
+pub mod listener;
+pub mod observe;
 pub mod policy;
+pub mod reject;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+pub mod server;
+pub mod shutdown;
+pub mod upstream;

@@ -1,0 +1,324 @@
+//! Opens and compiles everything a configuration names, and reports every problem at once.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::caller::account_of;
+use crate::config::{self, Config, EndpointPolicy, ListenerTls, Problem, Problems};
+use crate::gate::{Endpoint, Identity, Principal, Principals, Site};
+use crate::kinesis::{ACTION_NAMES, Arn, partition_of, regional_endpoint};
+use crate::listener::{Authority, Certificates, server_config};
+use crate::observe::Clock;
+use crate::policy::{AttachedPolicy, Attachment, Finding, Options, Policy, PrincipalPattern};
+use crate::upstream;
+
+use super::{Door, Loaded};
+
+pub(super) fn open(config: &Config, file: &Path, clock: Clock) -> Result<Loaded, Problems> {
+    let mut opening = Opening {
+        file,
+        clock,
+        problems: Vec::new(),
+    };
+    let loaded = opening.all(config);
+    match loaded {
+        Some(loaded) if opening.problems.is_empty() => Ok(loaded),
+        _ => Err(Problems(opening.problems)),
+    }
+}
+
+/// Compiles a policy document for Kinesis' actions.
+///
+/// # Errors
+/// Every problem of the document, at once.
+pub fn compile(text: &str, file: &Path, attachment: Attachment) -> Result<Policy, Vec<Problem>> {
+    Policy::compile(text, &options(attachment)).map_err(|findings| {
+        let problem = |finding: Finding| Problem {
+            file: file.to_owned(),
+            position: Some((finding.line as usize, finding.column as usize)),
+            path: finding.path,
+            message: finding.message,
+        };
+        findings.into_iter().map(problem).collect()
+    })
+}
+
+fn options(attachment: Attachment) -> Options<'static> {
+    let options = match attachment {
+        Attachment::Endpoint => Options::ENDPOINT,
+        Attachment::Identity => Options::IDENTITY,
+    };
+    Options {
+        actions: ACTION_NAMES,
+        ..options
+    }
+}
+
+/// Collects problems while it opens what it can.
+struct Opening<'a> {
+    file: &'a Path,
+    clock: Clock,
+    problems: Vec<Problem>,
+}
+
+impl Opening<'_> {
+    fn all(&mut self, config: &Config) -> Option<Loaded> {
+        let mut identity = Identity::default();
+        for policy in &config.identity_policies {
+            self.identity(policy, &mut identity);
+        }
+        let identity = Arc::new(identity);
+        let principals = Arc::new(self.principals(&config.principals));
+        let endpoints: Vec<Option<Arc<Endpoint>>> = config
+            .endpoints
+            .iter()
+            .enumerate()
+            .map(|(place, endpoint)| self.endpoint(place, endpoint, &identity))
+            .collect();
+        let upstream = self.upstream(config);
+        let by_id: HashMap<&str, &Arc<Endpoint>> = endpoints
+            .iter()
+            .flatten()
+            .map(|endpoint| (&*endpoint.id, endpoint))
+            .collect();
+        let doors: Vec<Door> = config
+            .listeners
+            .iter()
+            .filter_map(|listener| {
+                let endpoint = by_id.get(listener.endpoint.as_str())?;
+                self.door(listener, Arc::clone(endpoint), Arc::clone(&principals))
+            })
+            .collect();
+        Some(Loaded {
+            workers: config.workers,
+            limits: config.limits.clone(),
+            allowed: config.log.allowed,
+            upstream: upstream?,
+            admin: config.admin.address,
+            endpoints: config
+                .endpoints
+                .iter()
+                .map(|endpoint| endpoint.id.clone())
+                .collect(),
+            doors,
+            notices: Vec::new(),
+            clock: self.clock,
+        })
+    }
+
+    fn endpoint(
+        &mut self,
+        place: usize,
+        endpoint: &config::Endpoint,
+        identity: &Arc<Identity>,
+    ) -> Option<Arc<Endpoint>> {
+        let region = &endpoint.region;
+        let names = partition_of(region).zip(regional_endpoint(region));
+        if names.is_none() {
+            self.problem(format_args!(
+                "endpoint `{}`: `{region}` is no AWS region such as `us-east-1`",
+                endpoint.id
+            ));
+        }
+        let policy = match &endpoint.policy {
+            EndpointPolicy::File(file) => self.policy(file, Attachment::Endpoint),
+            EndpointPolicy::FullAccess => Some((
+                "default-full-access".into(),
+                Policy::full_access(&options(Attachment::Endpoint)),
+            )),
+        };
+        let (partition, service_name) = names?;
+        let (policy_name, policy) = policy?;
+        Some(Arc::new(Endpoint {
+            place,
+            id: endpoint.id.as_str().into(),
+            vpc: endpoint.vpc.clone(),
+            region: region.clone(),
+            partition,
+            service_name,
+            policy,
+            policy_name,
+            identity: Arc::clone(identity),
+        }))
+    }
+
+    /// A policy is compiled once for each principal that it is attached to.
+    fn identity(&mut self, identity: &config::IdentityPolicy, into: &mut Identity) {
+        for principal in &identity.principals {
+            match PrincipalPattern::parse(principal) {
+                Ok(to) => {
+                    let Some((name, policy)) = self.policy(&identity.file, Attachment::Identity)
+                    else {
+                        return;
+                    };
+                    into.names.push(name);
+                    into.policies.push(AttachedPolicy { to, policy });
+                }
+                Err(error) => {
+                    self.problem(format_args!("identity policy for `{principal}`: {error}"));
+                }
+            }
+        }
+    }
+
+    fn policy(&mut self, file: &Path, attachment: Attachment) -> Option<(Arc<str>, Policy)> {
+        let text = self.read(file)?;
+        match compile(&text, file, attachment) {
+            Ok(policy) => Some((file.display().to_string().into(), policy)),
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
+    }
+
+    fn principals(&mut self, principals: &[config::Principal]) -> Principals {
+        let mut known = HashMap::new();
+        for principal in principals {
+            let told = account_of(&principal.access_key_id);
+            match Arn::parse(&principal.arn) {
+                Ok(arn) if told.is_some_and(|told| told.as_str() != arn.account) => {
+                    self.problem(format_args!(
+                        "principal `{}`: the access key id `{}` is one of another account",
+                        principal.arn, principal.access_key_id
+                    ));
+                }
+                Ok(arn) if arn.service == "iam" && !arn.account.is_empty() => {
+                    let entry = Principal {
+                        arn: principal.arn.as_str().into(),
+                        account: arn.account.into(),
+                    };
+                    known.insert(principal.access_key_id.clone(), entry);
+                }
+                _ => self.problem(format_args!(
+                    "principal `{}`: not the ARN of an IAM user, role or account root",
+                    principal.arn
+                )),
+            }
+        }
+        Principals(known)
+    }
+
+    fn upstream(&mut self, config: &Config) -> Option<upstream::Settings> {
+        let roots = match &config.upstream.ca_file {
+            Some(file) => self.roots_of(file)?,
+            None => self.system_roots()?,
+        };
+        let settings = upstream::Settings {
+            connect: config.upstream.connect.clone(),
+            server_name: config.upstream.server_name.clone(),
+            roots: Arc::new(roots),
+            connect_timeout: config.limits.connect_timeout,
+            response_timeout: config.limits.response_timeout,
+            idle: config.limits.upstream_idle,
+            own: Vec::new(),
+        };
+        match upstream::Upstream::new(&settings) {
+            Ok(_) => Some(settings),
+            Err(error) => {
+                self.problem(format_args!("upstream: {error}"));
+                None
+            }
+        }
+    }
+
+    fn roots_of(&mut self, file: &Path) -> Option<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        let certificates = CertificateDer::pem_file_iter(file)
+            .and_then(|certificates| certificates.collect::<Result<Vec<_>, _>>());
+        match certificates {
+            Ok(certificates) => {
+                roots.add_parsable_certificates(certificates);
+                if roots.is_empty() {
+                    self.problem_in(file, "holds no CA certificate in PEM");
+                    return None;
+                }
+                Some(roots)
+            }
+            Err(error) => {
+                self.problem_in(
+                    file,
+                    format_args!("holds no CA certificate in PEM: {error}"),
+                );
+                None
+            }
+        }
+    }
+
+    fn system_roots(&mut self) -> Option<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            self.problem("the system has no root certificates: name `upstream.ca-file`");
+            return None;
+        }
+        Some(roots)
+    }
+
+    fn door(
+        &mut self,
+        listener: &config::Listener,
+        endpoint: Arc<Endpoint>,
+        principals: Arc<Principals>,
+    ) -> Option<Door> {
+        let certificates = match &listener.tls {
+            ListenerTls::Files { certificate, key } => Certificates::from_files(certificate, key),
+            ListenerTls::Authority { certificate, key } => {
+                let mut unnamed = vec![
+                    "localhost".to_owned(),
+                    "127.0.0.1".to_owned(),
+                    "::1".to_owned(),
+                ];
+                let address = listener.address.ip();
+                if !address.is_unspecified() && !address.is_loopback() {
+                    unnamed.push(address.to_string());
+                }
+                unnamed.push(endpoint.service_name.clone());
+                unnamed.extend(listener.names.iter().map(str::to_owned));
+                Authority::from_files(certificate, key, unnamed, self.clock)
+                    .map(Certificates::Authority)
+                    .map_err(|error| error.to_string())
+            }
+        };
+        let site = Arc::new(Site {
+            endpoint,
+            principals,
+            names: listener.names.clone(),
+        });
+        let tls = certificates.and_then(|certificates| {
+            server_config(certificates, Arc::clone(&site)).map_err(|error| error.to_string())
+        });
+        match tls {
+            Ok(tls) => Some(Door {
+                address: listener.address,
+                site,
+                tls: Arc::new(tls),
+            }),
+            Err(error) => {
+                self.problem(format_args!("listener `{}`: {error}", listener.address));
+                None
+            }
+        }
+    }
+
+    fn read(&mut self, file: &Path) -> Option<String> {
+        std::fs::read_to_string(file)
+            .map_err(|error| self.problem_in(file, format_args!("cannot be read: {error}")))
+            .ok()
+    }
+
+    fn problem(&mut self, message: impl Display) {
+        self.problems.push(Problem::of_file(self.file, message));
+    }
+
+    fn problem_in(&mut self, file: &Path, message: impl Display) {
+        self.problems.push(Problem::of_file(file, message));
+    }
+}

@@ -1,0 +1,181 @@
+//! Wiring only: configuration -> loaded -> bound -> running -> drained.
+
+mod load;
+mod run;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::ServerConfig;
+
+use crate::config::{Config, Limits, LogAllowed, Problem, Problems};
+use crate::gate::Site;
+use crate::listener;
+use crate::observe::{Clock, Format};
+use crate::upstream;
+
+pub use load::compile;
+pub use run::Running;
+
+/// A configuration with everything that it names opened, compiled and found good.
+pub struct Loaded {
+    workers: usize,
+    limits: Limits,
+    allowed: LogAllowed,
+    upstream: upstream::Settings,
+    admin: Option<SocketAddr>,
+    endpoints: Vec<String>,
+    doors: Vec<Door>,
+    notices: Vec<String>,
+    clock: Clock,
+}
+
+/// A listener that is loaded but not bound.
+struct Door {
+    address: SocketAddr,
+    site: Arc<Site>,
+    tls: Arc<ServerConfig>,
+}
+
+/// Everything bound: the addresses are known, nothing is served yet.
+pub struct Bound {
+    loaded: Loaded,
+    /// For each listener, a socket for each event loop, all on one address.
+    sockets: Vec<Vec<std::net::TcpListener>>,
+    admin: Option<std::net::TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
+
+/// The process's clock. The one place that reads it.
+pub fn clock() -> SystemTime {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one clock, handed to whoever needs the time"
+    )]
+    SystemTime::now()
+}
+
+/// Reads a configuration file and opens everything it names.
+///
+/// # Errors
+/// Every problem of the file and of the files it names, at once.
+pub fn load(file: &Path, clock: Clock) -> Result<Loaded, Problems> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Problems(vec![Problem::of_file(
+            file,
+            format_args!("cannot be read: {error}"),
+        )])
+    })?;
+    load::open(&Config::parse(&text, file)?, file, clock)
+}
+
+impl Loaded {
+    /// What an operator should know before traffic comes: statements that depend on what this gate
+    /// cannot know.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Binds every address.
+    ///
+    /// # Errors
+    /// Every address that cannot be bound.
+    pub fn bind(mut self) -> Result<Bound, Problems> {
+        let mut problems = Vec::new();
+        let mut failed = |address: SocketAddr, error: std::io::Error| {
+            let message = format_args!("cannot listen: {error}");
+            problems.push(Problem::of_file(Path::new(&address.to_string()), message));
+        };
+        let workers = self.worker_count();
+        let mut sockets = Vec::new();
+        let mut addresses = Vec::new();
+        for door in &self.doors {
+            match bind_each(door.address, workers) {
+                Ok((address, shared)) => {
+                    addresses.push(address);
+                    sockets.push(shared);
+                }
+                Err(error) => failed(door.address, error),
+            }
+        }
+        let admin = self.admin.and_then(|address| {
+            crate::admin::bind(address)
+                .map_err(|error| failed(address, error))
+                .ok()
+        });
+        if problems.is_empty() {
+            self.upstream.own = addresses.clone();
+            Ok(Bound {
+                loaded: self,
+                sockets,
+                admin,
+                addresses,
+            })
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    fn worker_count(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        }
+    }
+}
+
+impl Bound {
+    /// The address of each listener, in the configuration's order.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The address of the admin port.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+            .as_ref()
+            .and_then(|socket| socket.local_addr().ok())
+    }
+
+    /// Lines for the operator: which address serves which endpoint.
+    pub fn announcements(&self) -> Vec<String> {
+        let doors = self
+            .addresses
+            .iter()
+            .zip(&self.loaded.doors)
+            .map(|(address, door)| format!("listening on {address} for {}", door.site.endpoint.id));
+        let admin = self
+            .admin_address()
+            .map(|address| format!("admin on {address}"));
+        doors.chain(admin).collect()
+    }
+
+    /// Starts the event loops, one thread each.
+    ///
+    /// # Errors
+    /// When a thread or an event loop cannot be started.
+    pub fn start(
+        self,
+        log: impl Write + Send + 'static,
+        format: Format,
+    ) -> std::io::Result<Running> {
+        run::start(self, log, format)
+    }
+}
+
+fn bind_each(
+    address: SocketAddr,
+    workers: usize,
+) -> std::io::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
+    let first = listener::bind(address)?;
+    // Port 0 has become a real one: the other loops share it.
+    let bound = first.local_addr()?;
+    let mut sockets = vec![first];
+    for _ in 1..workers {
+        sockets.push(listener::bind(bound)?);
+    }
+    Ok((bound, sockets))
+}

@@ -1,0 +1,206 @@
+//! Running and draining: one event loop for each core, each on a thread of its own.
+
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{interval, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::admin::Admin;
+use crate::config::Limits;
+use crate::listener::Listener;
+use crate::observe::{Counters, Format, LogBuffer, LogWriter, Observer};
+use crate::server::Worker;
+use crate::shutdown::{self, Draining, Trigger};
+use crate::upstream::{self, Upstream};
+
+use super::Bound;
+
+/// A gate that serves.
+pub struct Running {
+    trigger: Trigger,
+    loops: Vec<JoinHandle<io::Result<()>>>,
+    admin: Option<(oneshot::Sender<()>, JoinHandle<io::Result<()>>)>,
+    log: LogWriter,
+}
+
+/// What one event loop is started with.
+struct Seed {
+    listeners: Vec<Listener>,
+    upstream: upstream::Settings,
+    limits: Limits,
+    budget: usize,
+    counters: Arc<Counters>,
+    log: LogBuffer,
+    clock: crate::observe::Clock,
+    draining: Draining,
+    permits: Arc<Semaphore>,
+}
+
+/// How often a loop hands its log lines over and closes connections that were not used.
+const HOUSEKEEPING: Duration = Duration::from_millis(200);
+/// How often a drain looks whether it is over.
+const DRAIN_STEP: Duration = Duration::from_millis(10);
+
+pub(super) fn start(
+    bound: Bound,
+    sink: impl Write + Send + 'static,
+    format: Format,
+) -> io::Result<Running> {
+    let Bound {
+        loaded,
+        sockets,
+        admin,
+        ..
+    } = bound;
+    let workers = sockets.first().map_or(1, Vec::len);
+    let (trigger, draining) = shutdown::channel();
+    let log = LogWriter::start(sink)?;
+    let permits = Arc::new(Semaphore::new(loaded.limits.connections));
+    let counters: Vec<Arc<Counters>> = (0..workers)
+        .map(|_| Arc::new(Counters::new(loaded.endpoints.len())))
+        .collect();
+
+    let mut sockets: Vec<_> = sockets.into_iter().map(Vec::into_iter).collect();
+    let mut loops = Vec::with_capacity(workers);
+    for (n, counters) in counters.iter().enumerate() {
+        let listeners = sockets
+            .iter_mut()
+            .zip(&loaded.doors)
+            .filter_map(|(sockets, door)| {
+                let tls = TlsAcceptor::from(Arc::clone(&door.tls));
+                Some(Listener::new(sockets.next()?, Arc::clone(&door.site), tls))
+            })
+            .collect();
+        let seed = Seed {
+            listeners,
+            upstream: loaded.upstream.clone(),
+            limits: loaded.limits.clone(),
+            // A share each, so that loops need not agree on every request; never less than one
+            // body, or the largest could not pass at all.
+            budget: (loaded.limits.buffered_bytes / workers).max(loaded.limits.body_bytes),
+            counters: Arc::clone(counters),
+            log: log.buffer(format, loaded.allowed),
+            clock: loaded.clock,
+            draining: draining.clone(),
+            permits: Arc::clone(&permits),
+        };
+        let name = format!("loop-{n}");
+        loops.push(
+            thread::Builder::new()
+                .name(name)
+                .spawn(move || run_loop(seed))?,
+        );
+    }
+    let admin = match admin {
+        Some(socket) => {
+            let admin = Admin {
+                counters,
+                endpoints: loaded.endpoints,
+                draining,
+            };
+            let (stop, stopped) = oneshot::channel();
+            let thread = thread::Builder::new()
+                .name("admin".to_owned())
+                .spawn(move || run_admin(admin, socket, stopped))?;
+            Some((stop, thread))
+        }
+        None => None,
+    };
+    Ok(Running {
+        trigger,
+        loops,
+        admin,
+        log,
+    })
+}
+
+impl Running {
+    /// Stops accepting, lets accepted requests finish within their deadline, and ends. The admin
+    /// port answers until the end, and says that the gate is not ready.
+    ///
+    /// # Errors
+    /// The first event loop's failure, if one failed.
+    pub fn drain(self) -> io::Result<()> {
+        self.trigger.begin();
+        let mut result = Ok(());
+        for thread in self.loops {
+            result = result.and(joined(thread));
+        }
+        if let Some((stop, thread)) = self.admin {
+            drop(stop);
+            result = result.and(joined(thread));
+        }
+        self.log.finish();
+        result
+    }
+}
+
+fn joined(thread: JoinHandle<io::Result<()>>) -> io::Result<()> {
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("an event loop ended abnormally")))
+}
+
+fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+}
+
+fn run_admin(
+    admin: Admin,
+    socket: std::net::TcpListener,
+    stopped: oneshot::Receiver<()>,
+) -> io::Result<()> {
+    runtime()?.block_on(async move {
+        tokio::select! {
+            result = admin.run(socket) => result,
+            _ = stopped => Ok(()),
+        }
+    })
+}
+
+fn run_loop(seed: Seed) -> io::Result<()> {
+    runtime()?.block_on(async move {
+        let observer = Rc::new(Observer::new(seed.counters, seed.log, seed.clock));
+        let upstream = Upstream::new(&seed.upstream).map_err(io::Error::other)?;
+        let drain = seed.limits.drain;
+        let worker = Rc::new(Worker {
+            observer: Rc::clone(&observer),
+            upstream,
+            limits: seed.limits,
+            budget: Arc::new(Semaphore::new(seed.budget)),
+            draining: seed.draining.clone(),
+        });
+        for listener in seed.listeners {
+            tokio::task::spawn_local(listener.run(Rc::clone(&worker), Arc::clone(&seed.permits)));
+        }
+        let mut draining = seed.draining;
+        let mut tick = interval(HOUSEKEEPING);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {
+                    observer.flush();
+                    worker.upstream.sweep();
+                }
+                () = draining.begun() => break,
+            }
+        }
+        let finished = async {
+            // Connections tell nobody when they end; a look now and then costs nothing at the end
+            // of a process.
+            while observer.has_open_connections() {
+                sleep(DRAIN_STEP).await;
+            }
+        };
+        let _ = timeout(drain, finished).await;
+        observer.flush();
+        Ok(())
+    })
+}

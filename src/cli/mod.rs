@@ -1,0 +1,50 @@
+//! The command line: `run`, `check`, `sandbox`.
+
+mod check;
+mod run;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A VPC endpoint for Amazon Kinesis Data Streams that you run yourself.
+///
+/// It terminates TLS, reads each request's action and stream, decides it by an endpoint policy,
+/// and forwards it untouched or answers as AWS would: AccessDeniedException.
+#[derive(Debug, Parser)]
+#[command(name = "kinesis-gate", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gate.
+    Run(run::Arguments),
+    /// Check configurations and policy documents: valid, or every error, exit code 1.
+    Check(check::Arguments),
+    /// Try the gate here and now: an in-process Kinesis behind three endpoints, one for each
+    /// policy that AWS publishes for Kinesis endpoints.
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::Arguments),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(arguments) => sandbox::run(&arguments),
+    }
+}
+
+/// Says what went wrong, and fails.
+fn fail(error: impl Display) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,209 @@
+//! The configuration file: one TOML file, policies and certificates as files beside it.
+//!
+//! Unknown keys are refused, every error is reported at once, each with its line, column and path.
+//! This room knows the file's shape only; `app` opens what it names.
+
+mod problem;
+mod read;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use problem::{Problem, Problems};
+pub use values::Names;
+
+/// Everything the file says, with defaults filled in. Paths are relative to the file's folder and
+/// already joined with it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Event loops, each on a thread of its own. 0 means one for each core.
+    pub workers: usize,
+    /// Where allowed requests go.
+    pub upstream: Upstream,
+    /// Health and metrics.
+    pub admin: Admin,
+    /// The decision log.
+    pub log: Log,
+    /// Caps and deadlines.
+    pub limits: Limits,
+    /// The endpoints this process stands for; at least one.
+    pub endpoints: Vec<Endpoint>,
+    /// What is known of callers beyond the account in their access key id.
+    pub principals: Vec<Principal>,
+    /// Identity policies and whom they are attached to.
+    pub identity_policies: Vec<IdentityPolicy>,
+    /// The sockets clients connect to; at least one.
+    pub listeners: Vec<Listener>,
+}
+
+/// `[upstream]`: where allowed requests go.
+#[derive(Debug, Clone, Default)]
+pub struct Upstream {
+    /// `host:port` that every connection goes to; absent, connections go to the Kinesis endpoint
+    /// that the client asked for, found through DNS, port 443.
+    pub connect: Option<String>,
+    /// The name to ask for and verify in the upstream's certificate; absent, the name of the
+    /// Kinesis endpoint asked for.
+    pub server_name: Option<String>,
+    /// Roots to trust instead of the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `[admin]`: health and metrics, on a port of its own.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Must be a loopback address.
+    pub address: Option<SocketAddr>,
+}
+
+/// `[log]`: one JSON line for each decision, to standard output.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Which allowed requests are written; denied ones always are.
+    pub allowed: LogAllowed,
+}
+
+/// Which allowed requests the decision log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogAllowed {
+    /// All of them.
+    All,
+    /// None: denials and failures only.
+    None,
+}
+
+/// `[limits]`: every buffer has a cap and every wait a deadline.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Client connections open at once, in the whole process.
+    pub connections: usize,
+    /// Bytes of one request body. The API's largest request is 10 MiB of data, about 14 MiB as
+    /// base64 in JSON.
+    pub body_bytes: usize,
+    /// Bytes of request bodies held at once, in the whole process.
+    pub buffered_bytes: usize,
+    /// Bytes of one request head.
+    pub head_bytes: usize,
+    /// HTTP/2 streams open at once on one connection.
+    pub streams: u32,
+    /// From accept to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// From a request's first byte to the end of its head; also how long an idle connection lives.
+    pub head_timeout: Duration,
+    /// Between two pieces of a request body.
+    pub body_timeout: Duration,
+    /// For resolving, connecting and the TLS handshake with the upstream.
+    pub connect_timeout: Duration,
+    /// From the end of the request to the head of the upstream's answer.
+    pub response_timeout: Duration,
+    /// How long an unused connection to the upstream is kept.
+    pub upstream_idle: Duration,
+    /// How long accepted requests may take to finish after SIGTERM.
+    pub drain: Duration,
+}
+
+/// `[[endpoint]]`: one VPC endpoint that this process stands for.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// `aws:SourceVpce`.
+    pub id: String,
+    /// `aws:SourceVpc`; absent, conditions on it are unknowable.
+    pub vpc: Option<String>,
+    /// The region whose Kinesis this endpoint leads to.
+    pub region: String,
+    /// The endpoint policy.
+    pub policy: EndpointPolicy,
+}
+
+/// The policy of an endpoint.
+#[derive(Debug, Clone)]
+pub enum EndpointPolicy {
+    /// A policy document.
+    File(PathBuf),
+    /// `default-full-access = true`: AWS's default, said in words.
+    FullAccess,
+}
+
+/// `[[principal]]`: who an access key belongs to.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// The access key id.
+    pub access_key_id: String,
+    /// The user, role or root ARN (`aws:PrincipalArn`), with the role's path.
+    pub arn: String,
+}
+
+/// `[[identity-policy]]`: a policy attached to principals, as an IAM policy is to a user or role.
+#[derive(Debug, Clone)]
+pub struct IdentityPolicy {
+    /// The document.
+    pub file: PathBuf,
+    /// `*`, account ids, or ARNs.
+    pub principals: Vec<String>,
+}
+
+/// `[[listener]]`: a socket that clients connect to.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// Where to listen; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// The id of the endpoint whose policy holds for what comes in here.
+    pub endpoint: String,
+    /// The certificate clients see.
+    pub tls: ListenerTls,
+    /// Further names by which clients may call this listener as an endpoint override, beside
+    /// `localhost` and addresses.
+    pub names: Names,
+}
+
+/// `[listener.tls]`: where the listener's certificates come from.
+#[derive(Debug, Clone)]
+pub enum ListenerTls {
+    /// A certificate chain and its key, PEM.
+    Files {
+        /// The chain, leaf first.
+        certificate: PathBuf,
+        /// The leaf's private key.
+        key: PathBuf,
+    },
+    /// A CA that mints a leaf for each name a client asks for, if it is a Kinesis endpoint name of
+    /// the endpoint's region or one of the listener's own.
+    Authority {
+        /// The CA's certificate, PEM.
+        certificate: PathBuf,
+        /// The CA's private key, PEM.
+        key: PathBuf,
+    },
+}
+
+impl Config {
+    /// Reads a configuration from its text. `file` is where it came from: paths in it are relative
+    /// to that folder, and errors name it.
+    ///
+    /// # Errors
+    /// Every problem of the text at once.
+    pub fn parse(text: &str, file: &Path) -> Result<Config, Problems> {
+        read::config(text, file)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 10_000,
+            body_bytes: 16 << 20,
+            buffered_bytes: 256 << 20,
+            head_bytes: 64 << 10,
+            streams: 250,
+            handshake_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(30),
+            upstream_idle: Duration::from_secs(50),
+            drain: Duration::from_secs(20),
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! From the file's text to its shape.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use toml_span::de_helpers::TableHelper;
+use toml_span::value::ValueInner;
+use toml_span::{DeserError, Deserialize, Error, ErrorKind, Value};
+
+use super::values::{Address, Bytes, Span, custom};
+use super::{
+    Admin, Config, Endpoint, EndpointPolicy, IdentityPolicy, Limits, Listener, ListenerTls, Log,
+    LogAllowed, Names, Principal, Problem, Problems, Upstream,
+};
+
+pub(super) fn config(text: &str, file: &Path) -> Result<Config, Problems> {
+    let report = |errors: Vec<Error>, places: &Places| {
+        Problems(
+            errors
+                .iter()
+                .flat_map(|error| problems_of(error, text, file, places))
+                .collect(),
+        )
+    };
+    let mut value = match toml_span::parse(text) {
+        Ok(value) => value,
+        Err(error) => return Err(report(vec![error], &Places::default())),
+    };
+    let mut places = Places::default();
+    places.walk(&value, String::new());
+    let mut config =
+        Config::deserialize(&mut value).map_err(|errors| report(errors.errors, &places))?;
+    config.rebase(file.parent().unwrap_or(Path::new("")));
+    Ok(config)
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let config = Config {
+            workers: table.optional("workers").unwrap_or(0),
+            upstream: table.optional("upstream").unwrap_or_default(),
+            admin: table.optional("admin").unwrap_or(Admin { address: None }),
+            log: table.optional("log").unwrap_or(Log {
+                allowed: LogAllowed::All,
+            }),
+            limits: table.optional("limits").unwrap_or_default(),
+            endpoints: table.required("endpoint").unwrap_or_default(),
+            principals: table.optional("principal").unwrap_or_default(),
+            identity_policies: table.optional("identity-policy").unwrap_or_default(),
+            listeners: table.required("listener").unwrap_or_default(),
+        };
+        let failed = !table.errors.is_empty();
+        let mut errors = table
+            .finalize(None)
+            .err()
+            .map(|e| e.errors)
+            .unwrap_or_default();
+        if !failed {
+            errors.extend(config.contradictions().into_iter().map(|message| Error {
+                kind: ErrorKind::Custom(message.into()),
+                span: value.span,
+                line_info: None,
+            }));
+        }
+        if errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(DeserError { errors })
+        }
+    }
+}
+
+impl Config {
+    /// What each value allows but all together do not.
+    fn contradictions(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.endpoints.is_empty() {
+            found.push("no `[[endpoint]]`: name at least one".to_owned());
+        }
+        if self.listeners.is_empty() {
+            found.push("no `[[listener]]`: name at least one".to_owned());
+        }
+        found.extend(
+            doubled(self.endpoints.iter().map(|endpoint| &endpoint.id))
+                .map(|id| format!("two endpoints have the id `{id}`")),
+        );
+        found.extend(
+            doubled(
+                self.principals
+                    .iter()
+                    .map(|principal| &principal.access_key_id),
+            )
+            .map(|id| format!("two principals have the access key id `{id}`")),
+        );
+        found.extend(
+            doubled(
+                self.listeners
+                    .iter()
+                    .map(|l| l.address)
+                    .filter(|a| a.port() != 0),
+            )
+            .map(|address| format!("two listeners have the address `{address}`")),
+        );
+        for listener in &self.listeners {
+            if !self
+                .endpoints
+                .iter()
+                .any(|endpoint| endpoint.id == listener.endpoint)
+            {
+                found.push(format!(
+                    "listener `{}` is for endpoint `{}`, which no `[[endpoint]]` has as its id",
+                    listener.address, listener.endpoint
+                ));
+            }
+        }
+        found
+    }
+
+    fn rebase(&mut self, folder: &Path) {
+        let rebase = |path: &mut PathBuf| *path = folder.join(&path);
+        self.upstream.ca_file.iter_mut().for_each(rebase);
+        for endpoint in &mut self.endpoints {
+            if let EndpointPolicy::File(path) = &mut endpoint.policy {
+                rebase(path);
+            }
+        }
+        self.identity_policies
+            .iter_mut()
+            .for_each(|policy| rebase(&mut policy.file));
+        for listener in &mut self.listeners {
+            let (ListenerTls::Files { certificate, key }
+            | ListenerTls::Authority { certificate, key }) = &mut listener.tls;
+            rebase(certificate);
+            rebase(key);
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Upstream {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let upstream = Upstream {
+            connect: table.optional("connect"),
+            server_name: table.optional("server-name"),
+            ca_file: table.optional::<String>("ca-file").map(PathBuf::from),
+        };
+        table.finalize(None)?;
+        match &upstream.connect {
+            Some(connect) if !is_host_and_port(connect) => Err(custom(
+                value,
+                &format!("`{connect}` is not a host and port such as \"127.0.0.1:4567\""),
+            )),
+            _ => Ok(upstream),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Admin {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let address = table
+            .optional::<Address>("address")
+            .map(|address| address.0);
+        table.finalize(None)?;
+        match address {
+            Some(address) if !address.ip().is_loopback() => Err(custom(
+                value,
+                &format!(
+                    "`{address}` is not a loopback address: the admin port has no authentication"
+                ),
+            )),
+            _ => Ok(Admin { address }),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Log {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let allowed = table
+            .optional::<LogAllowed>("allowed")
+            .unwrap_or(LogAllowed::All);
+        table.finalize(None)?;
+        Ok(Log { allowed })
+    }
+}
+
+impl<'de> Deserialize<'de> for LogAllowed {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        match value.take_string(None)?.as_ref() {
+            "all" => Ok(LogAllowed::All),
+            "none" => Ok(LogAllowed::None),
+            other => Err(custom(
+                value,
+                &format!("`{other}` is neither \"all\" nor \"none\""),
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Limits {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let mut limits = Limits::default();
+        let bytes = |table: &mut TableHelper<'de>, name, limit: &mut usize| {
+            if let Some(Bytes(bytes)) = table.optional(name) {
+                *limit = bytes;
+            }
+        };
+        bytes(&mut table, "body-bytes", &mut limits.body_bytes);
+        bytes(&mut table, "buffered-bytes", &mut limits.buffered_bytes);
+        bytes(&mut table, "head-bytes", &mut limits.head_bytes);
+        let span = |table: &mut TableHelper<'de>, name, limit: &mut std::time::Duration| {
+            if let Some(Span(span)) = table.optional(name) {
+                *limit = span;
+            }
+        };
+        span(
+            &mut table,
+            "handshake-timeout",
+            &mut limits.handshake_timeout,
+        );
+        span(&mut table, "head-timeout", &mut limits.head_timeout);
+        span(&mut table, "body-timeout", &mut limits.body_timeout);
+        span(&mut table, "connect-timeout", &mut limits.connect_timeout);
+        span(&mut table, "response-timeout", &mut limits.response_timeout);
+        span(&mut table, "upstream-idle", &mut limits.upstream_idle);
+        span(&mut table, "drain", &mut limits.drain);
+        limits.connections = table.optional("connections").unwrap_or(limits.connections);
+        limits.streams = table.optional("streams").unwrap_or(limits.streams);
+        table.finalize(None)?;
+        let wrong = [
+            (limits.connections == 0).then_some("`connections` must be above zero"),
+            (limits.streams == 0).then_some("`streams` must be above zero"),
+            (limits.head_bytes < 8 << 10).then_some("`head-bytes` must be at least 8KiB"),
+            (limits.buffered_bytes < limits.body_bytes)
+                .then_some("`buffered-bytes` must be at least `body-bytes`"),
+        ];
+        match wrong.into_iter().flatten().next() {
+            Some(message) => Err(custom(value, message)),
+            None => Ok(limits),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoint {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let id = table.required("id");
+        let vpc = table.optional("vpc");
+        let region = table.required("region");
+        let policy = table.optional::<String>("policy").map(PathBuf::from);
+        let full_access = table
+            .optional::<bool>("default-full-access")
+            .unwrap_or(false);
+        table.finalize(None)?;
+        let policy = match (policy, full_access) {
+            (Some(file), false) => EndpointPolicy::File(file),
+            (None, true) => EndpointPolicy::FullAccess,
+            (Some(_), true) => {
+                return Err(custom(
+                    value,
+                    "both `policy` and `default-full-access`: keep one",
+                ));
+            }
+            (None, false) => {
+                return Err(custom(
+                    value,
+                    "no `policy`: name a policy file, or write `default-full-access = true` for \
+                     AWS's default, which allows everything",
+                ));
+            }
+        };
+        Ok(Endpoint {
+            id: id?,
+            vpc,
+            region: region?,
+            policy,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Principal {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let access_key_id = table.required("access-key-id");
+        let arn = table.required("arn");
+        table.finalize(None)?;
+        Ok(Principal {
+            access_key_id: access_key_id?,
+            arn: arn?,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for IdentityPolicy {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let file = table.required::<String>("file");
+        let principals = table.required::<Vec<String>>("principals");
+        table.finalize(None)?;
+        let principals = principals?;
+        if principals.is_empty() {
+            return Err(custom(
+                value,
+                "`principals` is empty: the policy would hold for nobody",
+            ));
+        }
+        Ok(IdentityPolicy {
+            file: file?.into(),
+            principals,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Listener {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let address = table.required::<Address>("address");
+        let endpoint = table.required("endpoint");
+        let tls = table.required("tls");
+        let names = table.optional::<Vec<String>>("names").unwrap_or_default();
+        table.finalize(None)?;
+        Ok(Listener {
+            address: address?.0,
+            endpoint: endpoint?,
+            tls: tls?,
+            names: Names::new(names),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ListenerTls {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let mut path = |name| table.optional::<String>(name).map(PathBuf::from);
+        let files = (
+            path("certificate"),
+            path("key"),
+            path("ca-certificate"),
+            path("ca-key"),
+        );
+        table.finalize(None)?;
+        match files {
+            (Some(certificate), Some(key), None, None) => {
+                Ok(ListenerTls::Files { certificate, key })
+            }
+            (None, None, Some(certificate), Some(key)) => {
+                Ok(ListenerTls::Authority { certificate, key })
+            }
+            _ => Err(custom(
+                value,
+                "name either `certificate` and `key`, or `ca-certificate` and `ca-key`",
+            )),
+        }
+    }
+}
+
+/// Where every value of the file stands, to name an error's path.
+#[derive(Default)]
+struct Places(Vec<(usize, usize, String)>);
+
+impl Places {
+    fn walk(&mut self, value: &Value<'_>, path: String) {
+        match value.as_ref() {
+            ValueInner::Table(table) => {
+                for (key, inner) in table {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    self.0.push((
+                        key.span.start,
+                        key.span.end,
+                        format!("{path}{dot}{}", key.name),
+                    ));
+                    self.walk(inner, format!("{path}{dot}{}", key.name));
+                }
+            }
+            ValueInner::Array(array) => {
+                for (n, inner) in array.iter().enumerate() {
+                    self.walk(inner, format!("{path}[{n}]"));
+                }
+            }
+            _ => {}
+        }
+        self.0.push((value.span.start, value.span.end, path));
+    }
+
+    /// The path of the smallest value that holds the span.
+    fn path(&self, span: toml_span::Span) -> &str {
+        self.0
+            .iter()
+            .filter(|(start, end, _)| *start <= span.start && span.end <= *end)
+            .min_by_key(|(start, end, path)| (end - start, usize::MAX - path.len()))
+            .map_or("", |(_, _, path)| path)
+    }
+}
+
+fn problems_of(error: &Error, text: &str, file: &Path, places: &Places) -> Vec<Problem> {
+    let problem = |span: toml_span::Span, message: &dyn Display| Problem {
+        file: file.to_owned(),
+        position: Some(line_and_column(text, span.start)),
+        path: places.path(span).to_owned(),
+        message: message.to_string(),
+    };
+    match &error.kind {
+        ErrorKind::UnexpectedKeys { keys, expected } => keys
+            .iter()
+            .map(|(_, span)| {
+                let known = expected.join("`, `");
+                problem(*span, &format!("unknown key; known here are `{known}`"))
+            })
+            .collect(),
+        ErrorKind::MissingField(name) => vec![problem(error.span, &format!("`{name}` is missing"))],
+        ErrorKind::Wanted { expected, found } => {
+            vec![problem(
+                error.span,
+                &format!("expected {expected}, found {found}"),
+            )]
+        }
+        kind => vec![problem(error.span, kind)],
+    }
+}
+
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .map_or(0, |line| line.chars().count())
+        + 1;
+    (line, column)
+}
+
+/// `name:port`, `1.2.3.4:port` or `[v6]:port`.
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty()
+            && port.parse::<u16>().is_ok_and(|port| port != 0)
+            && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')))
+    })
+}
+
+/// The values that occur more than once, each named once.
+fn doubled<T: Ord>(values: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    let mut values: Vec<T> = values.collect();
+    values.sort();
+    let mut doubles = Vec::new();
+    let mut previous: Option<T> = None;
+    for value in values {
+        match &previous {
+            Some(known) if *known == value => doubles.push(value),
+            _ => previous = Some(value),
+        }
+    }
+    doubles.dedup();
+    doubles.into_iter()
+}

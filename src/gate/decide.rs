@@ -1,0 +1,211 @@
+//! From facts to a verdict: every resource that a request names, through every layer.
+
+use std::sync::Arc;
+
+use crate::kinesis::{self, NamedArn, Resources, Target};
+use crate::observe::{Outcome, Ruling};
+use crate::policy::{
+    self, Action, Arn, Fact, Layer, LayeredDecision, Layers, Permitted, Request, Resource, Unknown,
+    Verdict,
+};
+use crate::reject::{Denied, DeniedBy};
+
+use super::facts::{Facts, FactsOf};
+use super::principal::KnownCaller;
+use super::site::Endpoint;
+
+/// What was decided about one request.
+pub(super) struct Ruled<'a> {
+    verdict: Verdict,
+    /// The resource that decided; the first where all are allowed.
+    resource: kinesis::Resource<'a>,
+}
+
+/// Decides a request about everything it names.
+pub(super) fn decide<'a>(
+    endpoint: &Endpoint,
+    target: &Target<'_>,
+    caller: &KnownCaller<'_>,
+    facts: &Facts<'_>,
+    resources: &'a Resources,
+) -> Ruled<'a> {
+    let layers = endpoint.layers();
+    let principal = caller.principal();
+    let action = Action {
+        service: "kinesis",
+        name: target.name(),
+        number: target.number(),
+    };
+    let mut ruled = Ruled {
+        verdict: Verdict::start(),
+        resource: kinesis::Resource::Unknown,
+    };
+    for resource in resources.iter() {
+        let (asked, resource_account) = in_policy(&resource);
+        let context = FactsOf {
+            facts,
+            resource_account,
+        };
+        let request = Request {
+            principal,
+            action,
+            resource: asked,
+            context: &context,
+        };
+        let before = ruled.verdict.decision();
+        ruled.verdict = ruled.verdict.and(layers.decide(&request));
+        if ruled.verdict.decision() != before {
+            ruled.resource = resource;
+        }
+    }
+    ruled
+}
+
+impl Ruled<'_> {
+    /// Spends the verdict on the request it was reached for.
+    pub(super) fn permit<T>(
+        self,
+        request: T,
+        action: &str,
+        user: impl FnOnce() -> String,
+    ) -> Result<Permitted<T>, Denied> {
+        self.verdict.permit(request).map_err(|(denial, _)| Denied {
+            user: user(),
+            action: action.to_owned(),
+            resource: self.resource(),
+            explicit: denial.outcome() == policy::Outcome::ExplicitDeny,
+            layer: match denial.decision().map(|decided| decided.layer) {
+                Some(Layer::Identity(_) | Layer::NoIdentity) => DeniedBy::Identity,
+                Some(Layer::Endpoint) | None => DeniedBy::Endpoint,
+            },
+        })
+    }
+
+    /// The outcome for the record.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self
+            .verdict
+            .decision()
+            .map(|decided| decided.decision.outcome)
+        {
+            Some(policy::Outcome::Allow) => Outcome::Allow,
+            Some(policy::Outcome::ExplicitDeny) => Outcome::ExplicitDeny,
+            Some(policy::Outcome::ImplicitDeny) | None => Outcome::ImplicitDeny,
+        }
+    }
+
+    /// The resource for the record and the client: parts that cannot be known are `*`.
+    pub(super) fn resource(&self) -> String {
+        match &self.resource {
+            kinesis::Resource::Any | kinesis::Resource::Unknown => "*".to_owned(),
+            kinesis::Resource::Arn(arn) | kinesis::Resource::Unscoped(arn) => arn_text(arn),
+        }
+    }
+
+    /// Policy and statement for the record.
+    pub(super) fn ruling(&self, endpoint: &Endpoint) -> Option<Ruling> {
+        let LayeredDecision { layer, decision } = self.verdict.decision()?;
+        let (name, policy) = endpoint.policy_of(layer);
+        let statement = decision
+            .statement
+            .map(|id| policy.statement(id).to_string());
+        let unknown = decision.unknown.map(|unknown| match unknown {
+            Unknown::Principal => "principal".to_owned(),
+            Unknown::Resource => "resource".to_owned(),
+            Unknown::Action => "action".to_owned(),
+            Unknown::Key(condition) => policy
+                .condition_key(condition)
+                .map_or_else(String::new, |key| key.to_string()),
+        });
+        let layer = match layer {
+            Layer::Endpoint => "endpoint",
+            Layer::Identity(_) | Layer::NoIdentity => "identity",
+        };
+        Some(Ruling {
+            layer,
+            policy: Arc::clone(name),
+            statement,
+            unknown,
+        })
+    }
+}
+
+impl Endpoint {
+    /// The policies in front of a request. The client's signature passes through and IAM decides
+    /// upstream, so that identity policies are a guard rail here.
+    fn layers(&self) -> Layers<'_> {
+        Layers {
+            endpoint: &self.policy,
+            identity: &self.identity.policies,
+            identity_role: policy::IdentityRole::GuardRail,
+        }
+    }
+
+    fn policy_of(&self, layer: Layer) -> (&Arc<str>, &policy::Policy) {
+        let identity = match layer {
+            Layer::Identity(place) => self
+                .identity
+                .names
+                .get(place)
+                .zip(self.identity.policies.get(place)),
+            Layer::Endpoint | Layer::NoIdentity => None,
+        };
+        match identity {
+            Some((name, attached)) => (name, &attached.policy),
+            None => (&self.policy_name, &self.policy),
+        }
+    }
+}
+
+/// A resource in the words of the policy room, and whose it is.
+fn in_policy<'a>(resource: &kinesis::Resource<'a>) -> (Resource<'a>, Fact<&'a str>) {
+    match resource {
+        // Whose `*` is, is not documented: an Allow that asks does not apply, a Deny does.
+        kinesis::Resource::Any => (Resource::Any, Fact::Unknown),
+        kinesis::Resource::Unknown => (Resource::Unknown, Fact::Unknown),
+        kinesis::Resource::Arn(arn) => (Resource::Arn(arn_in_policy(arn)), account_of(arn)),
+        kinesis::Resource::Unscoped(arn) => {
+            (Resource::Unscoped(arn_in_policy(arn)), account_of(arn))
+        }
+    }
+}
+
+fn arn_in_policy<'a>(arn: &NamedArn<'a>) -> Arn<'a> {
+    let NamedArn {
+        partition,
+        service,
+        region,
+        account,
+        resource,
+        open,
+        text,
+    } = *arn;
+    Arn {
+        partition,
+        service,
+        region,
+        account,
+        resource,
+        open,
+        text,
+    }
+}
+
+fn account_of<'a>(arn: &NamedArn<'a>) -> Fact<&'a str> {
+    arn.account.map_or(Fact::Unknown, Fact::Known)
+}
+
+fn arn_text(arn: &NamedArn<'_>) -> String {
+    match arn.text {
+        Some(text) => text.to_owned(),
+        None => format!(
+            "arn:{}:{}:{}:{}:{}{}",
+            arn.partition,
+            arn.service,
+            arn.region,
+            arn.account.unwrap_or("*"),
+            arn.resource,
+            if arn.open { "*" } else { "" }
+        ),
+    }
+}

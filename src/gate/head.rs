@@ -1,0 +1,166 @@
+//! What a request's head says, and what in it is refused.
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+
+use crate::caller::{self, Caller};
+use crate::kinesis::{Format, Target, canonical, split_authority};
+use crate::reject::Rejection;
+use crate::server::Connection;
+
+/// A head that can be read in one way only.
+pub(super) struct Head<'a> {
+    pub(super) format: Format,
+    pub(super) target: Target<'a>,
+    pub(super) caller: Caller<'a>,
+}
+
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Headers that say one thing or are refused: the service may read another of two than we.
+const SINGLE: [(HeaderName, &str); 7] = [
+    (HOST, "`Host` is doubled"),
+    (AUTHORIZATION, "`Authorization` is doubled"),
+    (CONTENT_TYPE, "`Content-Type` is doubled"),
+    (CONTENT_LENGTH, "`Content-Length` is doubled"),
+    (TARGET, "`X-Amz-Target` is doubled"),
+    (SECURITY_TOKEN, "`X-Amz-Security-Token` is doubled"),
+    (DATE, "`X-Amz-Date` is doubled"),
+];
+
+/// The encoding of a request, and so of its answer.
+pub(super) fn format(headers: &HeaderMap) -> Option<Format> {
+    Format::of_content_type(headers.get(CONTENT_TYPE)?.to_str().ok()?)
+}
+
+/// The id that the service gave its answer.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    headers.get(REQUEST_ID)?.to_str().ok().map(str::to_owned)
+}
+
+/// Takes away what belongs to the connection and not to the request (RFC 9110 section 7.6.1).
+/// [`Head::read`] has made sure that `Connection` names nothing else.
+pub(super) fn strip(mut parts: Parts) -> Parts {
+    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION] {
+        parts.headers.remove(name);
+    }
+    parts
+}
+
+impl<'a> Head<'a> {
+    /// Reads a head that was sent to `region`.
+    pub(super) fn read(parts: &'a Parts, region: &str) -> Result<Head<'a>, Rejection> {
+        let format = format(&parts.headers).ok_or(Rejection::ContentType)?;
+        let target = text(&parts.headers, &TARGET)?
+            .and_then(Target::parse)
+            .ok_or(Rejection::UnknownOperation)?;
+        let authorization = text(&parts.headers, &AUTHORIZATION)?;
+        let caller =
+            caller::read(authorization, parts.uri.query()).map_err(Rejection::Unauthenticated)?;
+        // The service refuses a signature for another region or service; an emulator may execute
+        // the request there.
+        if caller.region != region || caller.service != "kinesis" {
+            return Err(Rejection::Scope {
+                region: region.to_owned(),
+            });
+        }
+        Ok(Head {
+            format,
+            target,
+            caller,
+        })
+    }
+}
+
+/// The name asked for, in lower case. HTTP/1.1 says it in `Host`, HTTP/2 in `:authority`; said
+/// twice, it must be the same.
+pub(super) fn host(parts: &Parts, connection: &Connection) -> Result<String, Rejection> {
+    check_form(parts)?;
+    let header = text(&parts.headers, &HOST)?;
+    let authority = match (parts.version, parts.uri.authority(), header) {
+        (Version::HTTP_11, None, Some(host)) => host,
+        (Version::HTTP_11, Some(_), _) => {
+            return Err(Rejection::Ambiguous("the target is not in origin form"));
+        }
+        (Version::HTTP_2, Some(authority), None) => authority.as_str(),
+        (Version::HTTP_2, Some(authority), Some(host)) if authority.as_str() == host => host,
+        (Version::HTTP_2, Some(_), Some(_)) => {
+            return Err(Rejection::Ambiguous("`:authority` and `Host` differ"));
+        }
+        (Version::HTTP_11 | Version::HTTP_2, _, _) => {
+            return Err(Rejection::Ambiguous("no host is named"));
+        }
+        _ => {
+            return Err(Rejection::Ambiguous(
+                "the version is neither HTTP/1.1 nor HTTP/2",
+            ));
+        }
+    };
+    let (name, _port) =
+        split_authority(authority).ok_or_else(|| Rejection::Misdirected(authority.to_owned()))?;
+    let name = canonical(name).into_owned();
+    match &connection.server_name {
+        // TLS asked for one Kinesis endpoint and HTTP for another: a connection that was meant for
+        // the first must not be coalesced onto the second.
+        Some(asked) if *asked != name && !connection.site.is_own(asked) => Err(
+            Rejection::Misdirected(format!("{name} over TLS for {asked}")),
+        ),
+        _ => Ok(name),
+    }
+}
+
+/// What is refused whatever the request asks for.
+fn check_form(parts: &Parts) -> Result<(), Rejection> {
+    if parts.method != Method::POST {
+        return Err(Rejection::Method);
+    }
+    for (name, rule) in &SINGLE {
+        if parts.headers.get_all(name).iter().nth(1).is_some() {
+            return Err(Rejection::Ambiguous(rule));
+        }
+    }
+    check_connection(&parts.headers)?;
+    if parts.headers.contains_key(CONTENT_ENCODING) {
+        return Err(Rejection::Ambiguous("`Content-Encoding` is set"));
+    }
+    if parts.uri.path() != "/" {
+        return Err(Rejection::Ambiguous("the path is not `/`"));
+    }
+    Ok(())
+}
+
+/// `Connection` may say whether the connection stays; naming headers in it would have us drop what
+/// the signature covers.
+fn check_connection(headers: &HeaderMap) -> Result<(), Rejection> {
+    let harmless = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|value| {
+            value.split(',').all(|option| {
+                let option = option.trim();
+                option.eq_ignore_ascii_case("close") || option.eq_ignore_ascii_case("keep-alive")
+            })
+        })
+    };
+    if headers.get_all(CONNECTION).iter().all(harmless) {
+        Ok(())
+    } else {
+        Err(Rejection::Ambiguous(
+            "`Connection` names more than `close` or `keep-alive`",
+        ))
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Rejection> {
+    match headers.get(name).map(HeaderValue::to_str) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text)),
+        Some(Err(_)) => Err(Rejection::Ambiguous("a header that matters is not ASCII")),
+    }
+}

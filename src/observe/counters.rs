@@ -1,0 +1,202 @@
+//! Counters of one event loop: written by it alone, read by the metrics page.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::kinesis::ACTION_NAMES;
+use crate::upstream::Failure;
+
+use super::Outcome;
+
+/// A number that one thread writes and others read.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+/// Counters by a fixed set of labels.
+#[derive(Debug)]
+pub struct Family(Box<[Counter]>, Counter);
+
+/// How long something took, in buckets that a graph can show.
+#[derive(Debug)]
+pub struct Histogram {
+    buckets: Family,
+    micros: Counter,
+}
+
+/// Why a TLS handshake came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFailure {
+    /// It took longer than its deadline.
+    Timeout,
+    /// The client asked for a name that this listener does not serve.
+    Name,
+    /// The client refused our certificate, or spoke no TLS.
+    Protocol,
+    /// The connection broke.
+    Broken,
+}
+
+/// All counters of one event loop.
+#[derive(Debug)]
+pub struct Counters {
+    /// Client connections accepted.
+    pub connections: Counter,
+    /// Client connections open.
+    pub connections_open: Counter,
+    /// Connections closed at once because `limits.connections` were open.
+    pub connections_refused: Counter,
+    /// By [`TlsFailure`].
+    pub tls_failures: Family,
+    /// By the order of [`Failure::KINDS`].
+    pub upstream_failures: Family,
+    /// Bytes of request bodies.
+    pub request_bytes: Counter,
+    /// Bytes of answers' bodies.
+    pub response_bytes: Counter,
+    /// From the request's head to the end of its answer.
+    pub total: Histogram,
+    /// From forwarding to the head of the answer.
+    pub upstream: Histogram,
+    /// Reading the caller and the resources, and deciding.
+    pub decide: Histogram,
+    /// Log lines that a slow reader made us drop.
+    pub log_dropped: Counter,
+    requests: Family,
+}
+
+/// Upper bounds of the histograms' buckets, in microseconds; one more bucket takes the rest.
+pub(super) const BOUNDS: [u64; 16] = [
+    1, 2, 5, 10, 50, 100, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000,
+    5_000_000,
+];
+
+/// Operations, and one label for what is none of them.
+const OPERATIONS: usize = ACTION_NAMES.len() + 1;
+
+impl Counters {
+    /// Counters for so many endpoints, all zero.
+    pub fn new(endpoints: usize) -> Counters {
+        Counters {
+            connections: Counter::default(),
+            connections_open: Counter::default(),
+            connections_refused: Counter::default(),
+            tls_failures: Family::new(TlsFailure::NAMES.len()),
+            upstream_failures: Family::new(Failure::KINDS.len()),
+            request_bytes: Counter::default(),
+            response_bytes: Counter::default(),
+            total: Histogram::new(),
+            upstream: Histogram::new(),
+            decide: Histogram::new(),
+            log_dropped: Counter::default(),
+            requests: Family::new(endpoints * OPERATIONS * Outcome::NAMES.len()),
+        }
+    }
+
+    /// An allowed request got no answer, by [`Failure::kind`].
+    pub(super) fn upstream_failed(&self, kind: &str) {
+        let place = Failure::KINDS
+            .iter()
+            .position(|known| *known == kind)
+            .unwrap_or(usize::MAX);
+        self.upstream_failures.at(place).add(1);
+    }
+
+    /// Requests by endpoint, operation (`None`: not one of the table's) and outcome.
+    pub fn requests(&self, endpoint: usize, operation: Option<u16>, outcome: Outcome) -> &Counter {
+        let operation = operation.map_or(OPERATIONS - 1, usize::from);
+        self.requests
+            .at((endpoint * OPERATIONS + operation) * Outcome::NAMES.len() + outcome as usize)
+    }
+}
+
+impl Counter {
+    /// Adds. INVARIANT: called by one thread only, so that a load and a store do; an atomic
+    /// addition would lock the line, about 5 ns each.
+    pub fn add(&self, n: u64) {
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(n),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Takes away, as [`Counter::add`].
+    pub fn sub(&self, n: u64) {
+        self.0.store(
+            self.0.load(Ordering::Relaxed).saturating_sub(n),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// The number, as some thread last saw it.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Family {
+    fn new(len: usize) -> Family {
+        Family(
+            (0..len).map(|_| Counter::default()).collect(),
+            Counter::default(),
+        )
+    }
+
+    /// The counter at a label's place; one of no label takes what has no place.
+    pub fn at(&self, place: usize) -> &Counter {
+        self.0.get(place).unwrap_or(&self.1)
+    }
+}
+
+impl Histogram {
+    fn new() -> Histogram {
+        Histogram {
+            buckets: Family::new(BOUNDS.len() + 1),
+            micros: Counter::default(),
+        }
+    }
+
+    /// Adds one duration.
+    pub fn record(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.buckets
+            .at(BOUNDS.partition_point(|bound| *bound < micros))
+            .add(1);
+        self.micros.add(micros);
+    }
+
+    /// How many fell into the bucket at `place`.
+    pub(super) fn bucket(&self, place: usize) -> u64 {
+        self.buckets.at(place).value()
+    }
+
+    /// All durations together, in microseconds.
+    pub(super) fn micros(&self) -> u64 {
+        self.micros.value()
+    }
+}
+
+impl TlsFailure {
+    /// Labels, in the order of the variants.
+    pub(super) const NAMES: [&'static str; 4] = ["timeout", "name", "protocol", "broken"];
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{BOUNDS, Histogram};
+
+    #[test]
+    fn a_duration_falls_into_the_bucket_that_ends_at_or_above_it() {
+        let histogram = Histogram::new();
+        for micros in [0, 1, 2, 3, 1_000_000, 60_000_000] {
+            histogram.record(Duration::from_micros(micros));
+        }
+        assert_eq!(histogram.bucket(0), 2);
+        assert_eq!(histogram.bucket(1), 1);
+        assert_eq!(histogram.bucket(2), 1);
+        assert_eq!(histogram.bucket(14), 1);
+        assert_eq!(histogram.bucket(BOUNDS.len()), 1);
+        assert_eq!(histogram.micros(), 61_000_006);
+    }
+}

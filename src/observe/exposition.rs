@@ -1,0 +1,196 @@
+//! The metrics page: Prometheus' text format, summed over the event loops.
+
+use std::fmt::Error;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::kinesis::ACTION_NAMES;
+use crate::upstream::Failure;
+
+use super::counters::{BOUNDS, Counter, Histogram, TlsFailure};
+use super::{Counters, Outcome};
+
+/// The page, for counters of every event loop and the endpoints' ids in the order of their places.
+///
+/// # Errors
+/// None in practice: writing to a string does not fail.
+pub fn exposition(loops: &[Arc<Counters>], endpoints: &[String]) -> Result<String, Error> {
+    let mut registry = Registry::with_prefix("kinesis_gate");
+    registry.register_collector(Box::new(All {
+        loops: loops.to_vec(),
+        endpoints: endpoints.to_vec(),
+    }));
+    let mut page = String::new();
+    text::encode(&mut page, &registry)?;
+    Ok(page)
+}
+
+#[derive(Debug)]
+struct All {
+    loops: Vec<Arc<Counters>>,
+    endpoints: Vec<String>,
+}
+
+impl All {
+    fn sum(&self, of: impl Fn(&Counters) -> &Counter) -> u64 {
+        self.loops.iter().map(|counters| of(counters).value()).sum()
+    }
+
+    fn counter(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        of: impl Fn(&Counters) -> &Counter,
+    ) -> Result<(), Error> {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, u64>(&self.sum(of), None)
+    }
+
+    fn labelled(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: &[&str],
+        of: impl Fn(&Counters, usize) -> &Counter,
+    ) -> Result<(), Error> {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (place, value) in values.iter().enumerate() {
+            let labels = [(label, *value)];
+            let mut family = metric.encode_family(&labels)?;
+            family.encode_counter::<NoLabelSet, _, u64>(&self.sum(|c| of(c, place)), None)?;
+        }
+        Ok(())
+    }
+
+    fn histogram(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        of: impl Fn(&Counters) -> &Histogram,
+    ) -> Result<(), Error> {
+        let total = |each: &dyn Fn(&Histogram) -> u64| -> u64 {
+            self.loops.iter().map(|counters| each(of(counters))).sum()
+        };
+        let bounds = BOUNDS
+            .iter()
+            .map(|micros| *micros as f64 / 1e6)
+            .chain([f64::MAX]);
+        let buckets: Vec<(f64, u64)> = bounds
+            .enumerate()
+            .map(|(place, bound)| (bound, total(&|histogram| histogram.bucket(place))))
+            .collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let seconds = total(&Histogram::micros) as f64 / 1e6;
+        let mut metric =
+            encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        metric.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)
+    }
+
+    fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "Requests by endpoint, operation and decision";
+        let mut metric = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
+        let outcomes = [
+            Outcome::Allow,
+            Outcome::ExplicitDeny,
+            Outcome::ImplicitDeny,
+            Outcome::Refused,
+            Outcome::Cancelled,
+        ];
+        let operations = ACTION_NAMES
+            .iter()
+            .enumerate()
+            .map(|(number, name)| (u16::try_from(number).ok(), *name))
+            .chain([(None, "other")]);
+        for (number, operation) in operations {
+            for (place, endpoint) in self.endpoints.iter().enumerate() {
+                for outcome in outcomes {
+                    let count = self.sum(|c| c.requests(place, number, outcome));
+                    // A series that never was is left out: most pairs never occur.
+                    if count > 0 {
+                        let labels = [
+                            ("endpoint", endpoint.as_str()),
+                            ("operation", operation),
+                            ("decision", outcome.name()),
+                        ];
+                        let mut family = metric.encode_family(&labels)?;
+                        family.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Collector for All {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let e = &mut encoder;
+        self.requests(e)?;
+        self.counter(e, "connections", "Client connections accepted", |c| {
+            &c.connections
+        })?;
+        {
+            let help = "Client connections open";
+            let metric = e.encode_descriptor("connections_open", help, None, MetricType::Gauge)?;
+            let open = i64::try_from(self.sum(|c| &c.connections_open)).unwrap_or(i64::MAX);
+            prometheus_client::metrics::gauge::ConstGauge::new(open).encode(metric)?;
+        }
+        self.counter(
+            e,
+            "connections_refused",
+            "Client connections closed at once because the limit was open",
+            |c| &c.connections_refused,
+        )?;
+        self.labelled(
+            e,
+            "tls_failures",
+            "TLS handshakes with clients that came to nothing, by kind",
+            "kind",
+            &TlsFailure::NAMES,
+            |c, place| c.tls_failures.at(place),
+        )?;
+        self.labelled(
+            e,
+            "upstream_failures",
+            "Allowed requests that got no answer, by kind",
+            "kind",
+            &Failure::KINDS,
+            |c, place| c.upstream_failures.at(place),
+        )?;
+        self.counter(e, "request_bytes", "Bytes of request bodies", |c| {
+            &c.request_bytes
+        })?;
+        self.counter(e, "response_bytes", "Bytes of answers' bodies", |c| {
+            &c.response_bytes
+        })?;
+        self.counter(
+            e,
+            "log_lines_dropped",
+            "Log lines dropped because their reader is slow",
+            |c| &c.log_dropped,
+        )?;
+        self.histogram(
+            e,
+            "request",
+            "From a request's head to the end of its answer",
+            |c| &c.total,
+        )?;
+        self.histogram(
+            e,
+            "upstream",
+            "From forwarding to the head of the answer",
+            |c| &c.upstream,
+        )?;
+        self.histogram(e, "decision", "Reading who and what, and deciding", |c| {
+            &c.decide
+        })
+    }
+}

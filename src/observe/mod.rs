@@ -1,0 +1,82 @@
+//! What happened: one record for each request, counters, and the decision log.
+//!
+//! Every event loop has an [`Observer`] of its own; nothing hot is shared. A record is closed when
+//! it is dropped, so that a request that is cancelled is recorded too, and it is formatted after
+//! the answer has left.
+
+mod counters;
+mod exposition;
+mod log;
+mod record;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub use counters::{Counters, TlsFailure};
+pub use exposition::exposition;
+pub use log::{Format, LogBuffer, LogWriter};
+pub use record::{Caller, Outcome, Record, Ruling};
+
+/// Where time comes from. `app` hands it out; tests hand out their own.
+pub type Clock = fn() -> SystemTime;
+
+/// What one event loop sees.
+pub struct Observer {
+    counters: Arc<Counters>,
+    log: RefCell<LogBuffer>,
+    clock: Clock,
+}
+
+/// Counts a connection as open until it is dropped.
+pub struct OpenConnection(Rc<Observer>);
+
+impl Observer {
+    /// An observer that adds to `counters` and writes through `log`.
+    pub fn new(counters: Arc<Counters>, log: LogBuffer, clock: Clock) -> Observer {
+        Observer {
+            counters,
+            log: RefCell::new(log),
+            clock,
+        }
+    }
+
+    /// The time, from the process's clock.
+    pub fn now(&self) -> SystemTime {
+        (self.clock)()
+    }
+
+    /// A client connection was accepted.
+    pub fn connection_opened(self: &Rc<Observer>) -> OpenConnection {
+        self.counters.connections.add(1);
+        self.counters.connections_open.add(1);
+        OpenConnection(Rc::clone(self))
+    }
+
+    /// A TLS handshake came to nothing.
+    pub fn tls_failed(&self, why: TlsFailure) {
+        self.counters.tls_failures.at(why as usize).add(1);
+    }
+
+    /// A client connection was closed at once: too many were open.
+    pub fn connection_refused(&self) {
+        self.counters.connections_refused.add(1);
+    }
+
+    /// Whether a client connection is open on this event loop.
+    pub fn has_open_connections(&self) -> bool {
+        self.counters.connections_open.value() > 0
+    }
+
+    /// Hands what the log holds to its writer.
+    pub fn flush(&self) {
+        self.log.borrow_mut().flush(&self.counters);
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.counters.connections_open.sub(1);
+    }
+}

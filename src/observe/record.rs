@@ -1,0 +1,186 @@
+//! The record of one request.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::Observer;
+
+/// Everything the decision log and the counters say about one request. Closed on drop.
+pub struct Record {
+    observer: Rc<Observer>,
+    /// The endpoint's place in the configuration.
+    endpoint: usize,
+    arrived: SystemTime,
+    started: Instant,
+    pub(super) endpoint_id: Arc<str>,
+    /// The client's address.
+    pub(super) peer: IpAddr,
+    /// The number of the operation in the table, if it is there.
+    pub operation: Option<u16>,
+    /// `kinesis:PutRecord`, once the target has been read.
+    pub action: Option<String>,
+    /// Who signed the request, as far as known.
+    pub caller: Caller,
+    /// The ARN that was decided, or `*`; the deciding one of several.
+    pub resource: Option<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Which statement decided.
+    pub ruling: Option<Ruling>,
+    /// Why it was refused or failed, for people.
+    pub reason: Option<String>,
+    /// The kind of an upstream failure, by its place in the list of kinds.
+    pub upstream_failure: Option<&'static str>,
+    /// The request id that the client sees.
+    pub request_id: Option<String>,
+    /// The status that the client sees.
+    pub status: u16,
+    /// The status upstream answered.
+    pub upstream_status: Option<u16>,
+    /// Bytes of the request's body.
+    pub request_bytes: u64,
+    /// Bytes of the answer's body that left.
+    pub response_bytes: u64,
+    /// Reading the caller and the resources, and deciding.
+    pub decide: Option<Duration>,
+    /// From forwarding to the head of the answer.
+    pub upstream: Option<Duration>,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The policy allows it; it was forwarded.
+    Allow,
+    /// A statement denies it.
+    ExplicitDeny,
+    /// No statement allows it.
+    ImplicitDeny,
+    /// It was malformed, ambiguous or misdirected, and never decided.
+    Refused,
+    /// The client went away before it was decided.
+    Cancelled,
+}
+
+/// Which policy and statement decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ruling {
+    /// `endpoint` or `identity`.
+    pub layer: &'static str,
+    /// The policy's file, or `default-full-access`.
+    pub policy: Arc<str>,
+    /// The statement's Sid, or its number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
+    /// What this gate could not know and that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+}
+
+/// Who signed a request, as far as known. Key ids name a key and are no secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Caller {
+    /// The access key id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<String>,
+    /// The account, decoded from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The principal that the configuration names for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arn: Option<Arc<str>>,
+}
+
+impl Outcome {
+    /// Labels, in the order of the variants.
+    pub const NAMES: [&'static str; 5] = [
+        "allow",
+        "explicit-deny",
+        "implicit-deny",
+        "refused",
+        "cancelled",
+    ];
+
+    /// The label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Allow => "allow",
+            Outcome::ExplicitDeny => "explicit-deny",
+            Outcome::ImplicitDeny => "implicit-deny",
+            Outcome::Refused => "refused",
+            Outcome::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Record {
+    /// Opens the record of a request that has just arrived.
+    pub fn open(
+        observer: &Rc<Observer>,
+        endpoint: usize,
+        endpoint_id: &Arc<str>,
+        peer: IpAddr,
+    ) -> Record {
+        Record {
+            observer: Rc::clone(observer),
+            endpoint,
+            arrived: observer.now(),
+            started: Instant::now(),
+            endpoint_id: Arc::clone(endpoint_id),
+            peer,
+            operation: None,
+            action: None,
+            caller: Caller::default(),
+            resource: None,
+            outcome: Outcome::Cancelled,
+            ruling: None,
+            reason: None,
+            upstream_failure: None,
+            request_id: None,
+            status: 0,
+            upstream_status: None,
+            request_bytes: 0,
+            response_bytes: 0,
+            decide: None,
+            upstream: None,
+        }
+    }
+
+    /// When the request arrived.
+    pub fn arrived(&self) -> SystemTime {
+        self.arrived
+    }
+
+    /// How long ago it arrived.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let counters = &self.observer.counters;
+        counters
+            .requests(self.endpoint, self.operation, self.outcome)
+            .add(1);
+        counters.request_bytes.add(self.request_bytes);
+        counters.response_bytes.add(self.response_bytes);
+        counters.total.record(self.elapsed());
+        if let Some(took) = self.decide {
+            counters.decide.record(took);
+        }
+        if let Some(took) = self.upstream {
+            counters.upstream.record(took);
+        }
+        if let Some(kind) = self.upstream_failure {
+            counters.upstream_failed(kind);
+        }
+        self.observer.log.borrow_mut().write(self, counters);
+    }
+}

@@ -1,0 +1,319 @@
+//! The only map from any failure to a wire response. Every variant has a status, an AWS error type
+//! and a message, in the encoding that the client asked in; no arm stands for "the rest".
+//!
+//! Statuses follow what SDKs do with them: what a retry can cure is 5xx, what it cannot is 4xx.
+//! The reason a person needs goes to the decision log under the same request id, not to the client.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+
+use crate::caller::Unauthenticated;
+use crate::kinesis::{Disagreement, Format, Malformed};
+use crate::upstream::Failure;
+
+/// Why a request is answered here and not by Kinesis.
+#[derive(Debug)]
+pub enum Rejection {
+    /// Not `POST`.
+    Method,
+    /// The request's head is one that two readers could read differently.
+    Ambiguous(&'static str),
+    /// The name asked for is no Kinesis endpoint that this listener serves.
+    Misdirected(String),
+    /// Neither AWS JSON 1.1 nor CBOR 1.1.
+    ContentType,
+    /// No `X-Amz-Target` that names a Kinesis operation.
+    UnknownOperation,
+    /// Not signed, or not in a way that tells who signed.
+    Unauthenticated(Unauthenticated),
+    /// Signed for another region or service than the endpoint's.
+    Scope {
+        /// The endpoint's region.
+        region: String,
+    },
+    /// The body is not what its type says, or is ambiguous.
+    Malformed(Malformed),
+    /// What the request names does not fit together.
+    Disagreement(Disagreement),
+    /// The body is longer than `limits.body-bytes`.
+    TooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The body broke off.
+    BodyBroken,
+    /// Too many bodies are held already.
+    Busy,
+    /// The policy denies it.
+    Denied(Denied),
+    /// Allowed, but Kinesis could not be reached or did not answer.
+    Upstream(Failure),
+}
+
+/// A denial, in the words AWS uses
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>).
+#[derive(Debug)]
+pub struct Denied {
+    /// The principal's ARN, as far as known.
+    pub user: String,
+    /// `kinesis:PutRecord`.
+    pub action: String,
+    /// The resource's ARN, or `*`.
+    pub resource: String,
+    /// Whether a statement denies it; else no statement allows it.
+    pub explicit: bool,
+    /// Which kind of policy.
+    pub layer: DeniedBy,
+}
+
+/// The kind of policy that denies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeniedBy {
+    /// The policy of the VPC endpoint.
+    Endpoint,
+    /// A policy of the principal.
+    Identity,
+}
+
+/// The member that holds the message in errors of the authorization layer. Kinesis' model has
+/// `message`; IAM denials of sibling services write `Message`. SDKs read both. Not verified
+/// against Kinesis itself.
+const AUTHORIZATION_MESSAGE: &str = "Message";
+/// The member that holds the message in errors of the service's own.
+const MESSAGE: &str = "message";
+
+impl Rejection {
+    /// The status the client gets.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Rejection::Method => StatusCode::FORBIDDEN,
+            Rejection::Ambiguous(_)
+            | Rejection::UnknownOperation
+            | Rejection::Unauthenticated(_)
+            | Rejection::Scope { .. }
+            | Rejection::Malformed(_)
+            | Rejection::Disagreement(_)
+            | Rejection::BodyTimeout
+            | Rejection::BodyBroken
+            | Rejection::Denied(_) => StatusCode::BAD_REQUEST,
+            Rejection::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
+            Rejection::ContentType => StatusCode::NOT_FOUND,
+            Rejection::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::Busy | Rejection::Upstream(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The AWS error type.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Rejection::Method | Rejection::Denied(_) => "AccessDeniedException",
+            Rejection::Ambiguous(_) | Rejection::Malformed(_) | Rejection::BodyBroken => {
+                "SerializationException"
+            }
+            Rejection::Misdirected(_) => "MisdirectedRequestException",
+            Rejection::ContentType | Rejection::UnknownOperation => "UnknownOperationException",
+            Rejection::Unauthenticated(why) => why.error_type(),
+            Rejection::Scope { .. } => "InvalidSignatureException",
+            Rejection::Disagreement(why) => why.error_type(),
+            Rejection::TooLarge => "RequestEntityTooLargeException",
+            Rejection::BodyTimeout => "RequestTimeoutException",
+            Rejection::Busy | Rejection::Upstream(_) => "ServiceUnavailable",
+        }
+    }
+
+    /// The message the client gets; none where AWS sends none.
+    fn message(&self) -> Option<Cow<'static, str>> {
+        let text = |text: &'static str| Some(Cow::Borrowed(text));
+        match self {
+            Rejection::Method => {
+                text("Unable to determine service/operation name to be authorized")
+            }
+            Rejection::Ambiguous(_)
+            | Rejection::ContentType
+            | Rejection::UnknownOperation
+            | Rejection::Malformed(_)
+            | Rejection::BodyBroken => None,
+            Rejection::Misdirected(_) => text("The endpoint that was asked for is not served here"),
+            Rejection::Unauthenticated(why) => Some(Cow::Owned(why.message())),
+            Rejection::Scope { region } => Some(Cow::Owned(format!(
+                "Credential should be scoped to a valid region, not other than '{region}', and to \
+                 correct service: 'kinesis'."
+            ))),
+            Rejection::Disagreement(why) => Some(Cow::Owned(why.message())),
+            Rejection::TooLarge => text("Request size exceeded the limit of the endpoint"),
+            Rejection::BodyTimeout => text("The request body did not arrive in time"),
+            Rejection::Busy => text("The endpoint is handling too many large requests"),
+            Rejection::Denied(denied) => Some(Cow::Owned(denied.to_string())),
+            Rejection::Upstream(_) => text("The service cannot be reached through the endpoint"),
+        }
+    }
+
+    /// What went wrong, for the log; a denial's reason is its statement.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Rejection::Denied(_) => None,
+            Rejection::Method => Some("the method is not POST".to_owned()),
+            Rejection::Ambiguous(rule) => Some((*rule).to_owned()),
+            Rejection::Misdirected(name) => Some(format!(
+                "`{name}` is no endpoint name that this listener serves"
+            )),
+            Rejection::ContentType => {
+                Some("the content type is neither AWS JSON 1.1 nor CBOR 1.1".to_owned())
+            }
+            Rejection::UnknownOperation => {
+                Some("no `X-Amz-Target` that names a Kinesis operation".to_owned())
+            }
+            Rejection::Unauthenticated(why) => Some(why.to_string()),
+            Rejection::Scope { region } => Some(format!(
+                "signed for another region or service than `{region}` and `kinesis`"
+            )),
+            Rejection::Malformed(rule) => Some(rule.to_string()),
+            Rejection::Disagreement(why) => Some(why.to_string()),
+            Rejection::TooLarge => Some("the body is longer than `body-bytes`".to_owned()),
+            Rejection::BodyTimeout => Some("the body stalled for `body-timeout`".to_owned()),
+            Rejection::BodyBroken => Some("the body broke off".to_owned()),
+            Rejection::Busy => Some("`buffered-bytes` are held already".to_owned()),
+            Rejection::Upstream(failure) => Some(failure.to_string()),
+        }
+    }
+
+    /// The whole answer, with the id under which the log has the reason.
+    ///
+    /// `format` is the encoding of the request: SDKs read an error only in the one they wrote. What
+    /// fails before the encoding is known is XML, as in front of the service.
+    pub fn response(&self, format: Option<Format>, now: SystemTime) -> (String, Response<Bytes>) {
+        let (content_type, body) = match (self, format) {
+            (Rejection::Method | Rejection::ContentType, _) | (_, None) => {
+                (XML, xml(self.error_type(), self.message()))
+            }
+            (_, Some(Format::Json)) => (
+                Format::Json.content_type(),
+                json(self.error_type(), self.message_member(), self.message()),
+            ),
+            (_, Some(Format::Cbor)) => (
+                Format::Cbor.content_type(),
+                cbor(self.error_type(), self.message_member(), self.message()),
+            ),
+        };
+        let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes());
+        let id = id.into_uuid().to_string();
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, header(&id));
+        headers.insert(EXTENDED_ID, header(&extended_id()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        headers.insert(DATE, header(&httpdate::fmt_http_date(now)));
+        *response.body_mut() = Bytes::from(body);
+        (id, response)
+    }
+
+    fn message_member(&self) -> &'static str {
+        match self {
+            Rejection::Denied(_) => AUTHORIZATION_MESSAGE,
+            _ => MESSAGE,
+        }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Denied {
+            user,
+            action,
+            resource,
+            ..
+        } = self;
+        write!(
+            f,
+            "User: {user} is not authorized to perform: {action} on resource: {resource} "
+        )?;
+        match (self.explicit, self.layer) {
+            (true, DeniedBy::Endpoint) => {
+                f.write_str("with an explicit deny in a VPC endpoint policy")
+            }
+            (true, DeniedBy::Identity) => {
+                f.write_str("with an explicit deny in an identity-based policy")
+            }
+            (false, DeniedBy::Endpoint) => {
+                write!(
+                    f,
+                    "because no VPC endpoint policy allows the {action} action"
+                )
+            }
+            (false, DeniedBy::Identity) => {
+                write!(
+                    f,
+                    "because no identity-based policy allows the {action} action"
+                )
+            }
+        }
+    }
+}
+
+const XML: &str = "application/xml";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const EXTENDED_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+
+fn json(error_type: &str, member: &str, message: Option<Cow<'_, str>>) -> Vec<u8> {
+    let mut body = serde_json::Map::new();
+    body.insert("__type".to_owned(), error_type.into());
+    if let Some(message) = message {
+        body.insert(member.to_owned(), message.into());
+    }
+    serde_json::Value::Object(body).to_string().into_bytes()
+}
+
+fn cbor(error_type: &str, member: &str, message: Option<Cow<'_, str>>) -> Vec<u8> {
+    let mut body = vec![if message.is_some() { 0xa2 } else { 0xa1 }];
+    let mut text = |text: &str| {
+        match u16::try_from(text.len()) {
+            Ok(len @ 0..24) => body.push(0x60 | len as u8),
+            Ok(len @ 24..256) => body.extend([0x78, len as u8]),
+            Ok(len) => {
+                body.push(0x79);
+                body.extend(len.to_be_bytes());
+            }
+            Err(_) => {
+                body.push(0x7a);
+                body.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+            }
+        }
+        body.extend(text.as_bytes());
+    };
+    text("__type");
+    text(error_type);
+    if let Some(message) = message {
+        text(member);
+        text(&message);
+    }
+    body
+}
+
+fn xml(error_type: &str, message: Option<Cow<'_, str>>) -> Vec<u8> {
+    match message {
+        Some(message) => {
+            format!("<{error_type}><Message>{message}</Message></{error_type}>\n").into_bytes()
+        }
+        None => format!("<{error_type}/>\n").into_bytes(),
+    }
+}
+
+/// What AWS sends beside the request id: 72 bytes that mean nothing to us.
+fn extended_id() -> String {
+    let mut bytes = [0; 72];
+    fastrand::fill(&mut bytes);
+    STANDARD.encode(bytes)
+}
+
+/// Text that is ASCII by construction.
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}

@@ -1,0 +1,130 @@
+//! An emulator in this process, behind TLS on a free port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use axum::Router;
+use axum::body::Body;
+use ferrokinesis::store::StoreOptions;
+use http::Request;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use super::{Authority, Error};
+
+/// An emulator that serves until it is dropped. Its certificate is for `localhost`.
+pub struct Kinesis {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Kinesis {
+    /// Starts an emulator for an account in us-east-1 that holds streams of one shard each.
+    ///
+    /// # Errors
+    /// When no port or thread is to be had, or a stream's name is no stream name.
+    pub fn start(authority: &Authority, account: &str, streams: &[&str]) -> Result<Kinesis, Error> {
+        let tls = TlsAcceptor::from(Arc::new(authority.server("localhost")?));
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (socket, router) = runtime.block_on(async {
+            let socket = TcpListener::bind("127.0.0.1:0").await?;
+            let (router, _) = ferrokinesis::create_app(StoreOptions {
+                create_stream_ms: 0,
+                delete_stream_ms: 0,
+                update_stream_ms: 0,
+                shard_limit: 100,
+                aws_account_id: account.to_owned(),
+                aws_region: REGION.to_owned(),
+                ..StoreOptions::default()
+            });
+            for stream in streams {
+                create(&router, stream).await?;
+            }
+            Ok::<_, Error>((socket, router))
+        })?;
+        let address = socket.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let name = "sandbox-kinesis".to_owned();
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = accept(socket, tls, router) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Kinesis {
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Kinesis {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+const REGION: &str = "us-east-1";
+
+async fn create(router: &Router, stream: &str) -> Result<(), Error> {
+    // The emulator wants to see a signature; it does not verify one.
+    let signature = format!(
+        "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/{REGION}/kinesis/aws4_request, \
+         SignedHeaders=host, Signature=0"
+    );
+    let body = format!(r#"{{"StreamName":"{stream}","ShardCount":1}}"#);
+    let request = Request::post("/")
+        .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+        .header("x-amz-target", "Kinesis_20131202.CreateStream")
+        .header("x-amz-date", "20261123T000000Z")
+        .header(AUTHORIZATION, signature)
+        .body(Body::from(body))?;
+    let answer = router.clone().oneshot(request).await?;
+    if answer.status().is_success() {
+        Ok(())
+    } else {
+        Err(format!(
+            "the emulator refused to create `{stream}`: {}",
+            answer.status()
+        )
+        .into())
+    }
+}
+
+async fn accept(socket: TcpListener, tls: TlsAcceptor, router: Router) {
+    loop {
+        let Ok((tcp, _)) = socket.accept().await else {
+            continue;
+        };
+        let (tls, router) = (tls.clone(), router.clone());
+        tokio::spawn(async move {
+            let Ok(stream) = tls.accept(tcp).await else {
+                return;
+            };
+            // The gate's connections end when the gate does.
+            let _ = auto::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+                .await;
+        });
+    }
+}

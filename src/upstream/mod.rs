@@ -1,0 +1,91 @@
+//! Forwarding an allowed request to Kinesis, and nothing else.
+//!
+//! [`Upstream::forward`] takes a [`Permitted`] request: forwarding without a decision does not
+//! compile. The HTTP version the client spoke is the one spoken upstream, with the same authority,
+//! because a signature may cover a header named `:authority`. Nothing is sent twice.
+
+mod body;
+mod connect;
+mod failure;
+mod pool;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response, Version};
+use rustls::RootCertStore;
+
+use crate::policy::Permitted;
+
+pub use body::{RequestBody, ResponseBody};
+pub use failure::Failure;
+
+use connect::Connector;
+use pool::{Exchange, Pool};
+
+/// Where connections go and how long they may take. One for the whole process.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `host:port` for every connection, or `None` to go to the server name asked for, port 443.
+    pub connect: Option<String>,
+    /// The name to verify instead of the one asked for.
+    pub server_name: Option<String>,
+    /// Whom to trust.
+    pub roots: Arc<RootCertStore>,
+    /// For resolving, connecting and the TLS handshake together.
+    pub connect_timeout: Duration,
+    /// From the request's last byte to the head of the answer.
+    pub response_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+    /// The gate's own addresses: a connection to one of them would be a loop.
+    pub own: Vec<SocketAddr>,
+}
+
+/// The way out of one event loop: connections are owned by the loop that uses them.
+pub struct Upstream {
+    pool: Rc<Pool>,
+    response_timeout: Duration,
+}
+
+impl Upstream {
+    /// Opens nothing yet.
+    ///
+    /// # Errors
+    /// When `settings.server_name` is not a name or the TLS provider refuses its own defaults.
+    pub fn new(settings: &Settings) -> Result<Upstream, rustls::Error> {
+        Ok(Upstream {
+            pool: Rc::new(Pool::new(Connector::new(settings)?, settings.idle)),
+            response_timeout: settings.response_timeout,
+        })
+    }
+
+    /// Sends the request to the Kinesis endpoint called `server_name`, and returns the head of the
+    /// answer with its body still streaming.
+    ///
+    /// # Errors
+    /// What went wrong, and whether bytes of the request may have left. A request whose bytes may
+    /// have left is never sent again: the client owns retries.
+    pub async fn forward(
+        &self,
+        server_name: &str,
+        request: Permitted<Request<RequestBody>>,
+    ) -> Result<Response<ResponseBody>, Failure> {
+        let request = request.into_inner();
+        let exchange = match request.version() {
+            Version::HTTP_2 => Exchange::Http2,
+            _ => Exchange::Http1,
+        };
+        let answer = self
+            .pool
+            .send(server_name, exchange, request, self.response_timeout);
+        answer.await
+    }
+
+    /// Closes connections that have been unused for too long; called now and then.
+    pub fn sweep(&self) {
+        self.pool.sweep();
+    }
+}

@@ -1,0 +1,130 @@
+//! The shipped examples are checked by the program's own `check`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use kinesis_gate::sandbox::Authority;
+
+fn check(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"));
+    command
+        .arg("check")
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+/// A copy of `config/` with the certificates that its configurations name.
+fn config() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("config"),
+        folder.path(),
+    );
+    let tls = folder.path().join("tls");
+    std::fs::create_dir_all(&tls).unwrap();
+    Authority::create().unwrap().write(&tls).unwrap();
+    folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|known| known == extension))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn every_shipped_configuration_is_valid() {
+    let folder = config();
+    let found = files(folder.path(), "toml");
+    assert!(found.len() >= 2);
+    for file in found {
+        let output = check(folder.path(), &[file.to_str().unwrap()]);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(String::from_utf8_lossy(&output.stdout).contains("valid"));
+    }
+}
+
+#[test]
+fn every_shipped_policy_is_valid() {
+    let folder = config();
+    let found = files(&folder.path().join("policies"), "json");
+    assert!(found.len() >= 3);
+    for file in found {
+        let identity = file.ends_with("only-through-endpoint.json");
+        let name = file.to_str().unwrap();
+        let arguments: &[&str] = if identity {
+            &["--identity", name]
+        } else {
+            &[name]
+        };
+        let output = check(folder.path(), arguments);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_every_error() {
+    let folder = config();
+    let text = "workers = \"two\"\nunknown = 1\n[limits]\nhead-bytes = 1\n[upstream]\nconnect = \"nowhere\"\n\
+                [[endpoint]]\nid = \"vpce-1\"\nregion = \"us-east-1\"\n[[listener]]\naddress = \"here\"\nendpoint = \"vpce-1\"\n";
+    std::fs::write(folder.path().join("wrong.toml"), text).unwrap();
+    let output = check(folder.path(), &["wrong.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let expected = [
+        "wrong.toml:1:",
+        "wrong.toml:2:1: unknown: unknown key",
+        "wrong.toml:3:1: limits: `head-bytes` must be at least 8KiB",
+        "`nowhere` is not a host and port",
+        "no `policy`: name a policy file, or write `default-full-access = true`",
+        "listener[0].address: `here` is not an address and port",
+        "`tls` is missing",
+    ];
+    for words in expected {
+        assert!(errors.contains(words), "`{words}` is not in\n{errors}");
+    }
+}
+
+#[test]
+fn a_wrong_policy_is_refused_with_its_place() {
+    let folder = config();
+    let text = "{\n  \"Statement\": [{\"Effect\": \"allow\", \"Principal\": \"*\", \"Action\": \"*\",\n    \"Resource\": \"*\", \"Colour\": \"red\"}]\n}";
+    std::fs::write(folder.path().join("wrong.json"), text).unwrap();
+    let output = check(folder.path(), &["wrong.json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        errors.contains("wrong.json:2:") && errors.contains("Statement[0].Effect"),
+        "{errors}"
+    );
+    assert!(
+        errors.contains("wrong.json:3:") && errors.contains("Colour"),
+        "{errors}"
+    );
+}

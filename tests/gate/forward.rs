@@ -1,0 +1,226 @@
+//! An allowed request arrives byte for byte as it was signed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use kinesis_gate::sandbox::Authority;
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+use crate::support::raw::{Connection, Request, client_config};
+use crate::support::{Behaviour, GateBuilder, HOST, Recorder, raw, signature};
+
+#[test]
+fn http1_heads_and_bodies_arrive_unchanged() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    let body = r#"{ "Records" : [],  "StreamName":"orders" }"#;
+    let sent = Request::new("PutRecords", body)
+        .header("User-Agent", "aws-sdk/1.0  Double  Spaces")
+        .header("X-AMZ-odd-Case", "kept")
+        .header(
+            "amz-sdk-invocation-id",
+            "11111111-2222-3333-4444-555555555555",
+        )
+        .header("Accept-Encoding", "identity")
+        .header("Connection", "keep-alive");
+    assert_eq!(sent.send(&authority, gate.address()).status, 200);
+
+    let arrived = &recorder.requests()[0];
+    assert_eq!(arrived.body, body.as_bytes());
+    assert!(signature::verifies(&arrived.headers, &arrived.body));
+    // Every header with its name's case and its value, none added, none gone but `Connection`.
+    let mut expected = sent.without("connection").headers;
+    let mut headers = arrived.headers.clone();
+    expected.sort();
+    headers.sort();
+    assert_eq!(headers, expected);
+    assert!(arrived.head.starts_with(b"POST / HTTP/1.1\r\n"));
+}
+
+#[test]
+fn the_host_of_an_endpoint_override_is_kept() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    for host in ["localhost", "gate.test", "127.0.0.1"] {
+        let host = format!("{host}:{}", gate.address().port());
+        let request = Request::new("ListStreams", "{}").replace("Host", &host);
+        assert_eq!(
+            request.send(&authority, gate.address()).status,
+            200,
+            "{host}"
+        );
+        let arrived = recorder.requests().pop().unwrap();
+        assert_eq!(
+            raw::header(&String::from_utf8(arrived.head).unwrap(), "host"),
+            Some(&*host)
+        );
+    }
+}
+
+#[test]
+fn a_presigned_query_is_passed_on() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    let line = "POST /?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIARZPUZDIKGB2VALC4%2F20261123%2F\
+                us-east-1%2Fkinesis%2Faws4_request&X-Amz-Date=20261123T120000Z&X-Amz-Expires=300&\
+                X-Amz-SignedHeaders=host&X-Amz-Signature=00 HTTP/1.1";
+    let request = Request::new("ListStreams", "{}")
+        .without("authorization")
+        .line(line);
+    let answer = request.send(&authority, gate.address());
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(recorder.requests()[0].head.starts_with(line.as_bytes()));
+    assert_eq!(gate.log(1)[0]["principal"]["account"], "123456789012");
+}
+
+#[test]
+fn connections_to_the_service_are_kept() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    let request = Request::new("ListStreams", "{}");
+    let mut connection = Connection::open(&authority, gate.address(), HOST);
+    for _ in 0..20 {
+        connection.write(&request.bytes());
+        assert_eq!(connection.answer().status, 200);
+    }
+    assert_eq!(recorder.requests().len(), 20);
+    assert_eq!(recorder.connections(), 1);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    let mut bytes = Request::new("ListStreams", "{}").bytes();
+    bytes.extend(Request::new("ListStreams", "[").bytes());
+    let mut connection = Connection::open(&authority, gate.address(), HOST);
+    connection.write(&bytes);
+    // Both answers may come in one piece: read them as one.
+    let first = connection.answer();
+    assert_eq!(first.status, 200);
+    if first.body.len() == 2 {
+        assert_eq!(connection.answer().status, 400);
+    } else {
+        assert!(raw::find(&first.body, b"HTTP/1.1 400").is_some());
+    }
+    assert_eq!(recorder.requests().len(), 1);
+}
+
+#[test]
+fn a_client_that_expects_100_continue_gets_it() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    let request = Request::new("PutRecords", r#"{"StreamName":"orders","Records":[]}"#)
+        .header("Expect", "100-continue");
+    let mut connection = Connection::open(&authority, gate.address(), HOST);
+    connection.write(&request.head());
+    assert_eq!(connection.answer().status, 100);
+    connection.write(&request.body);
+    assert_eq!(connection.answer().status, 200);
+    assert_eq!(recorder.requests()[0].body, request.body);
+}
+
+#[test]
+fn large_bodies_arrive_whole() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    let data = "QUJD".repeat(1 << 20);
+    let body = format!(r#"{{"Data":"{data}","PartitionKey":"1","StreamName":"orders"}}"#);
+    let answer = Request::new("PutRecord", body.clone()).send(&authority, gate.address());
+    assert_eq!(answer.status, 200);
+    let arrived = recorder.requests().pop().unwrap();
+    assert!(arrived.body == body.as_bytes());
+    assert!(signature::verifies(&arrived.headers, &arrived.body));
+}
+
+/// The JavaScript SDK signs a header that is literally named `:authority`; Java's async client
+/// speaks HTTP/2 without having agreed on it.
+#[test]
+fn http2_is_forwarded_as_http2() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start_http2(&authority);
+    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    let body = r#"{"StreamName":"orders","Records":[]}"#;
+    let signed = [":authority", "content-type", "x-amz-date", "x-amz-target"];
+    let mut headers = vec![
+        (":authority".to_owned(), HOST.to_owned()),
+        (
+            "content-type".to_owned(),
+            "application/x-amz-json-1.1".to_owned(),
+        ),
+        ("x-amz-date".to_owned(), "20261123T120000Z".to_owned()),
+        (
+            "x-amz-target".to_owned(),
+            "Kinesis_20131202.PutRecords".to_owned(),
+        ),
+    ];
+    let authorization = signature::sign(&headers, &signed, body.as_bytes(), crate::support::KEY_ID);
+    headers.push(("authorization".to_owned(), authorization));
+
+    for alpn in [vec![b"h2".to_vec()], Vec::new()] {
+        let status = send_http2(&authority, gate.address(), &headers, body, alpn.clone());
+        assert_eq!(status, 200, "{alpn:?}");
+    }
+    let requests = recorder.requests();
+    assert_eq!(requests.len(), 2);
+    for arrived in requests {
+        assert_eq!(arrived.body, body.as_bytes());
+        assert!(signature::verifies(&arrived.headers, &arrived.body));
+        let mut arrived = arrived.headers;
+        let mut expected = headers.clone();
+        expected.push(("content-length".to_owned(), body.len().to_string()));
+        arrived.sort();
+        expected.sort();
+        assert_eq!(arrived, expected);
+    }
+    assert_eq!(recorder.connections(), 1, "streams share a connection");
+}
+
+fn send_http2(
+    authority: &Authority,
+    address: std::net::SocketAddr,
+    headers: &[(String, String)],
+    body: &str,
+    alpn: Vec<Vec<u8>>,
+) -> u16 {
+    let mut config = client_config(authority);
+    config.alpn_protocols = alpn;
+    let mut request = http::Request::post(format!("https://{HOST}/"));
+    for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(':')) {
+        request = request.header(name, value);
+    }
+    let request = request
+        .body(Full::new(Bytes::from(body.to_owned())))
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from(HOST).unwrap();
+        let tls = TlsConnector::from(Arc::new(config))
+            .connect(name, tcp)
+            .await
+            .unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tls))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await.unwrap();
+        let status = response.status().as_u16();
+        response.into_body().collect().await.unwrap();
+        status
+    })
+}

@@ -1,0 +1,20 @@
+//! The gate end to end: in this process, over real TLS, in front of upstreams that prove what
+//! arrived and what did not.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
+
+mod examples;
+mod forward;
+mod heads;
+mod lifecycle;
+mod published;
+mod sdk;
+mod support;
+mod upstream;

@@ -1,0 +1,194 @@
+//! A gate in this process.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use kinesis_gate::app::{self, Running};
+use kinesis_gate::observe::Format;
+use kinesis_gate::sandbox::Authority;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{ACCOUNT, ANALYST, ENDPOINT};
+
+/// A running gate. Dropped, it drains.
+pub struct Gate {
+    pub folder: TempDir,
+    pub authority: Arc<Authority>,
+    addresses: Vec<SocketAddr>,
+    admin: SocketAddr,
+    log: Log,
+    running: Option<Running>,
+}
+
+/// What a gate is started with.
+pub struct GateBuilder {
+    authority: Arc<Authority>,
+    upstream: String,
+    policies: Vec<(&'static str, String)>,
+    limits: String,
+    port: u16,
+}
+
+/// What the gate wrote.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl GateBuilder {
+    /// In front of an upstream whose certificate `authority` signed for `localhost`.
+    pub fn new(authority: &Arc<Authority>, upstream: SocketAddr) -> GateBuilder {
+        GateBuilder {
+            authority: Arc::clone(authority),
+            upstream: format!(
+                "connect = \"{upstream}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n"
+            ),
+            policies: Vec::new(),
+            limits: String::new(),
+            port: 0,
+        }
+    }
+
+    /// The port of the first listener.
+    pub fn first_port(mut self, port: u16) -> GateBuilder {
+        self.port = port;
+        self
+    }
+
+    /// Other settings of the upstream.
+    pub fn upstream(mut self, settings: &str) -> GateBuilder {
+        self.upstream = settings.to_owned();
+        self
+    }
+
+    /// Settings of `[limits]`.
+    pub fn limits(mut self, settings: &str) -> GateBuilder {
+        self.limits = settings.to_owned();
+        self
+    }
+
+    /// An endpoint with a policy document, and a listener for it.
+    pub fn endpoint(mut self, id: &'static str, policy: &str) -> GateBuilder {
+        self.policies.push((id, policy.to_owned()));
+        self
+    }
+
+    /// Starts it, with an endpoint that allows everything if none was named.
+    pub fn start(mut self) -> Gate {
+        if self.policies.is_empty() {
+            let all =
+                r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
+            self = self.endpoint(ENDPOINT, all);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        self.authority.write(folder.path()).unwrap();
+        let file = folder.path().join("gate.toml");
+        std::fs::write(&file, self.text(folder.path())).unwrap();
+        let loaded = app::load(&file, app::clock).unwrap_or_else(|problems| panic!("{problems}"));
+        let bound = loaded
+            .bind()
+            .unwrap_or_else(|problems| panic!("{problems}"));
+        let (addresses, admin) = (bound.addresses().to_vec(), bound.admin_address().unwrap());
+        let log = Log::default();
+        let running = bound.start(log.clone(), Format::Json).unwrap();
+        Gate {
+            folder,
+            authority: self.authority,
+            addresses,
+            admin,
+            log,
+            running: Some(running),
+        }
+    }
+
+    fn text(&self, folder: &Path) -> String {
+        let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policies");
+        let mut text = format!(
+            "workers = 1\n[upstream]\n{}\n[limits]\n{}\n[admin]\naddress = \"127.0.0.1:0\"\n\
+             [[principal]]\naccess-key-id = \"{ANALYST}\"\n\
+             arn = \"arn:aws:iam::{ACCOUNT}:user/analyst\"\n\
+             [[identity-policy]]\nfile = \"{}\"\n\
+             principals = [\"arn:aws:iam::{ACCOUNT}:user/analyst\"]\n",
+            self.upstream,
+            self.limits,
+            policies.join("only-through-endpoint.json").display(),
+        );
+        for (n, (id, policy)) in self.policies.iter().enumerate() {
+            let port = if n == 0 { self.port } else { 0 };
+            let file = format!("policy-{n}.json");
+            std::fs::write(folder.join(&file), policy).unwrap();
+            text += &format!(
+                "[[endpoint]]\nid = \"{id}\"\nvpc = \"vpc-0123abcd\"\nregion = \"us-east-1\"\n\
+                 policy = \"{file}\"\n[[listener]]\naddress = \"127.0.0.1:{port}\"\n\
+                 endpoint = \"{id}\"\nnames = [\"gate.test\"]\n\
+                 tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n"
+            );
+        }
+        text
+    }
+}
+
+impl Gate {
+    /// The address of the first listener.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// The addresses of all listeners, in the order of their endpoints.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The address of the admin port.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The lines of the decision log so far, once there are so many.
+    pub fn log(&self, lines: usize) -> Vec<Value> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let text = String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap();
+            let found: Vec<Value> = text
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+            if found.len() >= lines {
+                return found;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} of {lines} lines: {text}",
+                found.len()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Drains it on another thread, as SIGTERM does.
+    pub fn drain(&mut self) -> std::thread::JoinHandle<()> {
+        let running = self.running.take().unwrap();
+        std::thread::spawn(move || running.drain().unwrap())
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ = running.drain();
+        }
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,19 @@
+//! Parts that tests are made of.
+
+pub mod gate;
+pub mod http1;
+pub mod raw;
+pub mod recorder;
+pub mod signature;
+
+pub use gate::{Gate, GateBuilder};
+pub use recorder::{Behaviour, Recorder};
+
+/// The account in the published policies, and a key id that says so.
+pub const ACCOUNT: &str = "123456789012";
+pub const KEY_ID: &str = "AKIARZPUZDIKGB2VALC4";
+/// Another key of that account, which tests give to a user with identity policies.
+pub const ANALYST: &str = "AKIARZPUZDIKGBANALYS";
+pub const SECRET: &str = "throw-away";
+pub const ENDPOINT: &str = "vpce-33cc44dd";
+pub const HOST: &str = "kinesis.us-east-1.amazonaws.com";

@@ -1,0 +1,262 @@
+//! Requests as bytes, over TLS, without an HTTP library between the test and the wire.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kinesis_gate::sandbox::Authority;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use super::signature::sign;
+use super::{HOST, KEY_ID};
+
+/// An HTTP/1.1 request, before it becomes bytes.
+#[derive(Clone)]
+pub struct Request {
+    pub line: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+/// A TLS connection to a gate.
+pub struct Connection(StreamOwned<ClientConnection, TcpStream>);
+
+impl Request {
+    /// A signed AWS JSON 1.1 request for an operation.
+    pub fn new(operation: &str, body: impl Into<Vec<u8>>) -> Request {
+        Request::with_key(operation, body, KEY_ID)
+    }
+
+    /// One signed with another key.
+    pub fn with_key(operation: &str, body: impl Into<Vec<u8>>, key_id: &str) -> Request {
+        let body = body.into();
+        let mut request = Request {
+            line: "POST / HTTP/1.1".to_owned(),
+            headers: Vec::new(),
+            body: body.clone(),
+        }
+        .header("Host", HOST)
+        .header("X-Amz-Target", &format!("Kinesis_20131202.{operation}"))
+        .header("Content-Type", "application/x-amz-json-1.1")
+        .header("X-Amz-Date", "20261123T120000Z")
+        .header("Content-Length", &body.len().to_string());
+        let signed = ["content-type", "host", "x-amz-date", "x-amz-target"];
+        let authorization = sign(&request.headers, &signed, &body, key_id);
+        request = request.header("Authorization", &authorization);
+        request
+    }
+
+    /// With one more header.
+    pub fn header(mut self, name: &str, value: &str) -> Request {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With another value for a header, whatever was signed.
+    pub fn replace(mut self, name: &str, value: &str) -> Request {
+        self.headers
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.header(name, value)
+    }
+
+    /// Without a header.
+    pub fn without(mut self, name: &str) -> Request {
+        self.headers
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self
+    }
+
+    /// With another request line.
+    pub fn line(mut self, line: &str) -> Request {
+        self.line = line.to_owned();
+        self
+    }
+
+    /// The head's bytes, up to and with the empty line.
+    pub fn head(&self) -> Vec<u8> {
+        let mut head = format!("{}\r\n", self.line);
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head += "\r\n";
+        head.into_bytes()
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head();
+        bytes.extend(&self.body);
+        bytes
+    }
+
+    /// Sends it over a connection of its own and reads the answer.
+    pub fn send(&self, authority: &Authority, address: SocketAddr) -> Answer {
+        let name = self
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let name = name.map_or(HOST, |(_, host)| host.as_str());
+        let name = name.rsplit_once(':').map_or(name, |(name, _)| name);
+        let mut connection = Connection::open(authority, address, name);
+        connection.write(&self.bytes());
+        connection.answer()
+    }
+}
+
+impl Connection {
+    /// Opens a connection that asks for `name` and offers HTTP/1.1.
+    pub fn open(authority: &Authority, address: SocketAddr, name: &str) -> Connection {
+        Connection::try_open(authority, address, name).expect("a TLS connection")
+    }
+
+    /// Opens a connection, or says why not.
+    pub fn try_open(
+        authority: &Authority,
+        address: SocketAddr,
+        name: &str,
+    ) -> std::io::Result<Connection> {
+        let mut config = client_config(authority);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        let tcp = TcpStream::connect(address)?;
+        tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
+        tcp.set_nodelay(true)?;
+        let mut stream = StreamOwned::new(tls, tcp);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Connection(stream))
+    }
+
+    /// The certificate that was shown, DER.
+    pub fn certificate(&self) -> Vec<u8> {
+        self.0.conn.peer_certificates().unwrap()[0].to_vec()
+    }
+
+    /// Sends bytes.
+    pub fn write(&mut self, bytes: &[u8]) {
+        // A gate that refuses early may close before it has read everything.
+        let _ = self.0.write_all(bytes).and_then(|()| self.0.flush());
+    }
+
+    /// Reads one answer.
+    pub fn answer(&mut self) -> Answer {
+        self.try_answer().expect("an answer")
+    }
+
+    /// Reads one answer; `None` where the connection ends without one.
+    pub fn try_answer(&mut self) -> Option<Answer> {
+        let mut bytes = Vec::new();
+        let end = loop {
+            if let Some(end) = find(&bytes, b"\r\n\r\n") {
+                break end + 4;
+            }
+            if !self.read_some(&mut bytes) {
+                return None;
+            }
+        };
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        if status == 100 {
+            let mut rest = bytes[end..].to_vec();
+            assert!(rest.is_empty(), "bytes before the body was sent");
+            rest.clear();
+            return Some(Answer {
+                status,
+                head,
+                body: rest,
+            });
+        }
+        let len = header(&head, "content-length").map_or(0, |len| len.parse().unwrap());
+        while bytes.len() < end + len {
+            if !self.read_some(&mut bytes) {
+                break;
+            }
+        }
+        Some(Answer {
+            status,
+            head,
+            body: bytes[end..].to_vec(),
+        })
+    }
+
+    fn read_some(&mut self, bytes: &mut Vec<u8>) -> bool {
+        let mut buffer = [0; 16384];
+        match self.0.read(&mut buffer) {
+            Ok(0) | Err(_) => false,
+            Ok(n) => {
+                bytes.extend_from_slice(&buffer[..n]);
+                true
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("{}{:?}", self.head, String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The AWS error type.
+    pub fn error(&self) -> String {
+        self.json()["__type"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// The AWS error message, whichever way it is spelled.
+    pub fn message(&self) -> String {
+        let json = self.json();
+        let message = json.get("Message").or(json.get("message"));
+        message
+            .and_then(|message| message.as_str())
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+/// Trusts the authority and nobody else.
+pub fn client_config(authority: &Authority) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap())
+        .unwrap();
+    ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+/// Where `needle` begins in `haystack`.
+pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}
+
+/// A header's value in a head's text.
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (known, value) = line.split_once(':')?;
+        known.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
