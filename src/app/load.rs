@@ -12,10 +12,10 @@ use rustls::pki_types::pem::PemObject;
 use crate::caller::account_of;
 use crate::config::{self, Config, EndpointPolicy, ListenerTls, Problem, Problems};
 use crate::gate::{Endpoint, Identity, Principal, Principals, Site};
-use crate::kinesis::{ACTION_NAMES, Arn, partition_of, regional_endpoint};
+use crate::kinesis::{ACTION_NAMES, partition_of, regional_endpoint};
 use crate::listener::{Authority, Certificates, server_config};
 use crate::observe::Clock;
-use crate::policy::{AttachedPolicy, Attachment, Finding, Options, Policy, PrincipalPattern};
+use crate::policy::{Arn, AttachedPolicy, Attachment, Finding, Options, Policy, PrincipalPattern};
 use crate::upstream;
 
 use super::{Door, Loaded};
@@ -182,21 +182,25 @@ impl Opening<'_> {
         let mut known = HashMap::new();
         for principal in principals {
             let told = account_of(&principal.access_key_id);
-            match Arn::parse(&principal.arn) {
-                Ok(arn) if told.is_some_and(|told| told.as_str() != arn.account) => {
+            let arn = Arn::parse(&principal.arn).filter(|arn| arn.service == "iam");
+            match arn
+                .and_then(|arn| arn.account)
+                .filter(|account| !account.is_empty())
+            {
+                Some(account) if told.is_some_and(|told| told.as_str() != account) => {
                     self.problem(format_args!(
                         "principal `{}`: the access key id `{}` is one of another account",
                         principal.arn, principal.access_key_id
                     ));
                 }
-                Ok(arn) if arn.service == "iam" && !arn.account.is_empty() => {
+                Some(account) => {
                     let entry = Principal {
                         arn: principal.arn.as_str().into(),
-                        account: arn.account.into(),
+                        account: account.into(),
                     };
                     known.insert(principal.access_key_id.clone(), entry);
                 }
-                _ => self.problem(format_args!(
+                None => self.problem(format_args!(
                     "principal `{}`: not the ARN of an IAM user, role or account root",
                     principal.arn
                 )),

@@ -22,8 +22,8 @@ pub(super) struct Arguments {
 /// The account of both throw-away keys: the one in the published policies.
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "us-east-1";
-/// The key of a caller without identity policies, and that of the user who has the third policy.
-const ANYONE: &str = "AKIARZPUZDIKGB2VALC4";
+/// The key of a user without identity policies, and that of the user who has the third policy.
+const PRODUCER: &str = "AKIARZPUZDIKGB2VALC4";
 const ANALYST: &str = "AKIARZPUZDIKGBANALYS";
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -84,6 +84,10 @@ ca-file = "ca.pem"
 address = "127.0.0.1:0"
 
 [[principal]]
+access-key-id = "{PRODUCER}"
+arn = "arn:aws:iam::{ACCOUNT}:user/producer"
+
+[[principal]]
 access-key-id = "{ANALYST}"
 arn = "arn:aws:iam::{ACCOUNT}:user/analyst"
 
@@ -137,7 +141,7 @@ fn tour(folder: &Path, bound: &Bound) -> Result<String, Error> {
 Configuration and policies: {folder}   Metrics: http://{admin}/metrics
 Paste into another terminal; each command is followed by its answer. Ctrl-C ends the sandbox.
 
-export AWS_CA_BUNDLE={ca} AWS_DEFAULT_REGION={REGION} AWS_SECRET_ACCESS_KEY=sandbox AWS_ACCESS_KEY_ID={ANYONE}
+export AWS_CA_BUNDLE={ca} AWS_DEFAULT_REGION={REGION} AWS_SECRET_ACCESS_KEY=sandbox AWS_ACCESS_KEY_ID={PRODUCER}
 
 1. Endpoint vpce-22bb33cc, read-only: kinesis:List* and kinesis:Describe*
 aws kinesis list-streams --endpoint-url https://localhost:{read_only}

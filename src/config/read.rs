@@ -417,6 +417,7 @@ fn problems_of(error: &Error, text: &str, file: &Path, places: &Places) -> Vec<P
                 &format!("expected {expected}, found {found}"),
             )]
         }
+        ErrorKind::Custom(message) => vec![problem(error.span, message)],
         kind => vec![problem(error.span, kind)],
     }
 }

@@ -69,7 +69,7 @@ fn a_presigned_query_is_passed_on() {
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let line = "POST /?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIARZPUZDIKGB2VALC4%2F20261123%2F\
                 us-east-1%2Fkinesis%2Faws4_request&X-Amz-Date=20261123T120000Z&X-Amz-Expires=300&\
-                X-Amz-SignedHeaders=host&X-Amz-Signature=00 HTTP/1.1";
+                X-Amz-SignedHeaders=host&X-Amz-Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef HTTP/1.1";
     let request = Request::new("ListStreams", "{}")
         .without("authorization")
         .line(line);

@@ -43,7 +43,10 @@ fn malformed_requests_get_the_errors_of_aws() {
         gate,
     } = parts();
     let scope = |scope: &str| {
-        format!("AWS4-HMAC-SHA256 Credential={KEY_ID}/{scope}, SignedHeaders=host, Signature=00")
+        format!(
+            "AWS4-HMAC-SHA256 Credential={KEY_ID}/{scope}, SignedHeaders=host, Signature={:064}",
+            0
+        )
     };
     let cases: Vec<(&str, Request, u16, &str)> = vec![
         ("no body", body(""), 400, "SerializationException"),

@@ -136,13 +136,14 @@ const CASES: &[Case] = &[
         r#"{"ShardIterator":"x"}"#,
         NO_POLICY_ALLOWS,
     ),
-    // The same name in another account: the key id says which account the name is in.
+    // A key id that hides its account, and no word on whose it is: the name may be in any account,
+    // and the caller may be the analyst.
     (
         1,
         "AKIAIOSFODNN7EXAMPLE",
         "PutRecord",
         r#"{"StreamName":"MyStream","Data":"aA==","PartitionKey":"1"}"#,
-        NO_POLICY_ALLOWS,
+        IDENTITY_DENIES,
     ),
     (
         2,
@@ -230,7 +231,7 @@ fn a_denial_is_worded_and_shaped_as_by_aws() {
     assert_eq!(
         answer.message(),
         format!(
-            "User: arn:aws:iam::{ACCOUNT}:access-key/{KEY_ID} is not authorized to perform: \
+            "User: arn:aws:iam::{ACCOUNT}:user/producer is not authorized to perform: \
              kinesis:PutRecord on resource: arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/Other \
              because no VPC endpoint policy allows the kinesis:PutRecord action"
         )
@@ -314,7 +315,11 @@ fn the_log_says_who_what_and_why() {
     assert_eq!(allowed.header("x-amzn-requestid"), Some("upstream-id"));
     assert_eq!(
         member(0, "principal"),
-        json!({"access_key_id": KEY_ID, "account": ACCOUNT})
+        json!({
+            "access_key_id": KEY_ID,
+            "account": ACCOUNT,
+            "arn": "arn:aws:iam::123456789012:user/producer",
+        })
     );
     assert_eq!(
         (member(0, "status"), member(0, "upstream_status")),

@@ -21,7 +21,7 @@ const FULL: &str =
 
 struct Parts {
     gate: Gate,
-    _kinesis: Kinesis,
+    kinesis: Kinesis,
 }
 
 fn parts() -> Parts {
@@ -32,10 +32,7 @@ fn parts() -> Parts {
         .endpoint("vpce-33cc44dd", ONE_STREAM)
         .endpoint("vpce-11aa22bb", FULL)
         .start();
-    Parts {
-        gate,
-        _kinesis: kinesis,
-    }
+    Parts { gate, kinesis }
 }
 
 /// The HTTP version that the SDK speaks.
@@ -84,7 +81,10 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn a_producer_and_a_consumer_work_where_everything_is_allowed() {
-    let Parts { gate, .. } = parts();
+    let Parts {
+        gate,
+        kinesis: _kinesis,
+    } = parts();
     for speaks in [Speaks::Http1, Speaks::Http2] {
         block_on(produce_and_consume(
             &client(&gate, 2, KEY_ID, speaks),
@@ -130,16 +130,19 @@ async fn produce_and_consume(client: &Client, speaks: Speaks) {
         .send()
         .await
         .unwrap();
-    let mine = records
-        .records()
-        .iter()
-        .filter(|r| r.partition_key().is_some_and(|key| key.starts_with(&prefix)));
+    let mine = records.records().iter().filter(|r| {
+        r.partition_key()
+            .is_some_and(|key| key.starts_with(&prefix))
+    });
     assert_eq!(mine.count(), 200);
 }
 
 #[test]
 fn denials_are_typed_and_not_retried() {
-    let Parts { gate, .. } = parts();
+    let Parts {
+        gate,
+        kinesis: _kinesis,
+    } = parts();
     for speaks in [Speaks::Http1, Speaks::Http2] {
         block_on(denials(&gate, speaks));
     }

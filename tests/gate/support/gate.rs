@@ -12,7 +12,7 @@ use kinesis_gate::sandbox::Authority;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{ACCOUNT, ANALYST, ENDPOINT};
+use super::{ACCOUNT, ANALYST, ENDPOINT, KEY_ID};
 
 /// A running gate. Dropped, it drains.
 pub struct Gate {
@@ -109,6 +109,8 @@ impl GateBuilder {
             "workers = 1\n[upstream]\n{}\n[limits]\n{}\n[admin]\naddress = \"127.0.0.1:0\"\n\
              [[principal]]\naccess-key-id = \"{ANALYST}\"\n\
              arn = \"arn:aws:iam::{ACCOUNT}:user/analyst\"\n\
+             [[principal]]\naccess-key-id = \"{KEY_ID}\"\n\
+             arn = \"arn:aws:iam::{ACCOUNT}:user/producer\"\n\
              [[identity-policy]]\nfile = \"{}\"\n\
              principals = [\"arn:aws:iam::{ACCOUNT}:user/analyst\"]\n",
             self.upstream,
