@@ -1,1 +1,172 @@
-fn main() {}
+//! What a decision costs, and compiling: `cargo bench --bench decide`.
+
+use divan::{AllocProfiler, Bencher, black_box};
+use kinesis_gate::policy::{
+    Action, Arn, Attachment, Context, EmptyContext, Fact, Key, Options, Policy, Principal,
+    PrincipalKind, Request, Resource, Strictness, Value,
+};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+const ACTIONS: &[&str] = &[
+    "AddTagsToStream",
+    "CreateStream",
+    "DeleteStream",
+    "DescribeLimits",
+    "DescribeStream",
+    "DescribeStreamSummary",
+    "GetRecords",
+    "GetShardIterator",
+    "ListShards",
+    "ListStreams",
+    "MergeShards",
+    "PutRecord",
+    "PutRecords",
+    "SplitShard",
+    "SubscribeToShard",
+];
+
+fn main() {
+    divan::main();
+}
+
+fn options(attachment: Attachment) -> Options<'static> {
+    Options {
+        attachment,
+        actions: ACTIONS,
+        max_characters: None,
+        strictness: Strictness::Aws,
+    }
+}
+
+struct ThroughEndpoint;
+
+impl Context for ThroughEndpoint {
+    fn value(&self, key: Key<'_>) -> Fact<Value<'_>> {
+        match key {
+            Key::SourceVpce => Fact::Known(Value::Text("vpce-11aa22bb")),
+            Key::PrincipalAccount => Fact::Known(Value::Text("123456789012")),
+            Key::SecureTransport => Fact::Known(Value::Bool(true)),
+            Key::CurrentTime => Fact::Known(Value::Time(1_795_000_000_000)),
+            _ => Fact::Unknown,
+        }
+    }
+}
+
+fn request<'a>(action: &'a str, resource: Resource<'a>, context: &'a dyn Context) -> Request<'a> {
+    let number = ACTIONS
+        .iter()
+        .position(|name| *name == action)
+        .and_then(|at| u16::try_from(at).ok());
+    Request {
+        principal: Principal {
+            kind: PrincipalKind::Aws,
+            account: Fact::Known("123456789012"),
+            arn: Fact::Unknown,
+            session: Fact::Unknown,
+        },
+        action: Action {
+            service: "kinesis",
+            name: action,
+            number,
+        },
+        resource,
+        context,
+    }
+}
+
+const MY_STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/MyStream";
+
+fn published(bencher: Bencher<'_, '_>, text: &str, attachment: Attachment) {
+    let policy = Policy::compile(text, &options(attachment)).expect("published policies are valid");
+    let arn = Arn::parse(MY_STREAM).expect("an ARN");
+    let request = request("PutRecord", Resource::Arn(arn), &ThroughEndpoint);
+    bencher.bench_local(|| black_box(&policy).decide(black_box(&request)));
+}
+
+#[divan::bench]
+fn published_read_only(bencher: Bencher<'_, '_>) {
+    published(
+        bencher,
+        include_str!("../config/policies/read-only.json"),
+        Attachment::Endpoint,
+    );
+}
+
+#[divan::bench]
+fn published_one_stream(bencher: Bencher<'_, '_>) {
+    published(
+        bencher,
+        include_str!("../config/policies/one-stream.json"),
+        Attachment::Endpoint,
+    );
+}
+
+#[divan::bench]
+fn published_only_through_endpoint(bencher: Bencher<'_, '_>) {
+    let text = include_str!("../config/policies/only-through-endpoint.json");
+    published(bencher, text, Attachment::Identity);
+}
+
+/// One statement per stream; every third has a condition, and of those some a second one.
+fn streams(count: usize) -> String {
+    let statements: Vec<String> = (0..count)
+        .map(|n| {
+            let condition = match n % 9 {
+                0 | 3 => r#","Condition":{"StringEquals":{"aws:SourceVpce":"vpce-11aa22bb"}}"#,
+                6 => r#","Condition":{"Bool":{"aws:SecureTransport":"true"},"DateGreaterThan":{"aws:CurrentTime":"2024-01-01T00:00:00Z"}}"#,
+                _ => "",
+            };
+            let action = if n % 2 == 0 { r#""kinesis:*""# } else { r#"["kinesis:Put*","kinesis:DescribeStreamSummary"]"# };
+            format!(
+                r#"{{"Effect":"Allow","Principal":{{"AWS":"123456789012"}},"Action":{action},"Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/orders-{n}"{condition}}}"#
+            )
+        })
+        .collect();
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{}]}}"#,
+        statements.join(",")
+    )
+}
+
+#[divan::bench(args = [1, 100, 10_000])]
+fn statements(bencher: Bencher<'_, '_>, count: usize) {
+    let policy = Policy::compile(&streams(count), &options(Attachment::Endpoint)).expect("valid");
+    let texts: Vec<String> = (0..count)
+        .step_by(7)
+        .map(|n| {
+            format!(
+                "arn:aws:kinesis:us-east-1:123456789012:stream/orders-{}",
+                n * 7919 % count
+            )
+        })
+        .collect();
+    let requests: Vec<Request<'_>> = texts
+        .iter()
+        .map(|text| {
+            let arn = Arn::parse(text).expect("an ARN");
+            request("PutRecord", Resource::Arn(arn), &ThroughEndpoint)
+        })
+        .collect();
+    let mut next = 0;
+    bencher.bench_local(|| {
+        next = (next + 1) % requests.len();
+        black_box(&policy).decide(&requests[next])
+    });
+}
+
+#[divan::bench]
+fn statements_10_000_by_scan(bencher: Bencher<'_, '_>) {
+    let policy = Policy::compile(&streams(10_000), &options(Attachment::Endpoint)).expect("valid");
+    let arn =
+        Arn::parse("arn:aws:kinesis:us-east-1:123456789012:stream/orders-9999").expect("an ARN");
+    let request = request("PutRecord", Resource::Arn(arn), &EmptyContext);
+    bencher.bench_local(|| black_box(&policy).decide_by_scan(&request));
+}
+
+#[divan::bench(args = [1, 100, 10_000], sample_count = 20)]
+fn compile(bencher: Bencher<'_, '_>, count: usize) {
+    let text = streams(count);
+    bencher.bench(|| Policy::compile(black_box(&text), &options(Attachment::Endpoint)));
+}
