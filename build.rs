@@ -17,7 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The lookup is a binary search and the number an index, so order is part of the format.
     operations.sort_by_key(|operation| operation.get("operation").and_then(Value::as_str));
 
-    let mut code = String::from("pub const ACTION_NAMES: &[&str] = &[\n");
+    let mut code = String::from(
+        "/// The names of all operations, in order of their numbers.\npub const ACTION_NAMES: &[&str] = &[\n",
+    );
     for operation in &operations {
         writeln!(code, "    {:?},", text(operation, "operation")?)?;
     }

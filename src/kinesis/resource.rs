@@ -132,7 +132,9 @@ fn of_operation(operation: &Operation, naming: &mut Naming<'_, '_>) -> Result<()
                     Member::StreamId | Member::ShardIterator | Member::NextToken => {}
                 }
             }
-            naming.configured_streams()?;
+            if operation.lists_streams {
+                naming.configured_streams()?;
+            }
         }
     }
     let foreign = NAMING.iter().any(|member| {

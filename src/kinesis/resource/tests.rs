@@ -1,1 +1,680 @@
+//! Bodies in, resources out.
 
+use super::super::{Format, Scanner, Target, operations};
+use super::{
+    Disagreement, Member, Resource, Resources, Scope, resources, resources_of_token, token,
+};
+
+const CALLER: &str = "123456789012";
+
+fn scope<'a>() -> Scope<'a> {
+    Scope {
+        partition: "aws",
+        region: "us-east-1",
+        host_account: None,
+        caller_account: Some(CALLER),
+    }
+}
+
+fn scanned(body: &str) -> Scanner {
+    let mut scanner = Scanner::new(Format::Json);
+    scanner
+        .push(body.as_bytes())
+        .unwrap_or_else(|rule| panic!("{body}: {rule}"));
+    scanner.finish().unwrap();
+    scanner
+}
+
+fn target(name: &str) -> Target<'static> {
+    Target::parse(Box::leak(
+        format!("Kinesis_20131202.{name}").into_boxed_str(),
+    ))
+    .unwrap()
+}
+
+/// Resources as text: `*` any, `?` unknown, an open end as `…`, an unknown account as `?`, and
+/// `unscoped` before those the authorization reference does not know.
+fn shown(out: &Resources) -> Vec<String> {
+    out.iter()
+        .map(|resource| match resource {
+            Resource::Any => "*".to_owned(),
+            Resource::Unknown => "?".to_owned(),
+            Resource::Arn(arn) | Resource::Unscoped(arn) => {
+                let text = format!(
+                    "arn:{}:{}:{}:{}:{}{}",
+                    arn.partition,
+                    arn.service,
+                    arn.region,
+                    arn.account.unwrap_or("?"),
+                    arn.resource,
+                    if arn.open { "…" } else { "" },
+                );
+                match arn.text {
+                    Some(whole) => assert_eq!(whole, text),
+                    None => assert!(arn.open || arn.account.is_none()),
+                }
+                let unscoped = matches!(resource, Resource::Unscoped(_));
+                if unscoped {
+                    format!("unscoped {text}")
+                } else {
+                    text
+                }
+            }
+        })
+        .collect()
+}
+
+fn named_in(scope: &Scope<'_>, operation: &str, body: &str) -> Result<Vec<String>, Disagreement> {
+    let mut out = Resources::default();
+    resources(&target(operation), scanned(body).members(), scope, &mut out)?;
+    assert!(!out.is_empty());
+    assert_eq!(out.len(), out.iter().count());
+    Ok(shown(&out))
+}
+
+fn named(operation: &str, body: &str) -> Result<Vec<String>, Disagreement> {
+    named_in(&scope(), operation, body)
+}
+
+const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";
+const OTHER: &str = "arn:aws:kinesis:us-east-1:999999999999:stream/orders";
+const CONSUMER: &str =
+    "arn:aws:kinesis:us-east-1:123456789012:stream/orders/consumer/app:1700000000";
+const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0a-1";
+
+#[test]
+fn what_each_form_names() {
+    let cases: &[(&str, String, &[&str])] = &[
+        ("PutRecord", r#"{"StreamName":"orders"}"#.into(), &[STREAM]),
+        (
+            "PutRecords",
+            format!(r#"{{"StreamARN":"{STREAM}"}}"#),
+            &[STREAM],
+        ),
+        (
+            "PutRecords",
+            format!(r#"{{"StreamARN":"{OTHER}"}}"#),
+            &[OTHER],
+        ),
+        (
+            "PutRecords",
+            format!(r#"{{"StreamARN":"{STREAM}","StreamName":"orders"}}"#),
+            &[STREAM],
+        ),
+        (
+            "CreateStream",
+            r#"{"StreamName":"orders"}"#.into(),
+            &[STREAM],
+        ),
+        ("PutRecord", "{}".into(), &["?"]),
+        // Reserved, and never resolved here, whatever stands beside it.
+        (
+            "PutRecord",
+            r#"{"StreamId":"abcdefghij0123456789-x1y"}"#.into(),
+            &["?"],
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":"orders","StreamId":"x"}"#.into(),
+            &[STREAM, "?"],
+        ),
+        // No resource to name.
+        (
+            "ListStreams",
+            r#"{"NextToken":"t","ExclusiveStartStreamName":"a"}"#.into(),
+            &["*"],
+        ),
+        ("DescribeLimits", "{}".into(), &["*"]),
+        ("DescribeAccountSettings", "{}".into(), &["*"]),
+        (
+            "ListChannels",
+            format!(r#"{{"StreamFilter":{{"StreamARN":"{OTHER}"}}}}"#),
+            &["*", &format!("unscoped {OTHER}")],
+        ),
+        (
+            "ListQueues",
+            format!(r#"{{"StreamFilter":[{{"StreamARN":"{STREAM}"}}]}}"#),
+            &["*", &format!("unscoped {STREAM}")],
+        ),
+        // A stream that the authorization reference leaves out.
+        (
+            "UpdateShardCount",
+            r#"{"StreamName":"orders"}"#.into(),
+            &[&format!("unscoped {STREAM}")],
+        ),
+        (
+            "UpdateStreamMode",
+            format!(r#"{{"StreamARN":"{STREAM}"}}"#),
+            &[&format!("unscoped {STREAM}")],
+        ),
+        ("EnableEnhancedMonitoring", "{}".into(), &["?"]),
+        // Consumers.
+        (
+            "SubscribeToShard",
+            format!(r#"{{"ConsumerARN":"{CONSUMER}"}}"#),
+            &[CONSUMER],
+        ),
+        (
+            "DescribeStreamConsumer",
+            format!(
+                r#"{{"ConsumerARN":"{CONSUMER}","StreamARN":"{STREAM}","ConsumerName":"app"}}"#
+            ),
+            &[CONSUMER],
+        ),
+        (
+            "DescribeStreamConsumer",
+            format!(r#"{{"StreamARN":"{STREAM}","ConsumerName":"app"}}"#),
+            &[&format!("{STREAM}/consumer/app:…")],
+        ),
+        (
+            "DeregisterStreamConsumer",
+            r#"{"ConsumerName":"app"}"#.into(),
+            &["?"],
+        ),
+        (
+            "DeregisterStreamConsumer",
+            format!(r#"{{"StreamARN":"{STREAM}"}}"#),
+            &["?"],
+        ),
+        (
+            "RegisterStreamConsumer",
+            format!(r#"{{"StreamARN":"{STREAM}","ConsumerName":"app"}}"#),
+            &[STREAM],
+        ),
+        // Whatever ResourceARN is of.
+        (
+            "TagResource",
+            format!(r#"{{"ResourceARN":"{STREAM}","Tags":{{}}}}"#),
+            &[STREAM],
+        ),
+        (
+            "PutResourcePolicy",
+            format!(r#"{{"ResourceARN":"{CONSUMER}","Policy":"{{}}"}}"#),
+            &[CONSUMER],
+        ),
+        (
+            "ListTagsForResource",
+            r#"{"ResourceARN":"arn:aws:kinesis:us-east-1:123456789012:queue/q-1"}"#.into(),
+            &["arn:aws:kinesis:us-east-1:123456789012:queue/q-1"],
+        ),
+        (
+            "DescribeChannel",
+            r#"{"ChannelARN":"arn:aws:kinesis:us-east-1:123456789012:channel/c:1"}"#.into(),
+            &["arn:aws:kinesis:us-east-1:123456789012:channel/c:1"],
+        ),
+        (
+            "ReceiveQueueRecords",
+            r#"{"QueueARN":"arn:aws:kinesis:us-east-1:123456789012:queue/q-1"}"#.into(),
+            &["arn:aws:kinesis:us-east-1:123456789012:queue/q-1"],
+        ),
+        // Streams hidden in a list.
+        (
+            "CreateQueue",
+            format!(
+                r#"{{"QueueName":"q","StreamConfigurationList":[{{"StreamARN":"{STREAM}"}}]}}"#
+            ),
+            &["arn:aws:kinesis:us-east-1:123456789012:queue/…", STREAM],
+        ),
+        (
+            "CreateChannel",
+            format!(
+                r#"{{"StreamConfigurationList":[{{"StreamARN":"{STREAM}"}},{{"StreamARN":"{OTHER}"}}],"ChannelName":"c"}}"#
+            ),
+            &[
+                "arn:aws:kinesis:us-east-1:123456789012:channel/…",
+                STREAM,
+                OTHER,
+            ],
+        ),
+        (
+            "CreateChannel",
+            r#"{"StreamConfigurationList":[{}],"ChannelName":"c"}"#.into(),
+            &["arn:aws:kinesis:us-east-1:123456789012:channel/…", "?"],
+        ),
+        // Keys.
+        (
+            "StartStreamEncryption",
+            r#"{"StreamName":"orders","KeyId":"0a-1"}"#.into(),
+            &[STREAM, KEY],
+        ),
+        (
+            "StopStreamEncryption",
+            format!(r#"{{"StreamName":"orders","KeyId":"{KEY}"}}"#),
+            &[STREAM, KEY],
+        ),
+        (
+            "StartStreamEncryption",
+            r#"{"StreamName":"orders","KeyId":"alias/aws/kinesis"}"#.into(),
+            &[STREAM, "arn:aws:kms:us-east-1:123456789012:key/…"],
+        ),
+        (
+            "StartStreamEncryption",
+            r#"{"StreamName":"orders","KeyId":"arn:aws:kms:us-east-1:999999999999:alias/a"}"#
+                .into(),
+            &[STREAM, "arn:aws:kms:us-east-1:999999999999:key/…"],
+        ),
+        // Opaque tokens.
+        ("GetRecords", r#"{"ShardIterator":"AAAA"}"#.into(), &["?"]),
+        (
+            "GetRecords",
+            format!(r#"{{"ShardIterator":"AAAA","StreamARN":"{STREAM}"}}"#),
+            &[STREAM, "?"],
+        ),
+        ("GetRecords", "{}".into(), &["?"]),
+        ("ListShards", r#"{"NextToken":"t"}"#.into(), &["?"]),
+        (
+            "ListShards",
+            r#"{"StreamName":"orders","NextToken":"t"}"#.into(),
+            &[STREAM, "?"],
+        ),
+        (
+            "ListShards",
+            r#"{"StreamName":"orders","NextToken":null}"#.into(),
+            &[STREAM],
+        ),
+        (
+            "ListStreamConsumers",
+            format!(r#"{{"StreamARN":"{STREAM}","NextToken":"t"}}"#),
+            &[STREAM, "?"],
+        ),
+        (
+            "ListStreamConsumers",
+            format!(r#"{{"StreamARN":"{STREAM}"}}"#),
+            &[STREAM],
+        ),
+        // Members that are none of the operation's.
+        (
+            "GetRecords",
+            r#"{"ShardIterator":"AAAA","StreamName":"orders"}"#.into(),
+            &[STREAM, "?"],
+        ),
+        (
+            "ListStreamConsumers",
+            format!(r#"{{"StreamARN":"{STREAM}","StreamName":"orders"}}"#),
+            &[STREAM, "?"],
+        ),
+        (
+            "PutRecord",
+            format!(r#"{{"StreamName":"orders","ConsumerARN":"{CONSUMER}"}}"#),
+            &[STREAM, "?"],
+        ),
+        (
+            "ListStreams",
+            r#"{"StreamName":"orders"}"#.into(),
+            &["*", "?"],
+        ),
+        (
+            "PutRecord",
+            format!(
+                r#"{{"StreamName":"orders","StreamConfigurationList":[{{"StreamARN":"{STREAM}"}}]}}"#
+            ),
+            &[STREAM, "?"],
+        ),
+        // Operations to come.
+        ("MergeStreams", "{}".into(), &["?"]),
+        (
+            "MergeStreams",
+            r#"{"StreamName":"orders"}"#.into(),
+            &[STREAM],
+        ),
+        (
+            "MergeStreams",
+            format!(r#"{{"ResourceARN":"{CONSUMER}","StreamARN":"{STREAM}"}}"#),
+            &[STREAM, CONSUMER],
+        ),
+        (
+            "MergeStreams",
+            format!(r#"{{"StreamARN":"{STREAM}","ConsumerName":"app"}}"#),
+            &[STREAM, &format!("{STREAM}/consumer/app:…")],
+        ),
+        (
+            "MergeStreams",
+            r#"{"StreamName":"orders","NextToken":"t"}"#.into(),
+            &[STREAM, "?"],
+        ),
+        (
+            "MergeStreams",
+            r#"{"QueueName":"q"}"#.into(),
+            &["arn:aws:kinesis:us-east-1:123456789012:queue/…"],
+        ),
+    ];
+    for (operation, body, expected) in cases {
+        assert_eq!(
+            named(operation, body).as_deref(),
+            Ok(&*expected.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()),
+            "{operation} {body}"
+        );
+    }
+}
+
+#[test]
+fn what_disagrees_is_refused() {
+    let arn = |text: &str| format!(r#"{{"StreamARN":"{text}"}}"#);
+    let cases: &[(&str, String, Disagreement)] = &[
+        (
+            "PutRecord",
+            format!(r#"{{"StreamARN":"{STREAM}","StreamName":"order"}}"#),
+            Disagreement::Stream,
+        ),
+        (
+            "PutRecord",
+            format!(r#"{{"StreamARN":"{OTHER}","StreamName":"orders"}}"#),
+            Disagreement::Stream,
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":""}"#.into(),
+            Disagreement::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":"*"}"#.into(),
+            Disagreement::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":"a/b"}"#.into(),
+            Disagreement::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":"orders "}"#.into(),
+            Disagreement::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":"\u006frd\u00e9rs"}"#.into(),
+            Disagreement::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            format!(r#"{{"StreamName":"{STREAM}"}}"#),
+            Disagreement::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            format!(r#"{{"StreamName":"{}"}}"#, "n".repeat(129)),
+            Disagreement::InvalidName(Member::StreamName),
+        ),
+        (
+            "RegisterStreamConsumer",
+            format!(r#"{{"StreamARN":"{STREAM}","ConsumerName":"a:1"}}"#),
+            Disagreement::InvalidName(Member::ConsumerName),
+        ),
+        (
+            "CreateQueue",
+            r#"{"QueueName":"a b"}"#.into(),
+            Disagreement::InvalidName(Member::QueueName),
+        ),
+        (
+            "PutRecord",
+            arn("orders"),
+            Disagreement::NotAnArn(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:kinesis:us-east-1:*:stream/orders"),
+            Disagreement::NotAnArn(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:kinesis:us-east-1:123456789012:stream/*"),
+            Disagreement::WrongKind(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:kinesis:us-east-1:123456789012:stream/"),
+            Disagreement::WrongKind(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:kinesis:us-east-1:123456789012:queue/q"),
+            Disagreement::WrongKind(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn(CONSUMER),
+            Disagreement::WrongKind(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:firehose:us-east-1:123456789012:stream/s"),
+            Disagreement::WrongKind(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:kinesis:eu-west-1:123456789012:stream/s"),
+            Disagreement::Region(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws-cn:kinesis:us-east-1:123456789012:stream/s"),
+            Disagreement::Partition(Member::StreamArn),
+        ),
+        (
+            "SubscribeToShard",
+            format!(r#"{{"ConsumerARN":"{STREAM}"}}"#),
+            Disagreement::WrongKind(Member::ConsumerArn),
+        ),
+        (
+            "SubscribeToShard",
+            format!(r#"{{"ConsumerARN":"{STREAM}/consumer/app"}}"#),
+            Disagreement::WrongKind(Member::ConsumerArn),
+        ),
+        (
+            "SubscribeToShard",
+            format!(r#"{{"ConsumerARN":"{STREAM}/consumer/app:1x"}}"#),
+            Disagreement::WrongKind(Member::ConsumerArn),
+        ),
+        (
+            "DescribeStreamConsumer",
+            format!(r#"{{"ConsumerARN":"{CONSUMER}","ConsumerName":"ap"}}"#),
+            Disagreement::Consumer,
+        ),
+        (
+            "DescribeStreamConsumer",
+            format!(r#"{{"ConsumerARN":"{CONSUMER}","StreamARN":"{OTHER}"}}"#),
+            Disagreement::Consumer,
+        ),
+        (
+            "DescribeStreamConsumer",
+            format!(r#"{{"ConsumerARN":"{CONSUMER}","StreamARN":"{STREAM}2"}}"#),
+            Disagreement::Consumer,
+        ),
+        (
+            "TagResource",
+            r#"{"ResourceARN":"arn:aws:kinesis:us-east-1:123456789012:table/t"}"#.into(),
+            Disagreement::WrongKind(Member::ResourceArn),
+        ),
+        (
+            "DescribeQueue",
+            r#"{"QueueARN":"arn:aws:kinesis:us-east-1:123456789012:channel/t"}"#.into(),
+            Disagreement::WrongKind(Member::QueueArn),
+        ),
+        (
+            "StartStreamEncryption",
+            r#"{"StreamName":"s","KeyId":"a b"}"#.into(),
+            Disagreement::InvalidName(Member::KeyId),
+        ),
+        (
+            "StartStreamEncryption",
+            r#"{"StreamName":"s","KeyId":"alias/"}"#.into(),
+            Disagreement::InvalidName(Member::KeyId),
+        ),
+        (
+            "StartStreamEncryption",
+            r#"{"StreamName":"s","KeyId":"arn:aws:kms:us-east-1:1:key/a"}"#.into(),
+            Disagreement::NotAnArn(Member::KeyId),
+        ),
+        (
+            "StartStreamEncryption",
+            format!(r#"{{"StreamName":"s","KeyId":"{STREAM}"}}"#),
+            Disagreement::WrongKind(Member::KeyId),
+        ),
+        (
+            "CreateQueue",
+            r#"{"StreamConfigurationList":[{"StreamARN":"x"}]}"#.into(),
+            Disagreement::NotAnArn(Member::StreamArn),
+        ),
+        (
+            "MergeStreams",
+            r#"{"StreamName":"a b"}"#.into(),
+            Disagreement::InvalidName(Member::StreamName),
+        ),
+    ];
+    for (operation, body, expected) in cases {
+        assert_eq!(named(operation, body), Err(*expected), "{operation} {body}");
+        assert!(!expected.message().is_empty() && !expected.to_string().is_empty());
+    }
+}
+
+#[test]
+fn a_name_means_the_callers_account_and_no_other() {
+    let body = r#"{"StreamName":"orders"}"#;
+    let unknown = Scope {
+        caller_account: None,
+        ..scope()
+    };
+    assert_eq!(
+        named_in(&unknown, "PutRecord", body).unwrap(),
+        ["arn:aws:kinesis:us-east-1:?:stream/orders"]
+    );
+    // Name and ARN, where it cannot be known whether they are one stream: both count.
+    let both = format!(r#"{{"StreamARN":"{STREAM}","StreamName":"orders"}}"#);
+    assert_eq!(
+        named_in(&unknown, "PutRecord", &both).unwrap(),
+        [STREAM, "arn:aws:kinesis:us-east-1:?:stream/orders"]
+    );
+    let china = Scope {
+        partition: "aws-cn",
+        region: "cn-north-1",
+        ..scope()
+    };
+    assert_eq!(
+        named_in(&china, "PutRecord", body).unwrap(),
+        ["arn:aws-cn:kinesis:cn-north-1:123456789012:stream/orders"]
+    );
+}
+
+#[test]
+fn an_account_in_the_host_binds() {
+    let own = Scope {
+        host_account: Some(CALLER),
+        ..scope()
+    };
+    let foreign = Scope {
+        host_account: Some("999999999999"),
+        ..scope()
+    };
+    let name = r#"{"StreamName":"orders"}"#;
+    assert_eq!(named_in(&own, "PutRecord", name).unwrap(), [STREAM]);
+    assert_eq!(
+        named_in(&foreign, "PutRecord", name),
+        Err(Disagreement::CallerAccount(Member::StreamName))
+    );
+    let unknown = Scope {
+        caller_account: None,
+        ..foreign
+    };
+    assert_eq!(
+        named_in(&unknown, "PutRecord", name).unwrap(),
+        ["arn:aws:kinesis:us-east-1:?:stream/orders"]
+    );
+    for (scope, arn, agrees) in [
+        (own, STREAM, true),
+        (own, OTHER, false),
+        (foreign, OTHER, true),
+        (foreign, STREAM, false),
+    ] {
+        let named = named_in(&scope, "PutRecord", &format!(r#"{{"StreamARN":"{arn}"}}"#));
+        let expected = if agrees {
+            Ok(vec![arn.to_owned()])
+        } else {
+            Err(Disagreement::HostAccount(Member::StreamArn))
+        };
+        assert_eq!(named, expected);
+    }
+}
+
+#[test]
+fn a_token_that_is_known_stands_for_its_stream() {
+    let bound = |operation: &str, body: &str, stream: &str| {
+        let mut out = Resources::default();
+        let scanner = scanned(body);
+        resources_of_token(
+            &target(operation),
+            scanner.members(),
+            &scope(),
+            stream,
+            &mut out,
+        )
+        .map(|()| shown(&out))
+    };
+    let iterator = r#"{"ShardIterator":"AAAA"}"#;
+    assert_eq!(bound("GetRecords", iterator, STREAM).unwrap(), [STREAM]);
+    let agreeing = format!(r#"{{"ShardIterator":"AAAA","StreamARN":"{STREAM}"}}"#);
+    assert_eq!(
+        bound("GetRecords", &agreeing, STREAM).unwrap(),
+        [STREAM, STREAM]
+    );
+    assert_eq!(
+        bound("GetRecords", &agreeing, OTHER),
+        Err(Disagreement::Token)
+    );
+    assert_eq!(
+        bound(
+            "ListShards",
+            r#"{"NextToken":"t","StreamName":"x"}"#,
+            STREAM
+        ),
+        Err(Disagreement::Token)
+    );
+    let abroad = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+    assert_eq!(
+        bound("GetRecords", iterator, abroad),
+        Err(Disagreement::Token)
+    );
+    assert_eq!(
+        bound("GetRecords", iterator, "nonsense"),
+        Err(Disagreement::Token)
+    );
+    // Without a token there is nothing to be bound.
+    assert_eq!(
+        bound("PutRecord", r#"{"StreamName":"orders"}"#, OTHER).unwrap(),
+        [STREAM]
+    );
+
+    for (operation, expected) in [
+        ("GetRecords", Some("AAAA")),
+        ("ListStreams", None),
+        ("PutRecord", None),
+        ("NewOne", Some("AAAA")),
+    ] {
+        let scanner = scanned(r#"{"ShardIterator":"AAAA","NextToken":"t"}"#);
+        assert_eq!(
+            token(&target(operation), scanner.members()).map(|(_, token)| token),
+            expected,
+            "{operation}"
+        );
+    }
+}
+
+#[test]
+fn every_operation_names_something_and_a_reused_buffer_forgets() {
+    let mut out = Resources::default();
+    let empty = scanned("{}");
+    let full = scanned(&format!(
+        r#"{{"StreamName":"orders","StreamARN":"{STREAM}"}}"#
+    ));
+    for operation in operations() {
+        let target = Target::Operation(operation);
+        resources(&target, full.members(), &scope(), &mut out).unwrap();
+        resources(&target, empty.members(), &scope(), &mut out).unwrap();
+        let alone = shown(&out);
+        assert!(
+            alone == ["?"] || alone == ["*"],
+            "{}: {alone:?}",
+            operation.name
+        );
+    }
+}

@@ -8,7 +8,6 @@ use super::utf8::Utf8;
 use super::{MAX_DEPTH, Malformed};
 
 /// The grammar's state between two pieces of a body.
-#[derive(Debug)]
 pub(super) struct Cbor {
     state: State,
     /// The open containers; those beyond `depth` are not in use.

@@ -7,7 +7,6 @@ use super::Malformed;
 ///
 /// The grammar says what begins and ends; inside members that are of no interest
 /// ([`Collector::ignores`]) it need not.
-#[derive(Debug)]
 pub(super) struct Collector {
     members: Members,
     /// Containers open at this moment, as far as the grammar reported them.
@@ -178,10 +177,11 @@ impl Collector {
                     .tags()
                     .any(|(known, _)| known.as_bytes() == key);
                 self.tag_key = span;
-                if repeated {
-                    Err(Malformed::DuplicateKey)
-                } else {
-                    Ok(())
+                self.tag_count += 1;
+                match (repeated, self.tag_count > MAX_TAGS) {
+                    (true, _) => Err(Malformed::DuplicateKey),
+                    (false, true) => Err(Malformed::TooManyEntries),
+                    (false, false) => Ok(()),
                 }
             }
             Place::Element => {

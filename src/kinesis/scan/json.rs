@@ -16,7 +16,6 @@ use gaps::Gaps;
 use number::Number;
 
 /// The grammar's state between two pieces of a body.
-#[derive(Debug)]
 pub(super) struct Json {
     state: State,
     /// The open containers, one bit each, the innermost lowest; a map is 1.

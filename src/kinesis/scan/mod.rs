@@ -11,6 +11,8 @@ mod utf8;
 
 pub use malformed::Malformed;
 
+use std::fmt;
+
 use super::head::Format;
 use super::members::Members;
 use collect::Collector;
@@ -19,7 +21,6 @@ use collect::Collector;
 ///
 /// Memory is bounded: nesting by [`MAX_DEPTH`], keys at the top by their number and length, and all
 /// kept text together by 2 MiB, of which a usual request needs a hundred bytes.
-#[derive(Debug)]
 pub struct Scanner {
     grammar: Grammar,
     collector: Collector,
@@ -29,7 +30,6 @@ pub struct Scanner {
 /// Deepest nesting that is read. The service's model needs six.
 const MAX_DEPTH: u32 = 32;
 
-#[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "one lives per request, inside its scanner"
@@ -86,6 +86,16 @@ impl Scanner {
     /// byte may still break a rule, and members may still come.
     pub fn members(&self) -> &Members {
         self.collector.members()
+    }
+}
+
+/// The body itself is not shown.
+impl fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scanner")
+            .field("members", self.members())
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,1 +1,538 @@
+//! One table of rules, in both encodings, each body cut at every byte.
 
+use super::{Format, Malformed, Scanner};
+
+fn scan(format: Format, chunks: &[&[u8]]) -> Result<Scanner, Malformed> {
+    let mut scanner = Scanner::new(format);
+    for chunk in chunks {
+        scanner.push(chunk)?;
+    }
+    scanner.finish()?;
+    Ok(scanner)
+}
+
+/// Scans it whole, in two pieces cut everywhere, and byte by byte; all must agree.
+fn scan_every_way(format: Format, body: &[u8]) -> Result<Scanner, Malformed> {
+    let whole = scan(format, &[body]);
+    let shown = |scanned: &Result<Scanner, Malformed>| {
+        scanned
+            .as_ref()
+            .ok()
+            .map(|scanner| format!("{:?}", everything(scanner)))
+    };
+    let single: Vec<&[u8]> = body.chunks(1).collect();
+    assert_eq!(shown(&whole), shown(&scan(format, &single)));
+    // Long bodies are there for a limit: their ends are cut.
+    let ends = |at: &usize| *at < 200 || at + 200 > body.len();
+    for at in (0..=body.len()).filter(ends) {
+        let (first, second) = body.split_at(at);
+        assert_eq!(
+            shown(&whole),
+            shown(&scan(format, &[first, second])),
+            "cut at {at}"
+        );
+    }
+    whole
+}
+
+fn json(body: impl AsRef<[u8]>) -> Result<Scanner, Malformed> {
+    scan_every_way(Format::Json, body.as_ref())
+}
+
+fn cbor(hex: &str) -> Result<Scanner, Malformed> {
+    scan_every_way(Format::Cbor, &bytes(hex))
+}
+
+/// Hexadecimal with spaces; `'text'` stands for its bytes.
+fn bytes(hex: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (index, part) in hex.split('\'').enumerate() {
+        if index % 2 == 1 {
+            out.extend(part.as_bytes());
+            continue;
+        }
+        let digits: Vec<u32> = part.chars().filter_map(|c| c.to_digit(16)).collect();
+        out.extend(digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8));
+    }
+    out
+}
+
+#[derive(Debug, PartialEq)]
+struct Everything {
+    names: String,
+    tokens: [Option<String>; 2],
+    tags: Vec<(String, String)>,
+    tag_keys: Vec<String>,
+    configurations: Vec<String>,
+    filters: Vec<String>,
+    unnamed: bool,
+}
+
+fn everything(scanner: &Scanner) -> Everything {
+    let members = scanner.members();
+    Everything {
+        names: format!("{members:?}"),
+        tokens: [members.shard_iterator(), members.next_token()].map(|t| t.map(str::to_owned)),
+        tags: members
+            .tags()
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect(),
+        tag_keys: members.tag_keys().map(str::to_owned).collect(),
+        configurations: members
+            .stream_configuration_arns()
+            .map(str::to_owned)
+            .collect(),
+        filters: members.stream_filter_arns().map(str::to_owned).collect(),
+        unnamed: members.has_unnamed_stream(),
+    }
+}
+
+#[test]
+fn json_members_are_found_wherever_they_stand() {
+    for body in [
+        r#"{"StreamName":"orders","Records":[{"Data":"aGk=","PartitionKey":"p"}]}"#,
+        r#"{"Records": [{"Data": "aGk=", "PartitionKey": "p"}, {"PartitionKey": "q", "Data": ""}], "StreamName": "orders"}"#,
+        " {\r\n\t\"A\" : -0.5e+10 , \"B\":[ ],\"C\":{},\"D\":true,\"E\":null,\"StreamName\":\"orders\"}\n ",
+        r#"{"\u0053tream\u004eame":"\u006frders"}"#,
+        r#"{"Deep":[[[{"StreamName":"x","a":[{"b":"\"}]"}]}]]],"StreamName":"orders","DryRun":false}"#,
+        r#"{"X":"\ud83d\ude00 \\ \/ \b\f\n\r\t","StreamName":"orders"}"#,
+        "{\"X\":\"\u{e9}\u{20ac}\u{1f600}\",\"\u{e9}\":1,\"StreamName\":\"orders\"}",
+        r#"{"StreamARN":null,"StreamName":"orders"}"#,
+    ] {
+        let scanner = json(body).unwrap_or_else(|rule| panic!("{body}: {rule}"));
+        assert_eq!(scanner.members().stream_name(), Some("orders"), "{body}");
+        assert_eq!(scanner.members().stream_arn(), None, "{body}");
+        assert!(scanner.members().names_resource());
+    }
+    let nothing = json(r#"{"Limit":1,"NextToken":"t"}"#).unwrap();
+    assert_eq!(nothing.members().next_token(), Some("t"));
+    assert!(!nothing.members().names_resource());
+}
+
+#[test]
+fn json_tags_and_lists_of_streams() {
+    let scanner = json(
+        r#"{"Tags":{"team":"a\u0062c","":"","k\"":"v"},"TagKeys":["x","y"],
+            "StreamConfigurationList":[{"StreamARN":"arn:1","RecordConfiguration":{"StreamARN":"no","x":[1,{"a":2}]}},
+                {"StartingPosition":{"Type":"LATEST"},"StreamARN":"arn:2","More":["StreamARN"]}],
+            "StreamFilter":{"StreamARN":"arn:3","StreamCreationTimestamp":1.5}}"#,
+    )
+    .unwrap();
+    let found = everything(&scanner);
+    let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+    assert_eq!(
+        found.tags,
+        [pair("team", "abc"), pair("", ""), pair("k\"", "v")]
+    );
+    assert_eq!(found.tag_keys, ["team", "", "k\"", "x", "y"]);
+    assert_eq!(found.configurations, ["arn:1", "arn:2"]);
+    assert_eq!(found.filters, ["arn:3"]);
+    assert!(!found.unnamed);
+    assert!(scanner.members().names_resource());
+
+    let list =
+        json(r#"{"StreamFilter":[{"StreamARN":"arn:3"},{"StreamARN":"arn:4"}],"Tags":null}"#);
+    assert_eq!(everything(&list.unwrap()).filters, ["arn:3", "arn:4"]);
+    for unnamed in [
+        r#"{"StreamConfigurationList":[{"StreamARN":"arn:1"},{}]}"#,
+        r#"{"StreamConfigurationList":[{"StreamARN":null}]}"#,
+        r#"{"StreamFilter":{"StreamName":"x"}}"#,
+    ] {
+        assert!(
+            json(unnamed).unwrap().members().has_unnamed_stream(),
+            "{unnamed}"
+        );
+    }
+}
+
+#[test]
+fn json_rules() {
+    let long_key = format!(r#"{{"{}":1}}"#, "k".repeat(129));
+    let long_name = format!(r#"{{"StreamName":"{}"}}"#, "n".repeat(2049));
+    let deep = format!(r#"{{"A":{}{}}}"#, "[".repeat(32), "]".repeat(32));
+    let keys: Vec<String> = (0..33).map(|i| format!("\"k{i}\":0")).collect();
+    let many_keys = format!("{{{}}}", keys.join(","));
+    let tags: Vec<String> = (0..513).map(|i| format!("\"k{i}\":\"v\"")).collect();
+    let many_tags = format!(r#"{{"Tags":{{{}}}}}"#, tags.join(","));
+    let rules: &[(&[u8], Malformed)] = &[
+        (b"", Malformed::Empty),
+        (b" \n", Malformed::Empty),
+        (b"{", Malformed::Truncated),
+        (b"{\"StreamName\":\"a", Malformed::Truncated),
+        (b"{\"StreamName\":\"a\"", Malformed::Truncated),
+        (b"{\"A\":tru", Malformed::Truncated),
+        (b"{\"A\":1", Malformed::Truncated),
+        (b"{}x", Malformed::TrailingBytes),
+        (b"{}{}", Malformed::TrailingBytes),
+        (b"{},", Malformed::TrailingBytes),
+        (b"{}\0", Malformed::TrailingBytes),
+        (b"[]", Malformed::NotAMap),
+        (b"[{\"StreamName\":\"a\"}]", Malformed::NotAMap),
+        (b"\"StreamName\"", Malformed::NotAMap),
+        (b"null", Malformed::NotAMap),
+        (b"1", Malformed::NotAMap),
+        (b"true", Malformed::NotAMap),
+        (b"x", Malformed::NotAMap),
+        (b"\xef\xbb\xbf{}", Malformed::ByteOrderMark),
+        (b"{\"A\":\"\xff\"}", Malformed::InvalidUtf8),
+        (b"{\"A\":\"\xc0\xaf\"}", Malformed::InvalidUtf8),
+        (b"{\"A\":\"\xed\xa0\x80\"}", Malformed::InvalidUtf8),
+        (b"{\"A\":\"\xe2\x82\"}", Malformed::InvalidUtf8),
+        (b"{\"A\xe2\x82\":\"\"}", Malformed::InvalidUtf8),
+        (b"{}\xe2\x82", Malformed::TrailingBytes),
+        (b"{\"A\" 1}", Malformed::Unexpected),
+        (b"{\"A\":1,}", Malformed::Unexpected),
+        (b"{,}", Malformed::Unexpected),
+        (b"{\"A\":[1,]}", Malformed::Unexpected),
+        (b"{\"A\":[1}}", Malformed::Unexpected),
+        (b"{\"A\":{]}", Malformed::Unexpected),
+        (b"{\"A\":}", Malformed::Unexpected),
+        (b"{\"A\"}", Malformed::Unexpected),
+        (b"{\"A\":1 2}", Malformed::Unexpected),
+        (b"{'A':1}", Malformed::Unexpected),
+        (b"{A:1}", Malformed::Unexpected),
+        (b"{\"A\":nul}", Malformed::Unexpected),
+        (b"{\"A\":True}", Malformed::Unexpected),
+        (b"{\"A\":NaN}", Malformed::Unexpected),
+        (b"{\"A\":/**/1}", Malformed::Unexpected),
+        (b"{\"A\":\x0b1}", Malformed::Unexpected),
+        (b"{\"A\":\xc2\xa01}", Malformed::Unexpected),
+        (b"{\"A\":01}", Malformed::InvalidNumber),
+        (b"{\"A\":-}", Malformed::InvalidNumber),
+        (b"{\"A\":1.}", Malformed::InvalidNumber),
+        (b"{\"A\":1e}", Malformed::InvalidNumber),
+        (b"{\"A\":1e+}", Malformed::InvalidNumber),
+        (b"{\"A\":-a}", Malformed::InvalidNumber),
+        (b"{\"A\":+1}", Malformed::Unexpected),
+        (b"{\"A\":.5}", Malformed::Unexpected),
+        (b"{\"A\":1a}", Malformed::Unexpected),
+        (b"{\"A\":\"\\x\"}", Malformed::InvalidEscape),
+        (b"{\"A\":\"\\u12g4\"}", Malformed::InvalidEscape),
+        (b"{\"A\":\"\\u12\"}", Malformed::InvalidEscape),
+        (b"{\"A\":\"\\'\"}", Malformed::InvalidEscape),
+        (b"{\"A\":\"a\nb\"}", Malformed::ControlCharacter),
+        (b"{\"A\":[{\"B\":\"a\tb\"}]}", Malformed::ControlCharacter),
+        (b"{\"A\0\":1}", Malformed::ControlCharacter),
+        (b"{\"A\":\"\\ud800\"}", Malformed::LoneSurrogate),
+        (b"{\"A\":\"\\ud800x\"}", Malformed::LoneSurrogate),
+        (b"{\"A\":\"\\ud800\\n\"}", Malformed::LoneSurrogate),
+        (b"{\"A\":\"\\ud800\\ud800\"}", Malformed::LoneSurrogate),
+        (b"{\"A\":\"\\udc00\"}", Malformed::LoneSurrogate),
+        (b"{\"StreamName\\ud800\":\"\"}", Malformed::LoneSurrogate),
+        (deep.as_bytes(), Malformed::TooDeep),
+        (long_key.as_bytes(), Malformed::KeyTooLong),
+        (many_keys.as_bytes(), Malformed::TooManyKeys),
+        (
+            b"{\"StreamName\":\"a\",\"StreamName\":\"b\"}",
+            Malformed::DuplicateKey,
+        ),
+        (
+            b"{\"StreamName\":\"a\",\"Stream\\u004eame\":\"a\"}",
+            Malformed::DuplicateKey,
+        ),
+        (
+            b"{\"StreamName\":null,\"StreamName\":\"b\"}",
+            Malformed::DuplicateKey,
+        ),
+        (
+            b"{\"Records\":[],\"StreamName\":\"a\",\"Records\":[]}",
+            Malformed::DuplicateKey,
+        ),
+        (b"{\"\":1,\"\":1}", Malformed::DuplicateKey),
+        (
+            b"{\"Tags\":{\"a\":\"1\",\"a\":\"2\"}}",
+            Malformed::DuplicateKey,
+        ),
+        (
+            b"{\"StreamConfigurationList\":[{\"StreamARN\":\"a\",\"StreamARN\":\"b\"}]}",
+            Malformed::DuplicateKey,
+        ),
+        (b"{\"streamName\":\"a\"}", Malformed::KeyCase),
+        (
+            b"{\"StreamName\":\"a\",\"STREAMARN\":\"b\"}",
+            Malformed::KeyCase,
+        ),
+        (b"{\"StreamArn\":\"b\"}", Malformed::KeyCase),
+        (
+            b"{\"StreamConfigurationList\":[{\"streamARN\":\"a\"}]}",
+            Malformed::KeyCase,
+        ),
+        (b"{\"StreamName\":1}", Malformed::WrongType),
+        (b"{\"StreamName\":true}", Malformed::WrongType),
+        (b"{\"StreamName\":[\"a\"]}", Malformed::WrongType),
+        (b"{\"StreamName\":{\"a\":\"b\"}}", Malformed::WrongType),
+        (b"{\"Tags\":[]}", Malformed::WrongType),
+        (b"{\"Tags\":\"a\"}", Malformed::WrongType),
+        (b"{\"Tags\":{\"a\":1}}", Malformed::WrongType),
+        (b"{\"Tags\":{\"a\":null}}", Malformed::WrongType),
+        (b"{\"Tags\":{\"a\":{}}}", Malformed::WrongType),
+        (b"{\"TagKeys\":{}}", Malformed::WrongType),
+        (b"{\"TagKeys\":[1]}", Malformed::WrongType),
+        (b"{\"TagKeys\":[[\"a\"]]}", Malformed::WrongType),
+        (b"{\"StreamConfigurationList\":{}}", Malformed::WrongType),
+        (
+            b"{\"StreamConfigurationList\":[\"a\"]}",
+            Malformed::WrongType,
+        ),
+        (
+            b"{\"StreamConfigurationList\":[[{}]]}",
+            Malformed::WrongType,
+        ),
+        (
+            b"{\"StreamConfigurationList\":[{\"StreamARN\":1}]}",
+            Malformed::WrongType,
+        ),
+        (
+            b"{\"StreamConfigurationList\":[{\"StreamARN\":{}}]}",
+            Malformed::WrongType,
+        ),
+        (b"{\"StreamFilter\":\"a\"}", Malformed::WrongType),
+        (long_name.as_bytes(), Malformed::MemberTooLong),
+        (many_tags.as_bytes(), Malformed::TooManyEntries),
+    ];
+    for (body, rule) in rules {
+        let shown = String::from_utf8_lossy(body);
+        assert_eq!(json(body).err(), Some(*rule), "{shown}");
+    }
+}
+
+#[test]
+fn limits_are_as_stated() {
+    let key = format!(r#"{{"{}":1}}"#, "k".repeat(128));
+    assert!(json(key).is_ok());
+    let name = "n".repeat(2048);
+    let scanner = scan(
+        Format::Json,
+        &[format!(r#"{{"StreamARN":"{name}"}}"#).as_bytes()],
+    )
+    .unwrap();
+    assert_eq!(scanner.members().stream_arn(), Some(&*name));
+    let token = "t".repeat(64 * 1024);
+    let body = |token: &str| format!(r#"{{"NextToken":"{token}"}}"#);
+    let scanner = scan(Format::Json, &[body(&token).as_bytes()]).unwrap();
+    assert_eq!(scanner.members().next_token(), Some(&*token));
+    let longer = body(&(token + "t"));
+    assert_eq!(
+        scan(Format::Json, &[longer.as_bytes()]).err(),
+        Some(Malformed::MemberTooLong)
+    );
+    let deep = format!(r#"{{"A":{}{}}}"#, "[".repeat(31), "]".repeat(31));
+    assert!(json(deep).is_ok());
+
+    let element = format!(r#"{{"StreamARN":"{}"}}"#, "a".repeat(174));
+    let list = |count: usize| {
+        format!(
+            r#"{{"StreamConfigurationList":[{}]}}"#,
+            vec![&*element; count].join(",")
+        )
+    };
+    let scanner = scan(Format::Json, &[list(10_000).as_bytes()]).unwrap();
+    assert_eq!(
+        scanner.members().stream_configuration_arns().count(),
+        10_000
+    );
+    let more = list(10_001);
+    assert_eq!(
+        scan(Format::Json, &[more.as_bytes()]).err(),
+        Some(Malformed::TooManyEntries)
+    );
+}
+
+#[test]
+fn a_scanner_that_failed_stays_failed() {
+    for format in [Format::Json, Format::Cbor] {
+        let mut scanner = Scanner::new(format);
+        assert_eq!(scanner.push(b"[]"), scanner.push(b"{}"));
+        assert!(scanner.finish().is_err());
+    }
+}
+
+#[test]
+fn records_that_change_their_shape_are_read_in_full() {
+    // What the memory of gaps must not carry over: another depth, a missing comma, other keys.
+    let records = [
+        r#"{"Data":"aaaa","PartitionKey":"p"}"#,
+        r#"{"Data":"aaaa","PartitionKey":"p"}"#,
+        r#"{"PartitionKey":"p","Data":"aaaa"}"#,
+        r#"{"Data":"aaaa","ExplicitHashKey":"1","PartitionKey":"p"}"#,
+        r#"{"Data":"aaaa","PartitionKey":"p","N":[{"Data":"x","PartitionKey":"y"},{"Data":"x","PartitionKey":"y"}]}"#,
+        r#"{"Data":"aaaa","PartitionKey":"p"}"#,
+        r#"{"Data" : "aaaa" , "PartitionKey" : "p"}"#,
+    ];
+    let tail = format!("{:64}", "");
+    for first in records {
+        for second in records {
+            for third in records {
+                let good = format!(
+                    r#"{{"Records":[{first},{first},{second},{third},{first},{second}],"StreamName":"s"}}{tail}"#
+                );
+                let scanner = scan(Format::Json, &[good.as_bytes()]).unwrap();
+                assert_eq!(scanner.members().stream_name(), Some("s"), "{good}");
+            }
+        }
+        // The gap between two records, met where none may be.
+        for (at, _) in first.match_indices(['{', '}', '[', ']', ',', ':', '"']) {
+            let mut broken = first.to_owned();
+            broken.remove(at);
+            let body = format!(
+                r#"{{"Records":[{first},{first},{broken},{first}],"StreamName":"s"}}{tail}"#
+            );
+            let ours = scan(Format::Json, &[body.as_bytes()]).is_ok();
+            assert_eq!(
+                ours,
+                serde_json::from_str::<serde_json::Value>(&body).is_ok(),
+                "{body}"
+            );
+        }
+    }
+    let closes_early = format!(
+        r#"{{"R":[{{"D":"a","P":"p"}},{{"D":"a","P":"p"}}],"Q":{{"D":"a","P":"p"}},{{"D":"a"}}],"StreamName":"s"}}{tail}"#
+    );
+    assert_eq!(
+        scan(Format::Json, &[closes_early.as_bytes()]).err(),
+        Some(Malformed::Unexpected)
+    );
+}
+
+#[test]
+fn cbor_members_are_found_in_every_form() {
+    for hex in [
+        "a1 6a'StreamName' 66'orders'",
+        "bf 6a'StreamName' 66'orders' ff",
+        "bf 67'Records' 9f bf 64'Data' 45'hello' 6c'PartitionKey' 61'p' ff ff 6a'StreamName' 66'orders' ff",
+        "a2 67'Records' 81 a2 64'Data' 5f 42'he' 43'llo' ff 6c'PartitionKey' 61'p' 6a'StreamName' 66'orders'",
+        // Text in pieces, key and value.
+        "a1 7f 66'Stream' 60 64'Name' ff 7f 61'o' 65'rders' ff",
+        // Lengths longer than needed.
+        "b8 01 78 0a'StreamName' 79 0006'orders'",
+        "bb 0000000000000001 7b 000000000000000a'StreamName' 7a 00000006'orders'",
+        // A tagged time, numbers, floats, null and undefined among what is skipped.
+        "bf 69'Timestamp' c1 1b 0000018bcfe569f4 61'a' 20 61'b' f9 3c00 61'c' fb 3ff8000000000000 \
+         61'd' f6 61'e' f7 61'f' f5 61'g' f8 ff 61'h' c2 41 01 6a'StreamName' 66'orders' ff",
+        "a2 69'StreamARN' f6 6a'StreamName' 66'orders'",
+        "a3 61'a' 80 61'b' a0 6a'StreamName' 66'orders'",
+        "a2 61'a' 9f ff 6a'StreamName' 66'orders'",
+    ] {
+        let scanner = cbor(hex).unwrap_or_else(|rule| panic!("{hex}: {rule}"));
+        assert_eq!(scanner.members().stream_name(), Some("orders"), "{hex}");
+        assert_eq!(scanner.members().stream_arn(), None, "{hex}");
+    }
+}
+
+#[test]
+fn cbor_tags_and_lists_of_streams() {
+    let scanner = cbor(
+        "bf 64'Tags' a2 64'team' 63'abc' 60 60 67'TagKeys' 9f 61'x' 61'y' ff \
+         77'StreamConfigurationList' 82 a2 69'StreamARN' 65'arn:1' 61'r' a1 69'StreamARN' 62'no' \
+         bf 61'z' c1 00 69'StreamARN' 7f 64'arn:' 61'2' ff ff \
+         6c'StreamFilter' bf 69'StreamARN' 65'arn:3' ff ff",
+    )
+    .unwrap();
+    let found = everything(&scanner);
+    let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+    assert_eq!(found.tags, [pair("team", "abc"), pair("", "")]);
+    assert_eq!(found.tag_keys, ["team", "", "x", "y"]);
+    assert_eq!(found.configurations, ["arn:1", "arn:2"]);
+    assert_eq!(found.filters, ["arn:3"]);
+    assert!(!found.unnamed);
+}
+
+#[test]
+fn cbor_rules() {
+    let name = "6a'StreamName'";
+    let deep = format!("a1 61'A' {} 00", "81".repeat(32));
+    let long_key = format!("a1 78 81 '{}' 00", "k".repeat(129));
+    let rules: Vec<(String, Malformed)> = [
+        ("", Malformed::Empty),
+        ("a1", Malformed::Truncated),
+        ("bf", Malformed::Truncated),
+        ("a1 61", Malformed::Truncated),
+        ("a1 61'A'", Malformed::Truncated),
+        ("a1 61'A' 1b 0000", Malformed::Truncated),
+        ("a1 61'A' c1", Malformed::Truncated),
+        ("a1 61'A' 7f 61'x'", Malformed::Truncated),
+        ("a0 00", Malformed::TrailingBytes),
+        ("a0 a0", Malformed::TrailingBytes),
+        ("bf ff ff", Malformed::TrailingBytes),
+        ("80", Malformed::NotAMap),
+        ("81 a1 NAME 61'a'", Malformed::NotAMap),
+        ("61'a'", Malformed::NotAMap),
+        ("41'a'", Malformed::NotAMap),
+        ("00", Malformed::NotAMap),
+        ("f6", Malformed::NotAMap),
+        ("f5", Malformed::NotAMap),
+        ("d9 d9f7 a1 NAME 61'a'", Malformed::Tagged),
+        ("a1 61'A' 61 ff", Malformed::InvalidUtf8),
+        ("a1 61 ff 00", Malformed::InvalidUtf8),
+        ("a1 61'A' 62 e282", Malformed::InvalidUtf8),
+        // A character cut in two pieces of a text.
+        ("a1 61'A' 7f 62 e282 61 ac ff", Malformed::InvalidUtf8),
+        ("ff", Malformed::Unexpected),
+        ("a1 ff", Malformed::Unexpected),
+        ("a1 61'A' ff", Malformed::Unexpected),
+        ("bf 61'A' ff", Malformed::Unexpected),
+        ("a1 61'A' 81 ff", Malformed::Unexpected),
+        ("a1 61'A' 9f c1 ff", Malformed::Unexpected),
+        ("a1 61'A' 7f 41'x' ff", Malformed::Unexpected),
+        ("a1 61'A' 5f 61'x' ff", Malformed::Unexpected),
+        ("a1 61'A' 7f 7f 61'x' ff ff", Malformed::Unexpected),
+        ("a1 61'A' 7f 00 ff", Malformed::Unexpected),
+        ("a1 61'A' 1c", Malformed::ReservedItem),
+        ("a1 61'A' 1f", Malformed::ReservedItem),
+        ("a1 61'A' df", Malformed::ReservedItem),
+        ("a1 61'A' f8 1f", Malformed::ReservedItem),
+        ("a1 61'A' fc", Malformed::ReservedItem),
+        ("a1 41'A' 00", Malformed::KeyNotText),
+        ("a1 4a'StreamName' 61'a'", Malformed::KeyNotText),
+        ("a1 00 00", Malformed::KeyNotText),
+        ("a1 f6 00", Malformed::KeyNotText),
+        ("a1 f5 00", Malformed::KeyNotText),
+        ("a1 80 00", Malformed::KeyNotText),
+        ("a1 a0 00", Malformed::KeyNotText),
+        ("a1 5f ff 00", Malformed::KeyNotText),
+        ("a1 61'A' a1 00 00", Malformed::KeyNotText),
+        ("a1 c1 61'A' 00", Malformed::Tagged),
+        ("a1 61'A' a1 c1 61'B' 00", Malformed::Tagged),
+        ("a1 NAME c1 61'a'", Malformed::Tagged),
+        ("a1 64'Tags' a1 61'k' c0 61'v'", Malformed::Tagged),
+        ("a1 61'A' 5b ffffffffffffffff", Malformed::LengthTooLarge),
+        ("a1 61'A' 9b ffffffffffffffff", Malformed::LengthTooLarge),
+        ("bb ffffffffffffffff", Malformed::LengthTooLarge),
+        ("a2 NAME 61'a' NAME 61'b'", Malformed::DuplicateKey),
+        (
+            "bf NAME 61'a' 7f 66'Stream' 64'Name' ff 61'a' ff",
+            Malformed::DuplicateKey,
+        ),
+        ("a2 61'A' 00 61'A' 00", Malformed::DuplicateKey),
+        (
+            "a1 64'Tags' a2 61'k' 61'v' 61'k' 61'w'",
+            Malformed::DuplicateKey,
+        ),
+        ("a1 6a'streamName' 61'a'", Malformed::KeyCase),
+        ("a1 69'StreamArn' 61'a'", Malformed::KeyCase),
+        ("a1 NAME 00", Malformed::WrongType),
+        ("a1 NAME 41'a'", Malformed::WrongType),
+        ("a1 NAME f7", Malformed::WrongType),
+        ("a1 NAME 81 61'a'", Malformed::WrongType),
+        ("a1 NAME 5f 41'a' ff", Malformed::WrongType),
+        ("a1 64'Tags' 80", Malformed::WrongType),
+        ("a1 64'Tags' a1 61'k' 41'v'", Malformed::WrongType),
+        ("a1 67'TagKeys' 81 00", Malformed::WrongType),
+        (&*deep, Malformed::TooDeep),
+        (&*long_key, Malformed::KeyTooLong),
+    ]
+    .into_iter()
+    .map(|(hex, rule)| (hex.replace("NAME", name), rule))
+    .collect();
+    for (hex, rule) in rules {
+        assert_eq!(cbor(&hex).err(), Some(rule), "{hex}");
+    }
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let body = r#"{"StreamName":"s","ShardIterator":"AAAA-secret","NextToken":"t-secret","Tags":{"k":"v-secret"}}"#;
+    let scanner = scan(Format::Json, &[body.as_bytes()]).unwrap();
+    assert!(!format!("{:?}", scanner.members()).contains("secret"));
+    assert!(format!("{:?}", scanner.members()).contains("StreamName"));
+}

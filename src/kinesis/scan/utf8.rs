@@ -3,7 +3,7 @@
 use super::Malformed;
 
 /// The beginning of a character whose end has not arrived.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Utf8 {
     partial: [u8; 4],
     len: u8,

@@ -3,7 +3,7 @@
 /// Records of one body have the same keys in the same order, so what follows the last text of one,
 /// such as `},{"Data":"`, follows the last of the next. Bytes that were once read in full, from the
 /// same state, lead to the same state again: comparing them is enough.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Gaps {
     slots: [Gap; SLOTS],
     /// The slot of the gap that comes next.
@@ -15,7 +15,7 @@ const SLOTS: usize = 4;
 /// The longest gap that is remembered; `, "ExplicitHashKey": "` has 22.
 const LONGEST: usize = 32;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Gap {
     bytes: [u128; 2],
     mask: [u128; 2],
