@@ -1,51 +1,18 @@
 //! HTTP/1.1 and HTTP/2 over one TLS connection: timers, limits, drain.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Limits;
-use crate::gate::{self, Site};
-use crate::observe::Observer;
+use crate::executor::LocalExecutor;
+use crate::gate::{self, Connection, Worker};
 use crate::shutdown::Draining;
-use crate::upstream::Upstream;
-
-/// One event loop's share of the gate. Nothing of it is shared with another loop but what is
-/// read-only.
-pub struct Worker {
-    /// Counters and the decision log.
-    pub observer: Rc<Observer>,
-    /// Connections to Kinesis.
-    pub upstream: Upstream,
-    /// Caps and deadlines.
-    pub limits: Limits,
-    /// Bytes of request bodies this loop may still hold.
-    pub budget: Arc<Semaphore>,
-    /// Tells when to stop.
-    pub draining: Draining,
-}
-
-/// What is known of a connection before its first request.
-pub struct Connection {
-    /// Where it came in.
-    pub site: Arc<Site>,
-    /// The client's address.
-    pub peer: IpAddr,
-    /// The name the client asked for, in lower case.
-    pub server_name: Option<String>,
-    /// Which HTTP it agreed on.
-    pub protocol: Protocol,
-}
 
 /// What ALPN agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,22 +26,11 @@ pub enum Protocol {
     Unnamed,
 }
 
-/// Spawns on the event loop it runs on.
-#[derive(Debug, Clone, Copy)]
-pub struct LocalExecutor;
-
 /// Bytes read from a client at once. A request head must fit; bodies come in pieces of this size.
 const READ_BUFFER: usize = 64 << 10;
 /// Bytes a client may send ahead of our reading, on one HTTP/2 stream and on one connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
-
-impl Worker {
-    /// A watcher for the begin of the drain.
-    pub fn draining(&self) -> Draining {
-        self.draining.clone()
-    }
-}
 
 impl Protocol {
     /// From the protocol that ALPN agreed on.
@@ -87,26 +43,21 @@ impl Protocol {
     }
 }
 
-impl<F> Executor<F> for LocalExecutor
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
-}
-
-/// Serves one connection until it ends. When the worker drains, HTTP/2 gets a GOAWAY, HTTP/1.1
+/// Serves one connection until it ends. When the drain begins, HTTP/2 gets a GOAWAY, HTTP/1.1
 /// closes after the answer under way.
-pub async fn serve(stream: TlsStream<TcpStream>, connection: Connection, worker: Rc<Worker>) {
+pub async fn serve(
+    stream: TlsStream<TcpStream>,
+    protocol: Protocol,
+    connection: Connection,
+    worker: Rc<Worker>,
+    mut draining: Draining,
+) {
     let mut builder = builder(&worker.limits);
-    builder = match connection.protocol {
+    builder = match protocol {
         Protocol::Http1 => builder.http1_only(),
         Protocol::Http2 => builder.http2_only(),
         Protocol::Unnamed => builder,
     };
-    let mut draining = worker.draining();
     let connection = Rc::new(connection);
     let service = service_fn(move |request| {
         let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));

@@ -287,7 +287,7 @@ impl Opening<'_> {
                 unnamed.push(endpoint.service_name.clone());
                 unnamed.extend(listener.names.iter().map(str::to_owned));
                 Authority::from_files(certificate, key, unnamed, self.clock)
-                    .map(Certificates::Authority)
+                    .map(|authority| Certificates::Authority(Box::new(authority)))
                     .map_err(|error| error.to_string())
             }
         };

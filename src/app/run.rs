@@ -13,9 +13,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::admin::Admin;
 use crate::config::Limits;
+use crate::gate::Worker;
 use crate::listener::Listener;
 use crate::observe::{Counters, Format, LogBuffer, LogWriter, Observer};
-use crate::server::Worker;
 use crate::shutdown::{self, Draining, Trigger};
 use crate::upstream::{self, Upstream};
 
@@ -176,10 +176,11 @@ fn run_loop(seed: Seed) -> io::Result<()> {
             upstream,
             limits: seed.limits,
             budget: Arc::new(Semaphore::new(seed.budget)),
-            draining: seed.draining.clone(),
         });
         for listener in seed.listeners {
-            tokio::task::spawn_local(listener.run(Rc::clone(&worker), Arc::clone(&seed.permits)));
+            let permits = Arc::clone(&seed.permits);
+            let running = listener.run(Rc::clone(&worker), permits, seed.draining.clone());
+            tokio::task::spawn_local(running);
         }
         let mut draining = seed.draining;
         let mut tick = interval(HOUSEKEEPING);

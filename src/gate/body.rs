@@ -15,8 +15,9 @@ use tokio::time::timeout;
 use crate::kinesis::{Format, Scanner};
 use crate::observe::Record;
 use crate::reject::Rejection;
-use crate::server::Worker;
 use crate::upstream::{RequestBody, ResponseBody};
+
+use super::Worker;
 
 /// A request's body, whole and scanned, with what it takes of the budget.
 pub(super) struct Judged {

@@ -12,8 +12,8 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::kinesis::{Members, Target};
 use crate::policy::{Context, Fact, Key, Value, Values, same_name};
-use crate::server::Connection;
 
+use super::Connection;
 use super::principal::KnownCaller;
 use super::site::Endpoint;
 

@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use crate::caller::{self, Caller};
 use crate::kinesis::{Format, Target, canonical, split_authority};
 use crate::reject::Rejection;
-use crate::server::Connection;
+
+use super::Connection;
 
 /// A head that can be read in one way only.
 pub(super) struct Head<'a> {

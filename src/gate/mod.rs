@@ -6,6 +6,7 @@ mod facts;
 mod head;
 mod principal;
 mod site;
+mod worker;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -14,11 +15,11 @@ use tokio::time::Instant;
 use crate::kinesis::{self, Resources, Scope};
 use crate::observe::{Outcome, Record};
 use crate::reject::Rejection;
-use crate::server::{Connection, Worker};
 use crate::upstream::ResponseBody;
 
 pub use body::Answer;
 pub use site::{Endpoint, Identity, Principal, Principals, Site};
+pub use worker::{Connection, Worker};
 
 use body::Judged;
 use facts::Facts;

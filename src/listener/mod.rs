@@ -15,9 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::gate::Site;
+use crate::gate::{Connection, Site, Worker};
 use crate::observe::TlsFailure;
-use crate::server::{self, Connection, Worker};
+use crate::server::{self, Protocol as Http};
+use crate::shutdown::Draining;
 
 pub use leaf::{Authority, AuthorityError};
 pub use tls::{Certificates, server_config};
@@ -58,13 +59,17 @@ impl Listener {
         Listener { socket, site, tls }
     }
 
-    /// Accepts until the worker drains.
+    /// Accepts until the drain begins.
     ///
     /// # Errors
     /// When the socket cannot be handed to the event loop.
-    pub async fn run(self, worker: Rc<Worker>, permits: Arc<Semaphore>) -> io::Result<()> {
+    pub async fn run(
+        self,
+        worker: Rc<Worker>,
+        permits: Arc<Semaphore>,
+        mut draining: Draining,
+    ) -> io::Result<()> {
         let socket = TcpListener::from_std(self.socket)?;
-        let mut draining = worker.draining();
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
@@ -74,8 +79,9 @@ impl Listener {
                 Ok((tcp, peer)) => match Arc::clone(&permits).try_acquire_owned() {
                     Ok(permit) => {
                         let (worker, site) = (Rc::clone(&worker), Arc::clone(&self.site));
-                        let tls = self.tls.clone();
-                        tokio::task::spawn_local(serve(tcp, peer, tls, site, worker, permit));
+                        let (tls, draining) = (self.tls.clone(), draining.clone());
+                        let connection = serve(tcp, peer, tls, site, worker, draining, permit);
+                        tokio::task::spawn_local(connection);
                     }
                     Err(_) => worker.observer.connection_refused(),
                 },
@@ -92,6 +98,7 @@ async fn serve(
     tls: TlsAcceptor,
     site: Arc<Site>,
     worker: Rc<Worker>,
+    draining: Draining,
     _permit: OwnedSemaphorePermit,
 ) {
     let _open = worker.observer.connection_opened();
@@ -108,9 +115,9 @@ async fn serve(
         site,
         peer: peer.ip().to_canonical(),
         server_name: session.server_name().map(str::to_ascii_lowercase),
-        protocol: server::Protocol::of_alpn(session.alpn_protocol()),
     };
-    server::serve(stream, connection, worker).await;
+    let http = Http::of_alpn(session.alpn_protocol());
+    server::serve(stream, http, connection, worker, draining).await;
 }
 
 /// Accepting fails for one connection (it is gone already: go on at once) or for want of

@@ -23,7 +23,7 @@ pub enum Certificates {
     /// One chain for every name.
     Chain(Arc<CertifiedKey>),
     /// A leaf for each name, minted when it is first asked for.
-    Authority(Authority),
+    Authority(Box<Authority>),
 }
 
 /// Certificates for one listener: none for a name that it does not serve.

@@ -13,6 +13,8 @@ use hyper_util::rt::TokioTimer;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use crate::executor::LocalExecutor;
+
 use super::connect::Connector;
 use super::{Failure, RequestBody, ResponseBody};
 
@@ -32,7 +34,7 @@ pub(super) struct Pool {
 
 /// The connections to one endpoint name.
 #[derive(Default)]
-struct Endpoint {
+pub(super) struct Endpoint {
     /// Unused HTTP/1.1 connections, the most lately used last: it is the likeliest to be alive.
     http1: RefCell<Vec<Unused>>,
     http2: RefCell<Vec<Rc<Shared>>>,
@@ -195,7 +197,7 @@ impl Pool {
 
     async fn open_http2(&self, name: &str, endpoint: &Rc<Endpoint>) -> Result<Rc<Shared>, Failure> {
         let stream = self.connector.open(name, Exchange::Http2).await?;
-        let (sender, connection) = http2::Builder::new(crate::server::LocalExecutor)
+        let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -283,6 +285,10 @@ impl Drop for Stream {
 }
 
 /// Why there is no answer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for a moment on a rare path; a box would only add an allocation"
+)]
 enum Unanswered {
     /// hyper had not begun to send the request and hands it back.
     HandedBack(Request<RequestBody>, hyper::Error),

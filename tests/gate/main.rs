@@ -14,6 +14,7 @@ mod examples;
 mod forward;
 mod heads;
 mod lifecycle;
+mod mutations;
 mod published;
 mod sdk;
 mod support;

@@ -1,0 +1,61 @@
+//! A whole request: client TLS, gate, upstream TLS and back, one at a time over kept connections.
+//! The figure holds the client's and the upstream's work too; compare commits with it, not proxies.
+
+#![expect(clippy::unwrap_used, reason = "a bench stops by panicking")]
+
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "the tests' parts; a bench uses few of them"
+)]
+#[path = "../tests/gate/support/mod.rs"]
+mod support;
+
+use std::sync::Arc;
+
+use divan::Bencher;
+use divan::counter::BytesCount;
+use kinesis_gate::sandbox::Authority;
+use support::raw::{Connection, Request};
+use support::{Behaviour, GateBuilder, HOST, Recorder};
+
+fn main() {
+    divan::main();
+}
+
+/// PutRecord bodies of so many bytes.
+#[divan::bench(args = [1 << 10, 64 << 10, 1 << 20], sample_count = 50)]
+fn allowed(bencher: Bencher<'_, '_>, size: usize) {
+    exchange(bencher, size, "orders", 200);
+}
+
+/// The same, denied: nothing goes upstream.
+#[divan::bench(args = [1 << 10, 64 << 10, 1 << 20], sample_count = 50)]
+fn denied(bencher: Bencher<'_, '_>, size: usize) {
+    exchange(bencher, size, "private", 400);
+}
+
+const POLICY: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:PutRecord",
+    "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"}}"#;
+
+fn exchange(bencher: Bencher<'_, '_>, size: usize, stream: &str, status: u16) {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .endpoint("vpce-33cc44dd", POLICY)
+        .start();
+    let data = "QUJD".repeat(size / 4);
+    let body = format!(r#"{{"Data":"{data}","PartitionKey":"1","StreamName":"{stream}"}}"#);
+    let bytes = Request::new("PutRecord", body).bytes();
+    let mut connection = Connection::open(&authority, gate.address(), HOST);
+    bencher
+        .counter(BytesCount::new(bytes.len()))
+        .bench_local(|| {
+            connection.write(&bytes);
+            assert_eq!(connection.answer().status, status);
+        });
+}
