@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::LogAllowed;
 
-use super::{Caller, Counters, Outcome, Record, Ruling};
+use super::{Counters, Outcome, Record};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub struct LogBuffer {
     held: u64,
     format: Format,
     allowed: LogAllowed,
+    clock: SecondClock,
 }
 
 /// A block is handed over when it is this long, or when its loop flushes.
@@ -62,6 +64,7 @@ impl LogWriter {
             held: 0,
             format,
             allowed,
+            clock: SecondClock::default(),
         }
     }
 
@@ -79,7 +82,7 @@ impl LogBuffer {
             return;
         }
         match self.format {
-            Format::Json => json(record, &mut self.lines),
+            Format::Json => json(record, &mut self.clock, &mut self.lines),
             Format::Readable => readable(record, &mut self.lines),
         }
         self.held += 1;
@@ -110,76 +113,111 @@ fn write_all(blocks: Receiver<Vec<u8>>, mut sink: impl Write) {
     }
 }
 
-/// One line of the log. Members that say nothing are left out.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: Time,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    endpoint: &'a str,
-    peer: std::net::IpAddr,
-    principal: &'a Caller,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    action: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resource: Option<&'a str>,
-    decision: Outcome,
-    #[serde(flatten)]
-    ruling: Option<&'a Ruling>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_failure: Option<&'a str>,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_status: Option<u16>,
-    request_bytes: u64,
-    response_bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decide_us: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_us: Option<u64>,
-    total_us: u64,
+/// Writes one line of the log; members that say nothing are left out.
+///
+/// Member by member, because a line counts: with a derived serializer that flattens the ruling, and
+/// the whole time formatted anew, it took 2.8 of the 28.7 µs of a small request.
+fn json(record: &Record, clock: &mut SecondClock, lines: &mut Vec<u8>) {
+    let micros = |took: Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let mut line = Line { lines, first: true };
+    line.time(clock, record.arrived());
+    line.optional("request_id", record.request_id.as_deref());
+    line.text("endpoint", &record.endpoint_id);
+    line.display("peer", record.peer);
+    line.value("principal", &record.caller);
+    line.optional("action", record.action.as_deref());
+    line.optional("resource", record.resource.as_deref());
+    line.text("decision", record.outcome.name());
+    if let Some(ruling) = &record.ruling {
+        line.text("layer", ruling.layer);
+        line.text("policy", &ruling.policy);
+        line.optional("statement", ruling.statement.as_deref());
+        line.optional("unknown", ruling.unknown.as_deref());
+    }
+    line.optional("reason", record.reason.as_deref());
+    line.optional("upstream_failure", record.upstream_failure);
+    line.number("status", record.status.into());
+    if let Some(status) = record.upstream_status {
+        line.number("upstream_status", status.into());
+    }
+    line.number("request_bytes", record.request_bytes);
+    line.number("response_bytes", record.response_bytes);
+    if let Some(took) = record.decide {
+        line.number("decide_us", micros(took));
+    }
+    if let Some(took) = record.upstream {
+        line.number("upstream_us", micros(took));
+    }
+    line.number("total_us", micros(record.elapsed()));
+    lines.extend_from_slice(b"}\n");
 }
 
-/// RFC 3339, UTC, milliseconds.
-struct Time(Option<Timestamp>);
+/// A JSON object, member by member.
+struct Line<'a> {
+    lines: &'a mut Vec<u8>,
+    first: bool,
+}
 
-impl Serialize for Time {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Some(time) => serializer.collect_str(&format_args!("{time:.3}")),
-            None => serializer.serialize_none(),
+impl Line<'_> {
+    /// INVARIANT: names are ours and need no escapes.
+    fn name(&mut self, name: &'static str) {
+        self.lines
+            .extend_from_slice(if self.first { b"{\"" } else { b",\"" });
+        self.first = false;
+        self.lines.extend_from_slice(name.as_bytes());
+        self.lines.extend_from_slice(b"\":");
+    }
+
+    fn value(&mut self, name: &'static str, value: &impl Serialize) {
+        self.name(name);
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(&mut *self.lines, value);
+    }
+
+    fn text(&mut self, name: &'static str, text: &str) {
+        self.value(name, &text);
+    }
+
+    fn optional(&mut self, name: &'static str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(name, text);
         }
+    }
+
+    fn number(&mut self, name: &'static str, number: u64) {
+        self.value(name, &number);
+    }
+
+    /// What is displayed without characters that JSON escapes.
+    fn display(&mut self, name: &'static str, value: impl std::fmt::Display) {
+        self.name(name);
+        let _ = write!(self.lines, "\"{value}\"");
+    }
+
+    fn time(&mut self, clock: &mut SecondClock, time: SystemTime) {
+        let (second, millis) = clock.format(time);
+        self.name("time");
+        let _ = write!(self.lines, "\"{second}.{millis:03}Z\"");
     }
 }
 
-fn json(record: &Record, lines: &mut Vec<u8>) {
-    let micros = |took: std::time::Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let line = Line {
-        time: Time(Timestamp::try_from(record.arrived()).ok()),
-        request_id: record.request_id.as_deref(),
-        endpoint: &record.endpoint_id,
-        peer: record.peer,
-        principal: &record.caller,
-        action: record.action.as_deref(),
-        resource: record.resource.as_deref(),
-        decision: record.outcome,
-        ruling: record.ruling.as_ref(),
-        reason: record.reason.as_deref(),
-        upstream_failure: record.upstream_failure,
-        status: record.status,
-        upstream_status: record.upstream_status,
-        request_bytes: record.request_bytes,
-        response_bytes: record.response_bytes,
-        decide_us: record.decide.map(micros),
-        upstream_us: record.upstream.map(micros),
-        total_us: micros(record.elapsed()),
-    };
-    let start = lines.len();
-    match serde_json::to_writer(&mut *lines, &line) {
-        Ok(()) => lines.push(b'\n'),
-        Err(_) => lines.truncate(start),
+/// Formats times to the second once a second: RFC 3339, UTC.
+#[derive(Default)]
+struct SecondClock {
+    second: u64,
+    text: String,
+}
+
+impl SecondClock {
+    fn format(&mut self, time: SystemTime) -> (&str, u32) {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if since.as_secs() != self.second || self.text.is_empty() {
+            self.second = since.as_secs();
+            let seconds = i64::try_from(self.second).unwrap_or(i64::MAX);
+            let second = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+            self.text = second.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        }
+        (&self.text, since.subsec_millis())
     }
 }
 

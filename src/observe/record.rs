@@ -53,8 +53,7 @@ pub struct Record {
 }
 
 /// What became of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The policy allows it; it was forwarded.
     Allow,
@@ -69,17 +68,15 @@ pub enum Outcome {
 }
 
 /// Which policy and statement decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruling {
     /// `endpoint` or `identity`.
     pub layer: &'static str,
     /// The policy's file, or `default-full-access`.
     pub policy: Arc<str>,
     /// The statement's Sid, or its number.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub statement: Option<String>,
     /// What this gate could not know and that decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
 }
 
