@@ -1,21 +1,23 @@
 //! What stands between two skipped texts, remembered.
 
-/// Records of one body have the same keys in the same order, so what follows the last text of one,
-/// such as `},{"Data":"`, follows the last of the next. Bytes that were once read in full, from the
-/// same state, lead to the same state again: comparing them is enough.
+/// Records of one body have the same keys, mostly in the same order, so what follows a text of one,
+/// such as `},{"Data":"`, follows a text of the next. Bytes that were once read in full, from the same
+/// state, lead to the same state again: comparing them is enough.
 #[derive(Default)]
 pub(super) struct Gaps {
     slots: [Gap; SLOTS],
-    /// The slot of the gap that comes next.
-    next: usize,
+    /// The slot that was crossed last; its successor is tried first.
+    last: usize,
+    /// The slot that is given up next.
+    oldest: usize,
 }
 
-/// A member and its neighbours of a record: `Data`, `PartitionKey`, `ExplicitHashKey`, and one more.
+/// Records have three texts at most: `Data`, `PartitionKey`, `ExplicitHashKey`.
 const SLOTS: usize = 4;
 /// The longest gap that is remembered; `, "ExplicitHashKey": "` has 22.
 const LONGEST: usize = 32;
 
-#[derive(Default)]
+#[derive(Default, Clone, Copy)]
 struct Gap {
     bytes: [u128; 2],
     mask: [u128; 2],
@@ -24,64 +26,70 @@ struct Gap {
     /// Stack and depth of the grammar on either side.
     before: (u32, u32),
     after: (u32, u32),
+    /// The slot that followed last time.
     next: usize,
 }
 
 impl Gaps {
-    /// Crosses the gap that `rest` begins with, if it is the expected one: what is behind it, and the
-    /// stack and depth there. The grammar is then in a text that is a value.
+    /// Crosses the gap that `rest` begins with, if it is a known one: what is behind it, and the stack
+    /// and depth there. The grammar is then in a text that is a value.
+    #[inline]
     pub(super) fn cross<'a>(
         &mut self,
         rest: &'a [u8],
         stack: u32,
         depth: u32,
     ) -> Option<(&'a [u8], u32, u32)> {
-        let gap = self.slots.get(self.next)?;
         let found = load(rest)?;
-        let differs =
-            (found[0] ^ gap.bytes[0]) & gap.mask[0] | (found[1] ^ gap.bytes[1]) & gap.mask[1];
-        if gap.len == 0 || differs != 0 || gap.before != (stack, depth) {
-            return None;
+        let before = (stack, depth);
+        let expected = self.slots.get(self.last)?.next;
+        let mut at = expected;
+        if !self.slots.get(expected)?.is(found, before) {
+            at = self.slots.iter().position(|gap| gap.is(found, before))?;
+            self.slots.get_mut(self.last)?.next = at;
         }
-        self.next = gap.next;
+        self.last = at;
+        let gap = self.slots.get(at)?;
         Some((rest.get(gap.len..)?, gap.after.0, gap.after.1))
     }
 
     /// Remembers a gap that was read in full.
     pub(super) fn remember(&mut self, bytes: &[u8], before: (u32, u32), after: (u32, u32)) {
-        let mut padded = [0; LONGEST];
-        let mut mask = [0; LONGEST];
-        let Some(head) = padded.get_mut(..bytes.len()) else {
-            self.next = 0;
+        let (mut padded, mut mask) = ([0; LONGEST], [0; LONGEST]);
+        let (Some(head), Some(head_mask)) =
+            (padded.get_mut(..bytes.len()), mask.get_mut(..bytes.len()))
+        else {
             return;
         };
         head.copy_from_slice(bytes);
-        mask.iter_mut()
-            .take(bytes.len())
-            .for_each(|byte| *byte = 0xff);
-        let (Some(bytes_), Some(mask)) = (load(&padded), load(&mask)) else {
+        head_mask.fill(0xff);
+        let (Some(bytes), Some(mask), len) = (load(&padded), load(&mask), bytes.len()) else {
             return;
         };
-        // A gap that closes something ends a record: the next one is the first again.
-        let next = if memchr::memchr2(b'}', b']', bytes).is_some() {
-            0
-        } else {
-            (self.next + 1) % SLOTS
-        };
-        if let Some(slot) = self.slots.get_mut(self.next) {
+        if let Some(slot) = self.slots.get_mut(self.oldest) {
             *slot = Gap {
-                bytes: bytes_,
+                bytes,
                 mask,
-                len: bytes.len(),
+                len,
                 before,
                 after,
-                next,
+                next: 0,
             };
         }
-        self.next = next;
+        self.oldest = (self.oldest + 1) % SLOTS;
     }
 }
 
+impl Gap {
+    #[inline]
+    fn is(&self, found: [u128; 2], before: (u32, u32)) -> bool {
+        let differs =
+            (found[0] ^ self.bytes[0]) & self.mask[0] | (found[1] ^ self.bytes[1]) & self.mask[1];
+        self.len > 0 && differs == 0 && self.before == before
+    }
+}
+
+#[inline]
 fn load(bytes: &[u8]) -> Option<[u128; 2]> {
     let (low, rest) = bytes.split_first_chunk::<16>()?;
     let high = rest.first_chunk::<16>()?;
