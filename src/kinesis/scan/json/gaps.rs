@@ -6,8 +6,10 @@
 #[derive(Default)]
 pub(super) struct Gaps {
     slots: [Gap; SLOTS],
-    /// The slot that was crossed last; its successor is tried first.
+    /// The slot that was crossed last.
     last: usize,
+    /// The slot that followed it the last time, which is tried first.
+    next: usize,
     /// The slot that is given up next.
     oldest: usize,
 }
@@ -16,6 +18,13 @@ pub(super) struct Gaps {
 const SLOTS: usize = 4;
 /// The longest gap that is remembered; `, "ExplicitHashKey": "` has 22.
 const LONGEST: usize = 32;
+
+/// A gap that was crossed: its length, and the stack and depth of the grammar behind it, which is then
+/// in a text that is a value.
+pub(super) struct Crossed {
+    pub(super) len: usize,
+    pub(super) after: (u32, u32),
+}
 
 #[derive(Default, Clone, Copy)]
 struct Gap {
@@ -31,26 +40,27 @@ struct Gap {
 }
 
 impl Gaps {
-    /// Crosses the gap that `rest` begins with, if it is a known one: what is behind it, and the stack
-    /// and depth there. The grammar is then in a text that is a value.
+    /// The known gap that `rest` begins with, if any.
     #[inline]
-    pub(super) fn cross<'a>(
-        &mut self,
-        rest: &'a [u8],
-        stack: u32,
-        depth: u32,
-    ) -> Option<(&'a [u8], u32, u32)> {
+    pub(super) fn cross(&mut self, rest: &[u8], stack: u32, depth: u32) -> Option<Crossed> {
         let found = load(rest)?;
         let before = (stack, depth);
-        let expected = self.slots.get(self.last)?.next;
-        let mut at = expected;
-        if !self.slots.get(expected)?.is(found, before) {
+        let mut at = self.next;
+        let mut gap = self.slots.get(at)?;
+        if !gap.is(found, before) {
             at = self.slots.iter().position(|gap| gap.is(found, before))?;
-            self.slots.get_mut(self.last)?.next = at;
+            gap = self.slots.get(at)?;
         }
-        self.last = at;
-        let gap = self.slots.get(at)?;
-        Some((rest.get(gap.len..)?, gap.after.0, gap.after.1))
+        let crossed = Crossed {
+            len: gap.len,
+            after: gap.after,
+        };
+        let next = gap.next;
+        if let Some(last) = self.slots.get_mut(self.last) {
+            last.next = at;
+        }
+        (self.last, self.next) = (at, next);
+        Some(crossed)
     }
 
     /// Remembers a gap that was read in full.
