@@ -18,9 +18,7 @@ use quotes::{Bytes, Dense, Ends, Escaped, Sparse, classify};
 /// The grammar's state between two pieces of a body.
 pub(super) struct Json {
     state: State,
-    /// The open containers, one bit each, the innermost lowest; a map is 1.
-    stack: u32,
-    depth: u32,
+    place: Place,
     utf8: Utf8,
     /// Of the text being read.
     is_key: bool,
@@ -32,6 +30,14 @@ pub(super) struct Json {
     gaps: Gaps,
     /// Whether the last block had short texts.
     dense: bool,
+}
+
+/// The containers that are open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Place {
+    /// One bit each, the innermost lowest; a map is 1.
+    stack: u32,
+    depth: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,8 +73,7 @@ impl Default for Json {
     fn default() -> Json {
         Json {
             state: State::Value,
-            stack: 0,
-            depth: 0,
+            place: Place::default(),
             utf8: Utf8::default(),
             is_key: false,
             keep: Keep::No,
@@ -89,7 +94,7 @@ impl Json {
             } else {
                 classify(block)
             };
-            if bytes.plain {
+            if bytes.ascii {
                 self.utf8.boundary()?
             } else {
                 self.utf8.feed(block)?
@@ -109,7 +114,7 @@ impl Json {
         self.utf8.boundary()?;
         match self.state {
             State::Done => Ok(()),
-            State::Value if self.depth == 0 => Err(Malformed::Empty),
+            State::Value if self.place.depth == 0 => Err(Malformed::Empty),
             _ => Err(Malformed::Truncated),
         }
     }
@@ -127,39 +132,34 @@ impl Json {
         let mut gap = None;
         while let Some(&byte) = block.get(at) {
             if let State::Text = self.state {
+                if !bytes.controls && !bytes.escapes && self.skipping && !self.is_key {
+                    let place = &mut self.place;
+                    let Some(end) = self.gaps.cross(block, at, place, ends, &mut texts) else {
+                        break;
+                    };
+                    at = end;
+                    gap = Some((at, self.place));
+                    self.state = State::CommaOrEnd;
+                    continue;
+                }
                 texts += 1;
                 let end = ends.next(block, at);
                 if self.high != 0 && byte != b'\\' {
                     return Err(Malformed::LoneSurrogate);
                 }
-                if !bytes.plain || self.keep == Keep::Yes {
-                    let text = block
-                        .get(at..end.unwrap_or(block.len()))
-                        .unwrap_or_default();
-                    if !bytes.plain && text.iter().any(|byte| *byte < 0x20) {
-                        return Err(Malformed::ControlCharacter);
-                    }
-                    if self.keep == Keep::Yes {
-                        out.extend(text)?;
-                    }
+                let text = block
+                    .get(at..end.unwrap_or(block.len()))
+                    .unwrap_or_default();
+                if bytes.controls && text.iter().any(|byte| *byte < 0x20) {
+                    return Err(Malformed::ControlCharacter);
+                }
+                if self.keep == Keep::Yes {
+                    out.extend(text)?;
                 }
                 let Some(end) = end else { break };
                 at = end + 1;
-                if bytes.escapes && block.get(end) == Some(&b'\\') {
+                if block.get(end) == Some(&b'\\') {
                     self.state = State::Escape;
-                } else if self.skipping && !self.is_key {
-                    let rest = block.get(at..).unwrap_or_default();
-                    match self.gaps.cross(rest, self.stack, self.depth) {
-                        // The text after the gap has begun.
-                        Some(crossed) => {
-                            (self.stack, self.depth) = crossed.after;
-                            at += crossed.len;
-                        }
-                        None => {
-                            self.state = State::CommaOrEnd;
-                            gap = Some((at, self.stack, self.depth));
-                        }
-                    }
                 } else {
                     self.end_text(out)?;
                 }
@@ -183,12 +183,11 @@ impl Json {
             // A gap ends where the next skipped text begins, and is none if the member ended first.
             if gap.is_some() && !self.skipping {
                 gap = None;
-            } else if let (State::Text, false, Some((from, stack, depth))) =
+            } else if let (State::Text, false, Some((from, before))) =
                 (self.state, self.is_key, gap)
             {
                 let between = block.get(from..at).unwrap_or_default();
-                self.gaps
-                    .remember(between, (stack, depth), (self.stack, self.depth));
+                self.gaps.remember(between, before, self.place);
                 gap = None;
             }
         }
@@ -245,25 +244,25 @@ impl Json {
                 self.state = State::Literal(b"alse", Literal::Truth);
             }
             b'n' => self.state = State::Literal(b"ull", Literal::Null),
-            0xef if self.depth == 0 => return Err(Malformed::ByteOrderMark),
-            _ if self.depth == 0 => return Err(Malformed::NotAMap),
+            0xef if self.place.depth == 0 => return Err(Malformed::ByteOrderMark),
+            _ if self.place.depth == 0 => return Err(Malformed::NotAMap),
             _ => return Err(Malformed::Unexpected),
         }
         Ok(())
     }
 
     fn open(&mut self, container: Container, out: &mut Collector) -> Result<(), Malformed> {
-        if self.depth == MAX_DEPTH {
+        if self.place.depth == MAX_DEPTH {
             return Err(Malformed::TooDeep);
         }
-        if self.depth > 0 && out.ignores() {
+        if self.place.depth > 0 && out.ignores() {
             self.skipping = true;
         } else {
             out.open(container)?;
         }
         let is_map = container == Container::Map;
-        self.stack = self.stack << 1 | u32::from(is_map);
-        self.depth += 1;
+        self.place.stack = self.place.stack << 1 | u32::from(is_map);
+        self.place.depth += 1;
         self.state = if is_map {
             State::KeyOrEnd
         } else {
@@ -273,12 +272,12 @@ impl Json {
     }
 
     fn close(&mut self, out: &mut Collector) -> Result<(), Malformed> {
-        self.stack >>= 1;
-        self.depth = self.depth.saturating_sub(1);
+        self.place.stack >>= 1;
+        self.place.depth = self.place.depth.saturating_sub(1);
         if !self.skipping {
-            out.close(self.depth)?;
+            out.close(self.place.depth)?;
         }
-        if self.depth <= 1 {
+        if self.place.depth <= 1 {
             self.skipping = false;
         }
         self.after_value();
@@ -305,7 +304,7 @@ impl Json {
     }
 
     fn after_value(&mut self) {
-        self.state = if self.depth == 0 {
+        self.state = if self.place.depth == 0 {
             State::Done
         } else {
             State::CommaOrEnd
@@ -391,6 +390,6 @@ impl Json {
     }
 
     fn in_map(&self) -> bool {
-        self.stack & 1 == 1
+        self.place.stack & 1 == 1
     }
 }

@@ -1,5 +1,8 @@
 //! What stands between two skipped texts, remembered.
 
+use super::Place;
+use super::quotes::Ends;
+
 /// Records of one body have the same keys, mostly in the same order, so what follows a text of one,
 /// such as `},{"Data":"`, follows a text of the next. Bytes that were once read in full, from the same
 /// state, lead to the same state again: comparing them is enough.
@@ -19,52 +22,72 @@ const SLOTS: usize = 4;
 /// The longest gap that is remembered; `, "ExplicitHashKey": "` has 22.
 const LONGEST: usize = 32;
 
-/// A gap that was crossed: its length, and the stack and depth of the grammar behind it, which is then
-/// in a text that is a value.
-pub(super) struct Crossed {
-    pub(super) len: usize,
-    pub(super) after: (u32, u32),
-}
-
 #[derive(Default, Clone, Copy)]
 struct Gap {
     bytes: [u128; 2],
     mask: [u128; 2],
     /// Zero for a slot not in use.
     len: usize,
-    /// Stack and depth of the grammar on either side.
-    before: (u32, u32),
-    after: (u32, u32),
+    /// Where the grammar is on either side.
+    before: Place,
+    after: Place,
     /// The slot that followed last time.
     next: usize,
 }
 
 impl Gaps {
-    /// The known gap that `rest` begins with, if any.
+    /// Goes from text to text, over as many known gaps as there are, beginning inside a text at `at`:
+    /// behind the text that no known gap follows, or none if the last text does not end here.
     #[inline]
-    pub(super) fn cross(&mut self, rest: &[u8], stack: u32, depth: u32) -> Option<Crossed> {
-        let found = load(rest)?;
-        let before = (stack, depth);
-        let mut at = self.next;
-        let mut gap = self.slots.get(at)?;
-        if !gap.is(found, before) {
-            at = self.slots.iter().position(|gap| gap.is(found, before))?;
-            gap = self.slots.get(at)?;
-        }
-        let crossed = Crossed {
-            len: gap.len,
-            after: gap.after,
+    pub(super) fn cross(
+        &mut self,
+        block: &[u8],
+        mut at: usize,
+        place: &mut Place,
+        ends: &impl Ends,
+        texts: &mut usize,
+    ) -> Option<usize> {
+        let (mut last, mut next, mut here) = (self.last, self.next, *place);
+        let mut count = 0;
+        let end = loop {
+            count += 1;
+            let Some(end) = ends.next(block, at) else {
+                break None;
+            };
+            let Some(rest) = block.get(end + 1..) else {
+                break None;
+            };
+            let Some(found) = load(rest) else {
+                break Some(end + 1);
+            };
+            let expected = self.slots.get(next).filter(|gap| gap.is(found, here));
+            let gap = match expected {
+                Some(gap) => gap,
+                None => {
+                    let Some(slot) = self.slots.iter().position(|gap| gap.is(found, here)) else {
+                        break Some(end + 1);
+                    };
+                    if let Some(last) = self.slots.get_mut(last) {
+                        last.next = slot;
+                    }
+                    next = slot;
+                    let Some(gap) = self.slots.get(slot) else {
+                        break Some(end + 1);
+                    };
+                    gap
+                }
+            };
+            at = end + 1 + gap.len;
+            here = gap.after;
+            (last, next) = (next, gap.next);
         };
-        let next = gap.next;
-        if let Some(last) = self.slots.get_mut(self.last) {
-            last.next = at;
-        }
-        (self.last, self.next) = (at, next);
-        Some(crossed)
+        (self.last, self.next, *place) = (last, next, here);
+        *texts += count;
+        end
     }
 
     /// Remembers a gap that was read in full.
-    pub(super) fn remember(&mut self, bytes: &[u8], before: (u32, u32), after: (u32, u32)) {
+    pub(super) fn remember(&mut self, bytes: &[u8], before: Place, after: Place) {
         let (mut padded, mut mask) = ([0; LONGEST], [0; LONGEST]);
         let (Some(head), Some(head_mask)) =
             (padded.get_mut(..bytes.len()), mask.get_mut(..bytes.len()))
@@ -92,7 +115,7 @@ impl Gaps {
 
 impl Gap {
     #[inline]
-    fn is(&self, found: [u128; 2], before: (u32, u32)) -> bool {
+    fn is(&self, found: [u128; 2], before: Place) -> bool {
         let differs =
             (found[0] ^ self.bytes[0]) & self.mask[0] | (found[1] ^ self.bytes[1]) & self.mask[1];
         self.len > 0 && differs == 0 && self.before == before

@@ -20,16 +20,38 @@ pub(super) struct Escaped;
 /// For short texts without escapes: one bit for each byte of a block that is a quote, made in one
 /// pass over all of it at about 35 GB/s.
 pub(super) struct Dense {
-    words: [u64; BLOCK / 64 + 1],
+    words: [u64; WORDS],
+    /// One bit for each word that has a bit, the first word's highest.
+    used: u64,
 }
+
+const WORDS: usize = BLOCK / 64;
+const _: () = assert!(
+    WORDS == u64::BITS as usize,
+    "one word says which words are used"
+);
 
 /// What a pass over a block tells of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bytes {
-    /// Printable ASCII throughout.
-    pub(super) plain: bool,
+    /// There is nothing but ASCII, and no control character.
+    pub(super) ascii: bool,
+    /// There may be a control character.
+    pub(super) controls: bool,
     /// There is a backslash.
     pub(super) escapes: bool,
+}
+
+impl Bytes {
+    /// `most` is the greatest byte less 0x20: of control characters that is 0xe0 or more, of what is
+    /// not ASCII 0x60 or more.
+    fn of(most: u8, escapes: bool) -> Bytes {
+        Bytes {
+            ascii: most < 0x60,
+            controls: most >= 0xe0,
+            escapes,
+        }
+    }
 }
 
 impl Ends for Sparse {
@@ -60,16 +82,19 @@ impl Ends for Dense {
         if window != 0 {
             return Some(at + window.trailing_zeros() as usize);
         }
-        let rest = self.words.get(word + 1..)?;
-        let (skipped, bits) = rest.iter().enumerate().find(|(_, bits)| **bits != 0)?;
-        Some((word + 1 + skipped) * 64 + bits.trailing_zeros() as usize)
+        // Which of the other words comes next is read, not looked for: a loop that ends after each
+        // text's own number of words would be foreseen wrongly once for each.
+        let later = self.used.checked_shl(u32::try_from(word).ok()? + 1)?;
+        let word = word + 1 + later.leading_zeros() as usize;
+        Some(word * 64 + self.words.get(word)?.trailing_zeros() as usize)
     }
 }
 
 impl Dense {
     pub(super) fn new() -> Dense {
         Dense {
-            words: [0; BLOCK / 64 + 1],
+            words: [0; WORDS],
+            used: 0,
         }
     }
 
@@ -80,9 +105,13 @@ impl Dense {
             backslash: u8x16::splat(0),
         };
         let (chunks, rest) = block.as_chunks::<64>();
+        let (mut used, mut count) = (0u64, 0);
         let mut words = self.words.iter_mut();
         for (chunk, word) in chunks.iter().zip(&mut words) {
             *word = seen.quotes(chunk);
+            // Without a branch: which words have quotes cannot be foreseen.
+            used = used << 1 | u64::from(*word != 0);
+            count += 1;
         }
         if !rest.is_empty() {
             let mut padded = [b' '; 64];
@@ -92,23 +121,23 @@ impl Dense {
                 .for_each(|(to, from)| *to = *from);
             if let Some(word) = words.next() {
                 *word = seen.quotes(&padded);
+                used = used << 1 | u64::from(*word != 0);
+                count += 1;
             }
         }
         words.for_each(|word| *word = 0);
+        self.used = used.checked_shl(u64::BITS - count).unwrap_or(0);
         seen.bytes()
     }
 }
 
 /// Tells of a block what [`Dense::read`] tells, without a map of its quotes: about 50 GB/s.
 pub(super) fn classify(block: &[u8]) -> Bytes {
-    Bytes {
-        plain: is_plain(block),
-        escapes: memchr(b'\\', block).is_some(),
-    }
+    Bytes::of(most(block), memchr(b'\\', block).is_some())
 }
 
-/// It is written so that the compiler makes it a loop over vectors: about 110 GB/s.
-fn is_plain(block: &[u8]) -> bool {
+/// The greatest byte less 0x20. It is written so that the compiler makes it a loop over vectors: about 110 GB/s.
+fn most(block: &[u8]) -> u8 {
     let (chunks, rest) = block.as_chunks::<64>();
     let mut most = [0u8; 64];
     for chunk in chunks {
@@ -117,7 +146,7 @@ fn is_plain(block: &[u8]) -> bool {
         }
     }
     let rest = rest.iter().map(|byte| byte.wrapping_sub(0x20));
-    most.into_iter().chain(rest).fold(0, u8::max) < 0x60
+    most.into_iter().chain(rest).fold(0, u8::max)
 }
 
 struct Seen {
@@ -142,10 +171,7 @@ impl Seen {
 
     fn bytes(&self) -> Bytes {
         let most = self.most.to_array().into_iter().fold(0, u8::max);
-        Bytes {
-            plain: most < 0x60,
-            escapes: self.backslash.to_bitmask() != 0,
-        }
+        Bytes::of(most, self.backslash.to_bitmask() != 0)
     }
 }
 
@@ -171,7 +197,8 @@ mod tests {
             let mut dense = Dense::new();
             let bytes = dense.read(block);
             assert!(bytes == classify(block));
-            assert_eq!(bytes.plain, block.iter().all(|b| (0x20..0x80).contains(b)));
+            assert_eq!(bytes.ascii, block.iter().all(|b| (0x20..0x80).contains(b)));
+            assert_eq!(bytes.controls, block.iter().any(|b| *b < 0x20));
             assert_eq!(bytes.escapes, block.contains(&b'\\'));
             for at in (0..=length).step_by(7).chain([length]) {
                 let next = |wanted: &[u8]| block[at..].iter().position(|b| wanted.contains(b)).map(|o| at + o);
