@@ -1,9 +1,10 @@
-//! The command line: `run`, `check`, `sandbox`.
+//! The command line: `run`, `check`, `simulate`, `sandbox`.
 
 mod check;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod simulate;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Command {
     Run(run::Arguments),
     /// Check configurations and policy documents: valid, or every error, exit code 1.
     Check(check::Arguments),
+    /// Would this request be allowed, and why?
+    Simulate(Box<simulate::Arguments>),
     /// Try the gate here and now: an in-process Kinesis behind three endpoints, one for each
     /// policy that AWS publishes for Kinesis endpoints.
     #[cfg(feature = "sandbox")]
@@ -38,6 +41,7 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(&arguments),
     }

@@ -1,1 +1,95 @@
-//! Why each statement did or did not match.
+//! Why each statement of a policy did or did not match, for people.
+
+use super::request::{Fact, Request, Value};
+use super::statement::Statement;
+use super::truth::Match;
+use super::value::render;
+use super::{Effect, Policy, StatementId};
+
+/// How one statement met one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Which statement.
+    pub statement: StatementId,
+    /// What it does with what it matches.
+    pub effect: Effect,
+    /// All parts together.
+    pub found: Match,
+    /// Principal or NotPrincipal.
+    pub principal: Match,
+    /// Action or NotAction.
+    pub action: Match,
+    /// Resource or NotResource.
+    pub resource: Match,
+    /// Each condition, in the document's order.
+    pub conditions: Vec<ConditionExplanation>,
+}
+
+/// How one condition met one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionExplanation {
+    /// The operator, with its prefix and suffix.
+    pub operator: String,
+    /// The key.
+    pub key: String,
+    /// The policy's values, as written.
+    pub values: Vec<String>,
+    /// What the request has: `absent`, `unknown`, or the values.
+    pub request: String,
+    /// Whether it holds.
+    pub found: Match,
+}
+
+impl Policy {
+    /// Tells of every statement why it did or did not match. Allocates; not for the hot path.
+    #[must_use]
+    pub fn explain(&self, request: &Request<'_>) -> Vec<Explanation> {
+        self.statements
+            .iter()
+            .zip(0..)
+            .map(|(statement, id)| explain(StatementId(id), statement, request))
+            .collect()
+    }
+}
+
+fn explain(id: StatementId, statement: &Statement, request: &Request<'_>) -> Explanation {
+    Explanation {
+        statement: id,
+        effect: statement.effect,
+        found: statement.matches(id, request).0,
+        principal: statement.principal.matches(&request.principal),
+        action: statement.action(request),
+        resource: statement
+            .resources
+            .matches(&request.resource, statement.effect, request.context),
+        conditions: statement
+            .conditions
+            .iter()
+            .map(|condition| ConditionExplanation {
+                operator: condition.operator.to_string(),
+                key: condition.key.key().to_string(),
+                values: condition.written.iter().map(ToString::to_string).collect(),
+                request: describe(condition.key.key(), request),
+                found: condition.matches(request.context),
+            })
+            .collect(),
+    }
+}
+
+fn describe(key: super::Key<'_>, request: &Request<'_>) -> String {
+    match request.context.value(key) {
+        Fact::Absent => "absent".into(),
+        Fact::Unknown => "unknown".into(),
+        Fact::Known(Value::Opaque) => "present, value unknown".into(),
+        Fact::Known(Value::Many(values)) => {
+            let mut listed = Vec::new();
+            while let Some(text) = values.at(listed.len()) {
+                listed.push(format!("`{text}`"));
+            }
+            format!("[{}]", listed.join(", "))
+        }
+        Fact::Known(value) => {
+            render(value, key).map_or_else(String::new, |text| format!("`{}`", text.as_str()))
+        }
+    }
+}

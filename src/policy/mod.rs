@@ -41,6 +41,7 @@ pub use decision::{
     Outcome, Permitted, Unknown, Verdict,
 };
 
+pub use explain::{ConditionExplanation, Explanation};
 pub use finding::{Finding, Level};
 pub use key::{Count, Key, Kind, Knowledge, REGISTRY, Registered, same_name};
 
