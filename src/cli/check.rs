@@ -1,8 +1,10 @@
 //! `kinesis-gate check`.
 
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::check_policy::{self, Format};
 use crate::app;
 use crate::config::{Problem, Problems};
 use crate::policy::Attachment;
@@ -10,33 +12,57 @@ use crate::policy::Attachment;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Configurations (`.toml`, with every file they name) and policy documents (any other).
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "lines", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Read policy documents as identity policies, which name no principal.
     #[arg(long)]
     identity: bool,
+    /// Check many documents: JSON lines `{"id", "document": "<text>"}` from a file, or from
+    /// standard input.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    lines: Option<PathBuf>,
+    /// How to print what is found in policy documents.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let mut code = ExitCode::SUCCESS;
+    let attachment = if arguments.identity {
+        Attachment::Identity
+    } else {
+        Attachment::Endpoint
+    };
+    let mut good = true;
     for file in &arguments.files {
-        match check(file, arguments.identity) {
-            Ok(()) => println!("{}: valid", file.display()),
+        match check(file, attachment, arguments.format) {
+            Ok(valid) => good &= valid,
             Err(problems) => {
                 eprintln!("{problems}");
-                code = ExitCode::FAILURE;
+                good = false;
             }
         }
     }
-    code
+    if let Some(file) = &arguments.lines {
+        match check_lines(file, attachment) {
+            Ok(valid) => good &= valid,
+            Err(error) => return super::fail(format_args!("{}: {error}", file.display())),
+        }
+    }
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
-fn check(file: &Path, identity: bool) -> Result<(), Problems> {
+fn check(file: &Path, attachment: Attachment, format: Format) -> Result<bool, Problems> {
     if file
         .extension()
         .is_some_and(|extension| extension == "toml")
     {
-        return app::load(file, app::clock).map(|_| ());
+        app::load(file, app::clock)?;
+        println!("{}: valid", file.display());
+        return Ok(true);
     }
     let text = std::fs::read_to_string(file).map_err(|error| {
         Problems(vec![Problem::of_file(
@@ -44,12 +70,27 @@ fn check(file: &Path, identity: bool) -> Result<(), Problems> {
             format_args!("cannot be read: {error}"),
         )])
     })?;
-    let attachment = if identity {
-        Attachment::Identity
+    let findings = check_policy::findings(&text, attachment, None);
+    let mut out = io::stdout().lock();
+    let name = file.display().to_string();
+    let valid = check_policy::print(&name, &findings, format, &mut out).unwrap_or(false);
+    if valid && format == Format::Text {
+        println!("{name}: valid");
+    }
+    Ok(valid)
+}
+
+fn check_lines(file: &Path, attachment: Attachment) -> io::Result<bool> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let valid = if file == Path::new("-") {
+        check_policy::lines(io::stdin().lock(), attachment, &mut out)?
     } else {
-        Attachment::Endpoint
+        check_policy::lines(
+            BufReader::new(std::fs::File::open(file)?),
+            attachment,
+            &mut out,
+        )?
     };
-    app::compile(&text, file, attachment)
-        .map(|_| ())
-        .map_err(Problems)
+    out.flush()?;
+    Ok(valid)
 }

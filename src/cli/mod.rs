@@ -1,6 +1,7 @@
 //! The command line: `run`, `check`, `simulate`, `sandbox`.
 
 mod check;
+mod check_policy;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;

@@ -71,6 +71,15 @@ pub(super) fn compile_node(
     root: &Node<'_>,
     options: &Options<'_>,
 ) -> Result<Policy, Vec<Finding>> {
+    examine(text, root, options).map(|(statements, _)| Policy::of(statements, options.actions))
+}
+
+/// The statements of a valid document, and whether its version has variables.
+pub(super) fn examine(
+    text: &str,
+    root: &Node<'_>,
+    options: &Options<'_>,
+) -> Result<(Vec<Statement>, bool), Vec<Finding>> {
     let mut reporter = Reporter::new(text);
     let written = text.get(root.start..root.end).unwrap_or("");
     let whole = if root.start == 0 || text.trim() == written {
@@ -94,17 +103,19 @@ pub(super) fn compile_node(
             .fix("merge statements, or leave out white space, which counts"),
         );
     }
-    let statements = document(root, options, &mut reporter);
-    let mut findings = reporter.findings;
-    findings.retain(|finding| finding.level == Level::Error);
-    if findings.is_empty() {
-        Ok(Policy::of(statements, options.actions))
+    let examined = document(root, options, &mut reporter);
+    if reporter.findings.is_empty() {
+        Ok(examined)
     } else {
-        Err(findings)
+        Err(reporter.findings)
     }
 }
 
-fn document(root: &Node<'_>, options: &Options<'_>, reporter: &mut Reporter<'_>) -> Vec<Statement> {
+fn document(
+    root: &Node<'_>,
+    options: &Options<'_>,
+    reporter: &mut Reporter<'_>,
+) -> (Vec<Statement>, bool) {
     let NodeKind::Map(members) = &root.kind else {
         reporter.error(
             root.start,
@@ -113,7 +124,7 @@ fn document(root: &Node<'_>, options: &Options<'_>, reporter: &mut Reporter<'_>)
                 format!("a policy is an object, not {}", root.describe()),
             ),
         );
-        return Vec::new();
+        return (Vec::new(), false);
     };
     let mut version = Version::Absent;
     let mut listed: Option<&Node<'_>> = None;
@@ -137,9 +148,10 @@ fn document(root: &Node<'_>, options: &Options<'_>, reporter: &mut Reporter<'_>)
             root.start,
             Problem::new("missing-statement", "the document has no `Statement`"),
         );
-        return Vec::new();
+        return (Vec::new(), false);
     };
-    let scope = element::Scope::new(options, version == Version::Of2012);
+    let variables = version == Version::Of2012;
+    let scope = element::Scope::new(options, variables);
     let mut statements = Vec::new();
     let mut sids: Vec<(String, usize)> = Vec::new();
     reporter.enter("Statement", |reporter| match &listed.kind {
@@ -165,7 +177,7 @@ fn document(root: &Node<'_>, options: &Options<'_>, reporter: &mut Reporter<'_>)
     if options.attachment == Attachment::Identity && options.strictness == Strictness::Aws {
         refuse_repeated_sids(sids, reporter);
     }
-    statements
+    (statements, variables)
 }
 
 /// Required of identity policies; endpoint policies are only warned.

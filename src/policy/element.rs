@@ -5,21 +5,20 @@ use std::collections::HashMap;
 use super::Effect;
 use super::action::{ActionElement, ActionPattern};
 use super::compile::{Attachment, Options, Reporter, Strictness};
-use super::condition::{Condition, Test, check_key};
+use super::condition_element::conditions;
 use super::finding::Problem;
 use super::json::{Member, Node, NodeKind};
-use super::key::{Count, Key, OwnedKey, same_name};
-use super::operator::{Base, Operator, Set};
 use super::principal::{Form, PrincipalElement};
 use super::resource::{ResourceElement, ResourcePattern};
 use super::statement::{MAX_NUMBERED, Statement};
+use super::strict;
 
 /// What every statement of one document shares.
 pub(super) struct Scope<'o> {
     attachment: Attachment,
     pub(super) strictness: Strictness,
     /// The document's version has variables.
-    variables: bool,
+    pub(super) variables: bool,
     actions: &'o [&'o str],
     /// The bits of patterns already matched: large policies repeat them.
     bits: std::cell::RefCell<HashMap<ActionPattern, u128>>,
@@ -368,7 +367,7 @@ fn resources(
             strings(
                 &member.value,
                 reporter,
-                |at, text, reporter| match ResourcePattern::compile(text, scope.variables) {
+                |at, text, reporter| match resource(text, scope) {
                     Ok(pattern) => patterns.push(pattern),
                     Err(problem) => reporter.error(at, problem),
                 },
@@ -381,159 +380,12 @@ fn resources(
     }
 }
 
-fn conditions(
-    member: &Member<'_>,
-    scope: &Scope<'_>,
-    reporter: &mut Reporter<'_>,
-) -> Vec<Condition> {
-    let mut conditions = Vec::new();
-    reporter.enter("Condition", |reporter| {
-        let NodeKind::Map(operators) = &member.value.kind else {
-            return reporter.wrong_type(&member.value, "an object of operators");
-        };
-        for block in operators {
-            reporter.enter(&block.name, |reporter| {
-                let operator = match operator(&block.name) {
-                    Ok(operator) => operator,
-                    Err(problem) => return reporter.error(block.start, problem),
-                };
-                let NodeKind::Map(keys) = &block.value.kind else {
-                    return reporter.wrong_type(&block.value, "an object of condition keys");
-                };
-                refuse_same_keys(keys, reporter);
-                for key in keys {
-                    reporter.enter(&key.name, |reporter| {
-                        conditions.extend(condition(operator, key, scope, reporter));
-                    });
-                }
-            });
-        }
-    });
-    conditions
-}
-
-fn operator(name: &str) -> Result<Operator, Problem> {
-    let Some(operator) = Operator::parse(name) else {
-        return Err(Problem::new(
-            "operator",
-            format!("there is no condition operator `{name}`"),
-        )
-        .fix("write it as the documentation does; case counts"));
-    };
-    if operator.base == Base::Null && operator.if_exists {
-        return Err(
-            Problem::new("null-if-exists", "`Null` cannot have the suffix `IfExists`")
-                .fix("write `Null`"),
-        );
+fn resource(text: &str, scope: &Scope<'_>) -> Result<ResourcePattern, Problem> {
+    let pattern = ResourcePattern::compile(text, scope.variables)?;
+    if scope.strictness == Strictness::Aws {
+        strict::check_resource(text, scope.variables)?;
     }
-    Ok(operator)
-}
-
-fn refuse_same_keys(keys: &[Member<'_>], reporter: &mut Reporter<'_>) {
-    let mut order: Vec<(String, usize)> = keys
-        .iter()
-        .map(|key| (key.name.to_lowercase(), key.start))
-        .collect();
-    order.sort();
-    for pair in order.windows(2) {
-        if let [(first, _), (second, at)] = pair
-            && same_name(first, second)
-        {
-            reporter.error(
-                *at,
-                Problem::new(
-                    "duplicate-key",
-                    format!("the condition key `{second}` is given twice, in different case"),
-                )
-                .fix("join their values in one list"),
-            );
-        }
-    }
-}
-
-fn condition(
-    operator: Operator,
-    member: &Member<'_>,
-    scope: &Scope<'_>,
-    reporter: &mut Reporter<'_>,
-) -> Option<Condition> {
-    if let Err(problem) = check_key(&member.name) {
-        reporter.error(member.start, problem);
-        return None;
-    }
-    let strict = scope.strictness == Strictness::Aws;
-    let key = Key::of(&member.name);
-    if strict
-        && key.count() == Some(Count::Multi)
-        && operator.set == Set::None
-        && operator.base != Base::Null
-    {
-        reporter.error(
-            member.start,
-            Problem::new(
-                "missing-qualifier",
-                format!("`{key}` can have several values"),
-            )
-            .fix(format!(
-                "write `ForAnyValue:{operator}` or `ForAllValues:{operator}`"
-            )),
-        );
-    }
-    let nodes = match &member.value.kind {
-        NodeKind::List(nodes) => nodes.as_slice(),
-        _ => std::slice::from_ref(&member.value),
-    };
-    let mut values = Vec::with_capacity(nodes.len());
-    for node in nodes {
-        match &node.kind {
-            NodeKind::String(text) => values.push(&**text),
-            NodeKind::Number(text) => values.push(text),
-            NodeKind::Bool(value) => values.push(if *value { "true" } else { "false" }),
-            _ => reporter.wrong_type(node, "a string, a number or a boolean"),
-        }
-    }
-    if values.len() < nodes.len() {
-        return None;
-    }
-    let of_one_type = nodes.windows(2).all(|pair| match pair {
-        [a, b] => a.describe() == b.describe(),
-        _ => true,
-    });
-    if strict && !of_one_type {
-        reporter.error(
-            member.value.start,
-            Problem::new("mixed-types", "the values are of different JSON types")
-                .fix("write them all as strings"),
-        );
-    }
-    if strict && matches!(operator.base, Base::Bool | Base::Null) && values.len() > 1 {
-        reporter.error(
-            member.value.start,
-            Problem::new(
-                "several-booleans",
-                format!("`{operator}` takes one boolean, not several"),
-            )
-            .fix("keep one of them"),
-        );
-    }
-    let listed = matches!(member.value.kind, NodeKind::List(_));
-    let test = Test::compile(operator, &values, scope.variables, |index, problem| {
-        let at = nodes
-            .get(index)
-            .map_or(member.value.start, |node| node.start);
-        if listed {
-            reporter.enter_index(index, |reporter| reporter.error(at, problem));
-        } else {
-            reporter.error(at, problem);
-        }
-    });
-    let written = values.iter().map(|value| Box::from(*value)).collect();
-    Some(Condition {
-        operator,
-        key: OwnedKey::of(&member.name),
-        test,
-        written,
-    })
+    Ok(pattern)
 }
 
 /// A string or a list of strings.

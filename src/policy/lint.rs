@@ -1,1 +1,478 @@
-//! Warnings.
+//! Warnings about documents that load but are likely not to do what their author wants.
+//!
+//! Each has a stable code, a sentence on why, and a fix; `docs/policy-language.md` lists them.
+
+use super::Effect;
+use super::action::ActionPattern;
+use super::compile::{Attachment, Options, Reporter, examine};
+use super::finding::{Finding, Problem};
+use super::json::{self, Node, NodeKind};
+use super::key::Key;
+use super::lint_condition;
+use super::pattern::Pattern;
+use super::principal::{Form, PrincipalElement};
+use super::request::EmptyContext;
+use super::resource::ResourcePattern;
+use super::statement::Statement;
+use super::truth::Match;
+
+/// What the listener that a policy stands at can know.
+#[derive(Clone, Copy)]
+pub struct Listener<'a> {
+    /// Can it know this condition key, or that it is absent?
+    pub knows: &'a dyn Fn(Key<'_>) -> bool,
+    /// Can it know the ARN of the user, role or session that asks, and not only the account?
+    pub knows_principal_arn: bool,
+}
+
+/// All errors of a document or, where it has none, all warnings.
+#[must_use]
+pub fn lint(text: &str, options: &Options<'_>, listener: Option<&Listener<'_>>) -> Vec<Finding> {
+    let root = match json::read(text) {
+        Ok(root) => root,
+        Err(findings) => return findings,
+    };
+    let (statements, variables) = match examine(text, &root, options) {
+        Ok(examined) => examined,
+        Err(findings) => return findings,
+    };
+    let mut reporter = Reporter::new(text);
+    let Some(listed) = root.member("Statement") else {
+        return Vec::new();
+    };
+    let nodes = match &listed.kind {
+        NodeKind::List(nodes) => nodes.as_slice(),
+        _ => std::slice::from_ref(listed),
+    };
+    let document = Document {
+        options,
+        variables,
+        listener,
+        statements: &statements,
+    };
+    reporter.enter("Statement", |reporter| {
+        for (index, (node, statement)) in nodes.iter().zip(&statements).enumerate() {
+            if let NodeKind::List(_) = listed.kind {
+                reporter.enter_index(index, |reporter| {
+                    document.statement(node, statement, reporter)
+                });
+            } else {
+                document.statement(node, statement, reporter);
+            }
+        }
+        repeated_sids(nodes, reporter);
+    });
+    reporter.findings
+}
+
+/// Actions of the authorization reference that no operation has the name of.
+const PERMISSIONS_WITHOUT_OPERATION: &[&str] = &["AssociateStreamsWithChannel", "InjectApiError"];
+
+pub(super) struct Document<'d> {
+    options: &'d Options<'d>,
+    pub(super) variables: bool,
+    pub(super) listener: Option<&'d Listener<'d>>,
+    statements: &'d [Statement],
+}
+
+impl Document<'_> {
+    pub(super) fn is_endpoint(&self) -> bool {
+        self.options.attachment == Attachment::Endpoint
+    }
+
+    fn statement(&self, node: &Node<'_>, statement: &Statement, reporter: &mut Reporter<'_>) {
+        let at = |name: &str| node.member(name).map_or(node.start, |member| member.start);
+        if self.is_endpoint() {
+            self.principal(node, statement, reporter);
+        }
+        if statement.actions.negated {
+            if statement.effect == Effect::Allow {
+                reporter.enter("NotAction", |reporter| {
+                    reporter.warn(
+                        at("NotAction"),
+                        Problem::new("not-action-allow", "`NotAction` with `Allow` allows every action that is not listed, those to come too")
+                            .fix("list the actions to allow under `Action`"),
+                    );
+                });
+            }
+            self.actions(node, "NotAction", statement, reporter);
+        } else {
+            self.actions(node, "Action", statement, reporter);
+        }
+        let name = if statement.resources.negated {
+            "NotResource"
+        } else {
+            "Resource"
+        };
+        self.resources(node, name, statement, reporter);
+        if let Some(conditions) = node.member("Condition") {
+            reporter.enter("Condition", |reporter| {
+                lint_condition::conditions(self, conditions, statement, reporter);
+            });
+        }
+    }
+
+    fn principal(&self, node: &Node<'_>, statement: &Statement, reporter: &mut Reporter<'_>) {
+        let (name, forms) = match &statement.principal {
+            PrincipalElement::Everyone => {
+                if statement.effect == Effect::Allow && statement.conditions.is_empty() {
+                    let at = node
+                        .member("Principal")
+                        .map_or(node.start, |member| member.start);
+                    reporter.enter("Principal", |reporter| {
+                        reporter.warn(
+                            at,
+                            Problem::new("allow-anyone", "everyone is allowed, on no condition")
+                                .fix("name accounts or roles, or add a condition such as `aws:PrincipalOrgID`"),
+                        );
+                    });
+                }
+                return;
+            }
+            PrincipalElement::Listed(forms) => ("Principal", forms),
+            PrincipalElement::Except(forms) => ("NotPrincipal", forms),
+        };
+        let at = node.member(name).map_or(node.start, |member| member.start);
+        reporter.enter(name, |reporter| {
+            if name == "NotPrincipal" {
+                reporter.warn(
+                    at,
+                    Problem::new("not-principal", "`NotPrincipal` exempts a caller only if the account, the role and the session are all listed")
+                        .fix("use `\"Principal\":\"*\"` and `ArnNotEquals` on `aws:PrincipalArn`"),
+                );
+            }
+            if forms.is_empty() && name == "Principal" {
+                reporter.warn(at, never("no principal is listed"));
+            }
+            if !forms.is_empty() && name == "Principal" && forms.iter().all(|form| *form == Form::Nobody) {
+                reporter.warn(
+                    at,
+                    never("no such principal calls Kinesis").fix("name an account, a user or a role by its ARN"),
+                );
+            }
+            let fine = |form: &Form| matches!(form, Form::User(_) | Form::Role(_) | Form::Session(_));
+            if self.listener.is_some_and(|listener| !listener.knows_principal_arn) && forms.iter().any(fine) {
+                reporter.warn(at, unknowable("the user, role or session that asks", statement.effect));
+            }
+        });
+    }
+
+    fn actions(
+        &self,
+        node: &Node<'_>,
+        name: &str,
+        statement: &Statement,
+        reporter: &mut Reporter<'_>,
+    ) {
+        let Some(member) = node.member(name) else {
+            return;
+        };
+        let patterns = &statement.actions.patterns;
+        reporter.enter(name, |reporter| {
+            if patterns.is_empty() {
+                let problem = if name == "Action" {
+                    never("no action is listed")
+                } else {
+                    Problem::new(
+                        "empty-list",
+                        "no action is listed, and what that means is not documented",
+                    )
+                };
+                return reporter.warn(member.start, problem);
+            }
+            each(member, patterns, reporter, |at, pattern, reporter| {
+                let ActionPattern::Named { service, name } = pattern else {
+                    return;
+                };
+                if !service.eq_ignore_ascii_case("kinesis") || self.options.actions.is_empty() {
+                    return;
+                }
+                let mut known = self
+                    .options
+                    .actions
+                    .iter()
+                    .chain(PERMISSIONS_WITHOUT_OPERATION);
+                if !known.any(|known| pattern.matches("kinesis", known)) {
+                    reporter.warn(
+                        at,
+                        Problem::new(
+                            "unknown-action",
+                            format!("Kinesis has no action `{name}`: it never matches"),
+                        )
+                        .fix("correct its name"),
+                    );
+                }
+            });
+            let of_kinesis = |pattern: &ActionPattern| match pattern {
+                ActionPattern::Everything => true,
+                ActionPattern::Named { service, .. } => service.eq_ignore_ascii_case("kinesis"),
+            };
+            if self.is_endpoint() && name == "Action" && !patterns.iter().any(of_kinesis) {
+                reporter.warn(
+                    member.start,
+                    Problem::new(
+                        "other-service-action",
+                        "the statement can never match: no action is of Kinesis",
+                    )
+                    .fix("remove the statement, or write `kinesis:…`"),
+                );
+            }
+        });
+    }
+
+    fn resources(
+        &self,
+        node: &Node<'_>,
+        name: &str,
+        statement: &Statement,
+        reporter: &mut Reporter<'_>,
+    ) {
+        let Some(member) = node.member(name) else {
+            return;
+        };
+        let element = &statement.resources;
+        reporter.enter(name, |reporter| {
+            if element.patterns.is_empty() {
+                let problem = if element.negated {
+                    Problem::new(
+                        "empty-list",
+                        "no resource is listed, and what that means is not documented",
+                    )
+                } else {
+                    never("no resource is listed")
+                };
+                return reporter.warn(member.start, problem);
+            }
+            each(
+                member,
+                &element.patterns,
+                reporter,
+                |at, pattern, reporter| {
+                    self.resource(at, pattern, statement, reporter);
+                },
+            );
+            texts(member, reporter, |at, text, reporter| {
+                if !self.variables && text.contains("${") {
+                    reporter.warn(at, lint_condition::needs_version());
+                }
+                if self.is_endpoint() && lint_condition::mixed_account(text, self.variables) {
+                    reporter.warn(at, lint_condition::mixed_account_problem(text));
+                }
+            });
+            let of_gate = |pattern: &ResourcePattern| match pattern {
+                ResourcePattern::Everything => true,
+                ResourcePattern::Arn(pattern) => {
+                    pattern.service_is("kinesis") || pattern.service_is("kms")
+                }
+            };
+            if self.is_endpoint() && !element.negated && !element.patterns.iter().any(of_gate) {
+                reporter.warn(
+                    member.start,
+                    Problem::new(
+                        "other-service-resource",
+                        "the statement can never match: no resource is of Kinesis",
+                    )
+                    .fix("remove the statement, or write `arn:aws:kinesis:…`"),
+                );
+            }
+        });
+    }
+
+    fn resource(
+        &self,
+        at: usize,
+        pattern: &ResourcePattern,
+        statement: &Statement,
+        reporter: &mut Reporter<'_>,
+    ) {
+        let ResourcePattern::Arn(arn) = pattern else {
+            return;
+        };
+        if arn.is_contested() {
+            reporter.warn(
+                at,
+                Problem::new("contested-wildcard", "a wildcard in the service or in the resource's type may not match in AWS: here it never allows, and may deny")
+                    .fix("write the service and the type in full"),
+            );
+        }
+        if arn.ends_segment_in_part() {
+            reporter.warn(
+                at,
+                Problem::new("colon-wildcard", "a `*` at the end of a part of the ARN may match beyond the colon in AWS: here that may deny, and never allows")
+                    .fix("write the part in full, or `*` alone"),
+            );
+        }
+        if !arn.service_is("kinesis") {
+            return;
+        }
+        let begins = arn.resource.literal_prefix();
+        let whole_word = begins.contains('/') || matches!(arn.resource, Pattern::Literal(_));
+        let word = begins.split('/').next().unwrap_or(begins);
+        if whole_word
+            && !["stream", "channel", "queue"].contains(&word)
+            && !begins.contains("/consumer/")
+        {
+            reporter.warn(
+                at,
+                Problem::new(
+                    "resource-type",
+                    format!("Kinesis has no resources of type `{word}`"),
+                )
+                .fix("write `stream/NAME`"),
+            );
+        }
+        if let Pattern::Prefix(prefix) = &arn.resource
+            && let Some(stream) = prefix.strip_prefix("stream/")
+            && stream.ends_with(|c: char| c.is_ascii_alphanumeric())
+            && !stream.contains('/')
+        {
+            reporter.warn(
+                at,
+                Problem::new("prefix-covers-more", format!("`{prefix}*` also covers `{prefix}2`"))
+                    .fix(format!("write `{prefix}` and `{prefix}/*`, if the one stream and its consumers are meant")),
+            );
+        }
+        self.consumers(at, &arn.resource, statement, reporter);
+    }
+
+    /// `stream/X` does not cover the consumers that SubscribeToShard names.
+    fn consumers(
+        &self,
+        at: usize,
+        pattern: &Pattern,
+        statement: &Statement,
+        reporter: &mut Reporter<'_>,
+    ) {
+        let subscribes = |statement: &Statement| {
+            let action = super::request::Action {
+                service: "kinesis",
+                name: "SubscribeToShard",
+                number: None,
+            };
+            statement.effect == Effect::Allow && statement.actions.matches(&action) == Match::Yes
+        };
+        let Pattern::Literal(stream) = pattern else {
+            return;
+        };
+        let of_stream = stream
+            .strip_prefix("stream/")
+            .is_some_and(|name| !name.contains('/'));
+        if !of_stream || statement.resources.negated || !subscribes(statement) {
+            return;
+        }
+        let consumer = format!("{stream}/consumer/c:1");
+        let covered = self
+            .statements
+            .iter()
+            .filter(|one| subscribes(one))
+            .any(|one| {
+                one.resources.patterns.iter().any(|pattern| match pattern {
+                    ResourcePattern::Everything => true,
+                    ResourcePattern::Arn(arn) => {
+                        let found = arn
+                            .resource
+                            .matches(&consumer, &EmptyContext)
+                            .null_is_maybe();
+                        let stream_part = arn.resource.literal_prefix();
+                        found != Match::No
+                            || stream_part.starts_with(&format!("{stream}/consumer/"))
+                    }
+                })
+            });
+        if !covered {
+            reporter.warn(
+                at,
+                Problem::new(
+                    "subscribe-needs-consumer",
+                    format!(
+                        "`SubscribeToShard` acts on a consumer, which `{stream}` does not cover"
+                    ),
+                )
+                .fix(format!("add `{stream}/consumer/*`")),
+            );
+        }
+    }
+}
+
+fn never(why: &str) -> Problem {
+    Problem::new(
+        "never-matches",
+        format!("the statement can never match: {why}"),
+    )
+}
+
+/// What an unknowable fact does to a statement.
+pub(super) fn unknowable(what: &str, effect: Effect) -> Problem {
+    let then = match effect {
+        Effect::Allow => "the Allow never applies",
+        Effect::Deny => "the Deny applies whatever it is",
+    };
+    Problem::new(
+        "unknowable",
+        format!("this listener cannot know {what}: {then}"),
+    )
+    .fix("state it in the configuration, or let the gate authenticate its callers")
+}
+
+/// Visits the strings of a member together with what each was compiled to.
+fn each<T>(
+    member: &Node<'_>,
+    compiled: &[T],
+    reporter: &mut Reporter<'_>,
+    mut visit: impl FnMut(usize, &T, &mut Reporter<'_>),
+) {
+    match &member.kind {
+        NodeKind::List(nodes) => {
+            for (index, (node, one)) in nodes.iter().zip(compiled).enumerate() {
+                reporter.enter_index(index, |reporter| visit(node.start, one, reporter));
+            }
+        }
+        _ => {
+            if let Some(one) = compiled.first() {
+                visit(member.start, one, reporter);
+            }
+        }
+    }
+}
+
+/// Visits the strings of a member.
+fn texts(
+    member: &Node<'_>,
+    reporter: &mut Reporter<'_>,
+    mut visit: impl FnMut(usize, &str, &mut Reporter<'_>),
+) {
+    match &member.kind {
+        NodeKind::List(nodes) => {
+            for (index, node) in nodes.iter().enumerate() {
+                reporter.enter_index(index, |reporter| {
+                    visit(node.start, node.text().unwrap_or(""), reporter);
+                });
+            }
+        }
+        _ => visit(member.start, member.text().unwrap_or(""), reporter),
+    }
+}
+
+fn repeated_sids(nodes: &[Node<'_>], reporter: &mut Reporter<'_>) {
+    let mut sids: Vec<(&str, usize)> = nodes
+        .iter()
+        .filter_map(|node| node.member("Sid"))
+        .filter_map(|sid| sid.text().map(|text| (text, sid.start)))
+        .filter(|(text, _)| !text.is_empty())
+        .collect();
+    sids.sort_unstable();
+    for pair in sids.windows(2) {
+        if let [(first, _), (second, at)] = pair
+            && first == second
+        {
+            reporter.warn(
+                *at,
+                Problem::new(
+                    "duplicate-sid",
+                    format!("the Sid `{second}` is given twice; decisions name it"),
+                )
+                .fix("give every statement its own"),
+            );
+        }
+    }
+}

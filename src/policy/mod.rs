@@ -13,6 +13,7 @@ mod arn_condition;
 mod base64;
 mod compile;
 mod condition;
+mod condition_element;
 mod date;
 mod decision;
 mod element;
@@ -22,6 +23,7 @@ mod index;
 pub mod json;
 mod key;
 mod lint;
+mod lint_condition;
 mod number;
 mod operator;
 mod pattern;
@@ -29,6 +31,7 @@ mod principal;
 mod request;
 mod resource;
 mod statement;
+mod strict;
 mod template;
 mod truth;
 mod value;
@@ -44,6 +47,7 @@ pub use decision::{
 pub use explain::{ConditionExplanation, Explanation};
 pub use finding::{Finding, Level};
 pub use key::{Count, Key, Kind, Knowledge, REGISTRY, Registered, same_name};
+pub use lint::{Listener, lint};
 
 pub use principal::PrincipalPattern;
 pub use request::{

@@ -122,6 +122,16 @@ impl Pattern {
         }
     }
 
+    /// Does it end in `*`?
+    pub(super) fn is_open_ended(&self) -> bool {
+        match self {
+            Pattern::Everything | Pattern::Prefix(_) => true,
+            Pattern::Literal(_) => false,
+            Pattern::Glob(glob) => glob.open_ended,
+            Pattern::Dynamic(template) => template.open_ended(),
+        }
+    }
+
     pub(super) fn has_variables(&self) -> bool {
         matches!(self, Pattern::Dynamic(_))
     }

@@ -211,6 +211,17 @@ impl ArnPattern {
             .and(segment(&self.partition, arn.partition))
     }
 
+    pub(super) fn is_contested(&self) -> bool {
+        self.contested
+    }
+
+    /// Does a part before the resource end in a `*` that is not the whole part?
+    pub(super) fn ends_segment_in_part(&self) -> bool {
+        [&self.partition, &self.service, &self.region, &self.account]
+            .into_iter()
+            .any(|part| !matches!(part, Pattern::Everything) && part.is_open_ended())
+    }
+
     pub(super) fn service_is(&self, service: &str) -> bool {
         segment(&self.service, service) != Match::No
     }

@@ -168,10 +168,6 @@ impl<'r> Search<'r> {
         }
     }
 
-    pub(super) fn is_denied(&self) -> bool {
-        self.deny.is_some() || self.may_deny.is_some()
-    }
-
     pub(super) fn decision(&self) -> Decision {
         let decide = |outcome, statement, unknown| Decision {
             outcome,

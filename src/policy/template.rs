@@ -79,12 +79,6 @@ impl Template {
             .any(|piece| matches!(piece, Piece::Variable { .. }))
     }
 
-    pub(super) fn has_wildcards(&self) -> bool {
-        self.pieces
-            .iter()
-            .any(|piece| matches!(piece, Piece::Any | Piece::One))
-    }
-
     pub(super) fn open_ended(&self) -> bool {
         matches!(self.pieces.last(), Some(Piece::Any))
     }
