@@ -1,0 +1,94 @@
+"""Runs cases with boto3: a job on standard input, one line of JSON for each case on standard output.
+
+See ../README.md.
+"""
+
+import base64
+import json
+import sys
+import time
+
+import boto3
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+
+def main():
+    job = json.load(sys.stdin)
+    clients, saved = {}, {}
+    for case in job["cases"]:
+        key = (case["endpoint_url"], case["as"])
+        if key not in clients:
+            clients[key] = client(job, case)
+        time.sleep(case.get("pause", 0))
+        print(json.dumps({"case": case["case"], **attempt(clients[key], case, saved)}), flush=True)
+
+
+def client(job, case):
+    who = job["credentials"][case["as"]]
+    return boto3.client(
+        "kinesis",
+        region_name=job["region"],
+        endpoint_url=case["endpoint_url"],
+        aws_access_key_id=who["id"],
+        aws_secret_access_key=who["secret"],
+        config=Config(connect_timeout=10, read_timeout=30),
+    )
+
+
+def attempt(kinesis, case, saved):
+    try:
+        result = plain(call(kinesis, case, saved))
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        return {
+            "outcome": "denied" if code == "AccessDeniedException" else "error",
+            "code": code,
+            "type": type(error).__name__,
+            "message": error.response["Error"]["Message"],
+            "attempts": error.response["ResponseMetadata"]["RetryAttempts"] + 1,
+        }
+    except Exception as error:
+        return {"outcome": "error", "type": type(error).__name__, "message": str(error)}
+    for name, path in case.get("save", {}).items():
+        saved[name] = result
+        for member in path.split("."):
+            saved[name] = saved[name][member]
+    return {"outcome": "ok", "result": result}
+
+
+def call(kinesis, case, saved):
+    result = getattr(kinesis, xform_name(case["call"]))(**native(case["arguments"], saved))
+    if case["call"] == "SubscribeToShard":
+        for event in result["EventStream"]:
+            if event["SubscribeToShardEvent"]["Records"]:
+                return event["SubscribeToShardEvent"]
+    return result
+
+
+def native(value, saved, member=None):
+    """What boto3 takes: blobs as bytes, `$name` as what an earlier case saved."""
+    if isinstance(value, dict):
+        return {name: native(inner, saved, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [native(inner, saved) for inner in value]
+    if member == "Data":
+        return base64.b64decode(value)
+    if isinstance(value, str) and value.startswith("$"):
+        return saved[value[1:]]
+    return value
+
+
+def plain(value):
+    """What JSON takes."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items() if name != "ResponseMetadata"}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value if isinstance(value, (str, int, float, bool)) else str(value)
+
+
+main()

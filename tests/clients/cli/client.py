@@ -1,0 +1,77 @@
+"""Runs cases with the AWS CLI, a process for each: a job on standard input, one line of JSON for
+each case on standard output.
+
+See ../README.md. `AWS_CLI` names the program.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ERROR = re.compile(r"An error occurred \((\w+)\) when calling the \w+ operation[^:]*: (.*)", re.S)
+
+
+def main():
+    job = json.load(sys.stdin)
+    saved = {}
+    for case in job["cases"]:
+        time.sleep(case.get("pause", 0))
+        print(json.dumps({"case": case["case"], **attempt(job, case, saved)}), flush=True)
+
+
+def attempt(job, case, saved):
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as arguments:
+        json.dump(substitute(case["arguments"], saved), arguments)
+        arguments.flush()
+        done = subprocess.run(
+            command(case, arguments.name),
+            env=environment(job, case),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    if done.returncode == 0:
+        result = json.loads(done.stdout or "{}")
+        for name, path in case.get("save", {}).items():
+            saved[name] = result
+            for member in path.split("."):
+                saved[name] = saved[name][member]
+        return {"outcome": "ok", "result": result}
+    error = ERROR.search(done.stderr)
+    if not error:
+        return {"outcome": "error", "type": f"exit {done.returncode}", "message": done.stderr.strip()}
+    code, message = error.groups()
+    outcome = "denied" if code == "AccessDeniedException" else "error"
+    return {"outcome": outcome, "code": code, "message": message.strip()}
+
+
+def command(case, arguments):
+    operation = re.sub(r"(?<!^)(?=[A-Z])", "-", case["call"]).lower()
+    endpoint = ["--endpoint-url", case["endpoint_url"]] if case["endpoint_url"] else []
+    cli = [os.environ["AWS_CLI"], "kinesis", operation, *endpoint]
+    # One page as it is: the CLI would ask for the next with a name and a token, as Kinesis forbids.
+    return [*cli, "--no-paginate", "--output", "json", "--cli-input-json", f"file://{arguments}"]
+
+
+def environment(job, case):
+    who = job["credentials"][case["as"]]
+    return {
+        **os.environ,
+        "AWS_DEFAULT_REGION": job["region"],
+        "AWS_ACCESS_KEY_ID": who["id"],
+        "AWS_SECRET_ACCESS_KEY": who["secret"],
+    }
+
+
+def substitute(arguments, saved):
+    return {
+        name: saved[value[1:]] if isinstance(value, str) and value.startswith("$") else value
+        for name, value in arguments.items()
+    }
+
+
+main()

@@ -1,0 +1,168 @@
+// Runs cases with the AWS SDK for Go v2: a job on standard input, one line of JSON for each case on
+// standard output. See ../README.md.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go"
+)
+
+type job struct {
+	Region      string
+	Credentials map[string]struct{ ID, Secret string }
+	Cases       []testCase
+}
+
+type testCase struct {
+	Case        string
+	EndpointURL string `json:"endpoint_url"`
+	As          string
+	Call        string
+	Arguments   json.RawMessage
+	Pause       float64
+	Save        map[string]string
+}
+
+type report struct {
+	Case     string          `json:"case"`
+	Outcome  string          `json:"outcome"`
+	Result   json.RawMessage `json:"result,omitempty"`
+	Code     string          `json:"code,omitempty"`
+	Type     string          `json:"type,omitempty"`
+	Message  string          `json:"message,omitempty"`
+	Attempts int             `json:"attempts,omitempty"`
+}
+
+const patience = 30 * time.Second
+
+func main() {
+	var todo job
+	must(json.NewDecoder(os.Stdin).Decode(&todo))
+	clients := map[[2]string]*kinesis.Client{}
+	saved := map[string]string{}
+	out := json.NewEncoder(os.Stdout)
+	for _, c := range todo.Cases {
+		time.Sleep(time.Duration(c.Pause * float64(time.Second)))
+		key := [2]string{c.EndpointURL, c.As}
+		if clients[key] == nil {
+			clients[key] = client(todo, c)
+		}
+		result, err := call(clients[key], c, saved)
+		must(out.Encode(describe(c, result, err, saved)))
+	}
+}
+
+func client(todo job, c testCase) *kinesis.Client {
+	who := todo.Credentials[c.As]
+	options := kinesis.Options{
+		Region:      todo.Region,
+		Credentials: credentials.NewStaticCredentialsProvider(who.ID, who.Secret, ""),
+	}
+	if c.EndpointURL != "" {
+		options.BaseEndpoint = aws.String(c.EndpointURL)
+	}
+	return kinesis.New(options)
+}
+
+// call finds the operation by name and fills its input from JSON: members are named as on the wire.
+func call(client *kinesis.Client, c testCase, saved map[string]string) (any, error) {
+	text := string(c.Arguments)
+	for name, value := range saved {
+		text = strings.ReplaceAll(text, `"$`+name+`"`, string(encode(value)))
+	}
+	method := reflect.ValueOf(client).MethodByName(c.Call)
+	if !method.IsValid() {
+		return nil, fmt.Errorf("no operation %s", c.Call)
+	}
+	input := reflect.New(method.Type().In(1).Elem())
+	if err := json.Unmarshal([]byte(text), input.Interface()); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	returned := method.Call([]reflect.Value{reflect.ValueOf(ctx), input})
+	if err, failed := returned[1].Interface().(error); failed {
+		return nil, err
+	}
+	if subscribed, streams := returned[0].Interface().(*kinesis.SubscribeToShardOutput); streams {
+		return firstRecords(ctx, subscribed.GetStream())
+	}
+	return returned[0].Interface(), nil
+}
+
+func firstRecords(ctx context.Context, stream *kinesis.SubscribeToShardEventStream) (any, error) {
+	defer stream.Close()
+	for {
+		select {
+		case event, open := <-stream.Events():
+			if !open {
+				return nil, errors.Join(errors.New("the stream ended without a record"), stream.Err())
+			}
+			shard, is := event.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent)
+			if is && len(shard.Value.Records) > 0 {
+				return shard.Value, nil
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func describe(c testCase, result any, err error, saved map[string]string) report {
+	if err == nil {
+		body := encode(result)
+		for name, path := range c.Save {
+			saved[name] = follow(body, path)
+		}
+		return report{Case: c.Case, Outcome: "ok", Result: body}
+	}
+	outcome := report{Case: c.Case, Outcome: "error", Type: fmt.Sprintf("%T", err), Message: err.Error(), Attempts: 1}
+	if exhausted := (*retry.MaxAttemptsError)(nil); errors.As(err, &exhausted) {
+		outcome.Attempts = exhausted.Attempt
+	}
+	if denied := smithy.APIError(nil); errors.As(err, &denied) {
+		outcome.Code, outcome.Message = denied.ErrorCode(), denied.ErrorMessage()
+		outcome.Type = strings.TrimPrefix(fmt.Sprintf("%T", denied), "*types.")
+		if outcome.Code == "AccessDeniedException" {
+			outcome.Outcome = "denied"
+		}
+	}
+	return outcome
+}
+
+func follow(body []byte, path string) string {
+	var at any
+	must(json.Unmarshal(body, &at))
+	for _, member := range strings.Split(path, ".") {
+		object, _ := at.(map[string]any)
+		at = object[member]
+	}
+	text, _ := at.(string)
+	return text
+}
+
+func encode(value any) []byte {
+	text, err := json.Marshal(value)
+	must(err)
+	return text
+}
+
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+}

@@ -1,0 +1,81 @@
+// Runs cases with the AWS SDK for JavaScript v3: a job on standard input, one line of JSON for each
+// case on standard output. See ../README.md. `client.mjs http1` takes NodeHttpHandler, HTTP/1.1,
+// instead of the default, HTTP/2.
+
+import { readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+import * as sdk from "@aws-sdk/client-kinesis";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+
+const PATIENCE = 30_000;
+
+const job = JSON.parse(readFileSync(0, "utf8"));
+const saved = {};
+const clients = new Map();
+
+for (const each of job.cases) {
+  const key = `${each.as} ${each.endpoint_url}`;
+  if (!clients.has(key)) clients.set(key, client(each));
+  await setTimeout((each.pause ?? 0) * 1000);
+  console.log(JSON.stringify({ case: each.case, ...(await attempt(clients.get(key), each)) }));
+}
+for (const each of clients.values()) each.destroy();
+
+function client({ endpoint_url, as }) {
+  const { id, secret } = job.credentials[as];
+  return new sdk.KinesisClient({
+    region: job.region,
+    credentials: { accessKeyId: id, secretAccessKey: secret },
+    ...(endpoint_url && { endpoint: endpoint_url }),
+    ...(process.argv[2] === "http1" && { requestHandler: new NodeHttpHandler() }),
+  });
+}
+
+async function attempt(kinesis, each) {
+  try {
+    const result = plain(await call(kinesis, each));
+    for (const [name, path] of Object.entries(each.save ?? {})) {
+      saved[name] = path.split(".").reduce((at, member) => at[member], result);
+    }
+    return { outcome: "ok", result };
+  } catch (error) {
+    return {
+      outcome: error.name === "AccessDeniedException" ? "denied" : "error",
+      code: error.name,
+      type: error.constructor.name,
+      message: error.message,
+      attempts: error.$metadata?.attempts,
+    };
+  }
+}
+
+async function call(kinesis, { call, arguments: given }) {
+  const command = new sdk[`${call}Command`](native(given));
+  const abortSignal = AbortSignal.timeout(PATIENCE);
+  const { $metadata, ...result } = await kinesis.send(command, { abortSignal });
+  if (call !== "SubscribeToShard") return result;
+  for await (const { SubscribeToShardEvent: event } of result.EventStream) {
+    if (event?.Records?.length) return event;
+  }
+  throw new Error("the stream ended without a record");
+}
+
+/** What the SDK takes: blobs as bytes, `$name` as what an earlier case saved. */
+function native(value, member) {
+  if (Array.isArray(value)) return value.map((inner) => native(inner));
+  if (value && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, native(inner, name)]));
+  }
+  if (member === "Data") return Buffer.from(value, "base64");
+  return typeof value === "string" && value.startsWith("$") ? saved[value.slice(1)] : value;
+}
+
+/** What JSON takes. */
+function plain(value) {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
+  if (Array.isArray(value)) return value.map(plain);
+  if (value && typeof value === "object" && !(value instanceof Date)) {
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
+  }
+  return value;
+}

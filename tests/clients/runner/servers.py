@@ -1,0 +1,176 @@
+"""A throw-away CA, the emulators, and the gate, each as an operator would start it."""
+
+import json
+import os
+import pathlib
+import re
+import socket
+import ssl
+import subprocess
+import time
+import urllib.request
+
+from .cases import ACCOUNT, ENDPOINTS, PRINCIPALS, REGION, access_key
+from .install import HERE
+
+POLICIES = HERE.parent.parent / "config" / "policies"
+
+# The addresses that the endpoints have under Kinesis's own names, on port 443.
+ADDRESSES = {name: f"127.0.0.{number}" for number, name in enumerate(ENDPOINTS, 2)}
+
+
+class Server:
+    """A process, its output in files beside each other; ended by its id."""
+
+    def __init__(self, name, command, folder, cwd=None, env=None):
+        self.log, self.errors = folder / f"{name}.out", folder / f"{name}.err"
+        with open(self.log, "wb") as out, open(self.errors, "wb") as err:
+            self.process = subprocess.Popen(
+                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd, env=env
+            )
+
+    def wait_for(self, ready, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not (found := ready()):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.errors}: not ready\n{self.errors.read_text()[-2000:]}")
+            time.sleep(0.05)
+        return found
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait(15)
+
+
+def authority(folder):
+    """`ca.pem` and `ca-key.pem`, `localhost.pem` and its key for upstreams, `trust.p12` for Java."""
+
+    def run(*command):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    new = ["openssl", "req", "-x509", *key]
+    ca = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+    run(*new, "-subj", "/CN=kinesis-gate tests", "-keyout", "ca-key.pem", "-out", "ca.pem", *ca)
+    leaf = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
+    signed = ["-CA", "ca.pem", "-CAkey", "ca-key.pem"]
+    run(*new, "-subj", "/CN=localhost", "-keyout", "localhost-key.pem", "-out", "localhost.pem", *signed, *leaf)
+    store = ["-keystore", "trust.p12", "-storepass", "changeit"]
+    run("keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", "ca.pem", *store)
+
+
+def ferrokinesis(tool, folder):
+    port = free_port()
+    tls = ["--tls-cert", folder / "localhost.pem", "--tls-key", folder / "localhost-key.pem"]
+    at_once = ["--create-stream-ms", "0", "--delete-stream-ms", "0", "--update-stream-ms", "0"]
+    site = ["--port", port, "--account-id", ACCOUNT, "--region", REGION, "--shard-limit", "1000"]
+    command = [tool / "bin/ferrokinesis", *site, *at_once, *tls]
+    return serving(Server("ferrokinesis", command, folder), port, folder)
+
+
+def kinesis_local(tool, folder):
+    port = free_port()
+    pem = {"key": (folder / "localhost-key.pem").read_text(), "cert": (folder / "localhost.pem").read_text()}
+    (folder / "server.json").write_text(json.dumps({"server": pem}))
+    at_once = ["CREATE_STREAM", "DELETE_STREAM", "REGISTER_STREAM_CONSUMER", "DEREGISTER_STREAM_CONSUMER"]
+    settings = {
+        "PATH": os.environ["PATH"],
+        "KINESIS_MOCK_CERT_PATH": str(folder / "server.json"),
+        "KINESIS_MOCK_TLS_PORT": str(port),
+        "KINESIS_MOCK_PLAIN_PORT": str(free_port()),
+        "AWS_ACCOUNT_ID": ACCOUNT,
+        "AWS_REGION": REGION,
+        "SHARD_LIMIT": "1000",
+        **{f"{each}_DURATION": "1ms" for each in at_once},
+    }
+    package = tool / "node_modules/kinesis-local"
+    return serving(Server("kinesis-local", ["node", "main.js"], folder, cwd=package, env=settings), port, folder)
+
+
+def serving(server, port, folder):
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
+
+    def answers():
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1) as plain:
+                with context.wrap_socket(plain, server_hostname="localhost"):
+                    return True
+        except OSError:
+            return False
+
+    server.wait_for(answers)
+    return server, port
+
+
+def create_stream(port, folder, name):
+    """Makes a stream where the emulator is, past the gate. It asks for a signature, and verifies
+    none."""
+    signed = f"Credential={access_key(0)}/20261123/{REGION}/kinesis/aws4_request, SignedHeaders=host, Signature=0"
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": "Kinesis_20131202.CreateStream",
+        "X-Amz-Date": "20261123T000000Z",
+        "Authorization": f"AWS4-HMAC-SHA256 {signed}",
+    }
+    body = json.dumps({"StreamName": name, "ShardCount": 1}).encode()
+    request = urllib.request.Request(f"https://localhost:{port}/", body, headers)
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
+    urllib.request.urlopen(request, timeout=10, context=context).close()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def gate(program, upstream_port, keys, folder):
+    """The gate before an upstream: each endpoint on a free port, and on port 443 of an address of
+    its own. Returns the server and the endpoints' free ports."""
+    configuration = folder / "gate.toml"
+    configuration.write_text(configured(upstream_port, keys))
+    server = Server("gate", [program, "run", "--config", configuration], folder)
+
+    def listening():
+        found = re.findall(r"listening on (\S+):(\d+) for (\S+)", server.errors.read_text())
+        return found if len(found) == 2 * len(ENDPOINTS) else None
+
+    bound = {vpce: int(port) for address, port, vpce in server.wait_for(listening) if port != "443"}
+    return server, {name: bound[vpce] for name, vpce in ENDPOINTS.items()}
+
+
+def configured(upstream_port, keys):
+    policies = {"read-only": POLICIES / "read-only.json", "one-stream": POLICIES / "one-stream.json"}
+    parts = [
+        f'upstream = {{ connect = "127.0.0.1:{upstream_port}", server-name = "localhost", ca-file = "ca.pem" }}',
+        'admin = { address = "127.0.0.1:0" }',
+    ]
+    for name, key in [pair for each in keys for pair in each.items()]:
+        parts.append(f'[[principal]]\naccess-key-id = "{key}"\narn = "{PRINCIPALS[name]}"')
+    through = POLICIES / "only-through-endpoint.json"
+    parts.append(f'[[identity-policy]]\nfile = "{through}"\nprincipals = ["{PRINCIPALS["analyst"]}"]')
+    for name, vpce in ENDPOINTS.items():
+        policy = f'policy = "{policies[name]}"' if name in policies else "default-full-access = true"
+        parts.append(f'[[endpoint]]\nid = "{vpce}"\nvpc = "vpc-0123abcd"\nregion = "{REGION}"\n{policy}')
+        for address in ("127.0.0.1:0", f"{ADDRESSES[name]}:443"):
+            tls = '{ ca-certificate = "ca.pem", ca-key = "ca-key.pem" }'
+            parts.append(f'[[listener]]\naddress = "{address}"\nendpoint = "{vpce}"\ntls = {tls}')
+    return "\n\n".join(parts) + "\n"
+
+
+def hosts(folder):
+    """A hosts file for each endpoint that leads Kinesis's own names to it, and one that does not."""
+    host = f"kinesis.{REGION}.amazonaws.com"
+    accounts = [f"{account}.{plane}-{host}" for account in (ACCOUNT, "210987654321") for plane in ("data", "control")]
+    plain = "127.0.0.1 localhost\n"
+    files = {None: folder / "hosts"}
+    files[None].write_text(plain)
+    for name, address in ADDRESSES.items():
+        files[name] = pathlib.Path(f"{folder}/hosts-{name}")
+        files[name].write_text(plain + "".join(f"{address} {each}\n" for each in [host, *accounts]))
+    return files
