@@ -4,6 +4,7 @@ each case on standard output.
 See ../README.md. `AWS_CLI` names the program.
 """
 
+import base64
 import json
 import os
 import re
@@ -25,7 +26,7 @@ def main():
 
 def attempt(job, case, saved):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as arguments:
-        json.dump(substitute(case["arguments"], saved), arguments)
+        json.dump(native(case["arguments"], saved), arguments)
         arguments.flush()
         done = subprocess.run(
             command(case, arguments.name),
@@ -67,11 +68,17 @@ def environment(job, case):
     }
 
 
-def substitute(arguments, saved):
-    return {
-        name: saved[value[1:]] if isinstance(value, str) and value.startswith("$") else value
-        for name, value in arguments.items()
-    }
+def native(value, saved, member=None):
+    """What the CLI takes: blobs as text, `$name` as what an earlier case saved."""
+    if isinstance(value, dict):
+        return {name: native(inner, saved, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [native(inner, saved) for inner in value]
+    if member == "Data":
+        return base64.b64decode(value).decode()
+    if isinstance(value, str) and value.startswith("$"):
+        return saved[value[1:]]
+    return value
 
 
 main()

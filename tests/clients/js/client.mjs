@@ -3,7 +3,7 @@
 // instead of the default, HTTP/2.
 
 import { readFileSync } from "node:fs";
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as sdk from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 
@@ -16,7 +16,7 @@ const clients = new Map();
 for (const each of job.cases) {
   const key = `${each.as} ${each.endpoint_url}`;
   if (!clients.has(key)) clients.set(key, client(each));
-  await setTimeout((each.pause ?? 0) * 1000);
+  await sleep((each.pause ?? 0) * 1000);
   console.log(JSON.stringify({ case: each.case, ...(await attempt(clients.get(key), each)) }));
 }
 for (const each of clients.values()) each.destroy();
@@ -51,10 +51,20 @@ async function attempt(kinesis, each) {
 
 async function call(kinesis, { call, arguments: given }) {
   const command = new sdk[`${call}Command`](native(given));
-  const abortSignal = AbortSignal.timeout(PATIENCE);
-  const { $metadata, ...result } = await kinesis.send(command, { abortSignal });
-  if (call !== "SubscribeToShard") return result;
-  for await (const { SubscribeToShardEvent: event } of result.EventStream) {
+  const abort = new AbortController();
+  const late = setTimeout(() => abort.abort(), PATIENCE);
+  try {
+    const { $metadata, ...result } = await kinesis.send(command, { abortSignal: abort.signal });
+    return call === "SubscribeToShard" ? await firstRecords(result.EventStream) : result;
+  } finally {
+    // Ends a subscription, too: the SDK leaves its stream open for as long as it lives.
+    abort.abort();
+    clearTimeout(late);
+  }
+}
+
+async function firstRecords(stream) {
+  for await (const { SubscribeToShardEvent: event } of stream) {
     if (event?.Records?.length) return event;
   }
   throw new Error("the stream ended without a record");
