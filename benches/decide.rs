@@ -1,5 +1,11 @@
 //! What a decision costs, and compiling: `cargo bench --bench decide`.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench stops by panicking"
+)]
+
 use divan::{AllocProfiler, Bencher, black_box};
 use kinesis_gate::policy::{
     Action, Arn, Attachment, Context, EmptyContext, Fact, Key, Options, Policy, Principal,

@@ -5,6 +5,8 @@
 
 #[expect(
     dead_code,
+    unused_imports,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -2,6 +2,12 @@
 //!
 //! `cargo bench --bench scan`; throughput is in bytes of the body.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench stops by panicking"
+)]
+
 use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher, black_box};
 use kinesis_gate::kinesis::{Format, Scanner};
@@ -156,7 +162,10 @@ fn records(size: usize, shape: Shape) -> Vec<Record> {
                 1 => format!("{:032x}-0000", u128::from(random.next())),
                 _ => random.next().to_string(),
             },
-            hash_key: (random.next() % 10 == 0).then(|| random.next().to_string()),
+            hash_key: random
+                .next()
+                .is_multiple_of(10)
+                .then(|| random.next().to_string()),
         })
         .collect()
 }

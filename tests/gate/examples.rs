@@ -118,13 +118,13 @@ fn a_wrong_policy_is_refused_with_its_place() {
     std::fs::write(folder.path().join("wrong.json"), text).unwrap();
     let output = check(folder.path(), &["wrong.json"]);
     assert_eq!(output.status.code(), Some(1));
-    let errors = String::from_utf8(output.stderr).unwrap();
+    let errors = String::from_utf8(output.stdout).unwrap();
     assert!(
-        errors.contains("wrong.json:2:") && errors.contains("Statement[0].Effect"),
+        errors.contains("wrong.json: error: line 2, column 28: $.Statement[0].Effect"),
         "{errors}"
     );
     assert!(
-        errors.contains("wrong.json:3:") && errors.contains("Colour"),
+        errors.contains("wrong.json: error: line 3, column 22: $.Statement[0].Colour"),
         "{errors}"
     );
 }

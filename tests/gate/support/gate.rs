@@ -16,7 +16,7 @@ use super::{ACCOUNT, ANALYST, ENDPOINT, KEY_ID};
 
 /// A running gate. Dropped, it drains.
 pub struct Gate {
-    pub folder: TempDir,
+    _folder: TempDir,
     pub authority: Arc<Authority>,
     addresses: Vec<SocketAddr>,
     admin: SocketAddr,
@@ -94,7 +94,7 @@ impl GateBuilder {
         let log = Log::default();
         let running = bound.start(log.clone(), Format::Json).unwrap();
         Gate {
-            folder,
+            _folder: folder,
             authority: self.authority,
             addresses,
             admin,

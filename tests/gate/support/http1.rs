@@ -39,10 +39,7 @@ impl HttpConnector for Http1 {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let connector = self.clone();
         HttpConnectorFuture::new(async move {
-            connector
-                .send(request)
-                .await
-                .map_err(|error| ConnectorError::io(error))
+            connector.send(request).await.map_err(ConnectorError::io)
         })
     }
 }
