@@ -7,7 +7,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "a test fails by panicking"
+    unreachable_pub,
+    reason = "a test fails by panicking; its parts are shared with a bench"
 )]
 
 mod examples;

@@ -19,7 +19,7 @@ use collect::Collector;
 
 /// An incremental reader of one request body.
 ///
-/// Memory is bounded: nesting by [`MAX_DEPTH`], keys at the top by their number and length, and all
+/// Memory is bounded: nesting by `MAX_DEPTH`, keys at the top by their number and length, and all
 /// kept text together by 2 MiB, of which a usual request needs a hundred bytes.
 pub struct Scanner {
     grammar: Grammar,
