@@ -15,7 +15,10 @@ use crate::gate::{Endpoint, Identity, Principal, Principals, Site};
 use crate::kinesis::{ACTION_NAMES, partition_of, regional_endpoint};
 use crate::listener::{Authority, Certificates, server_config};
 use crate::observe::Clock;
-use crate::policy::{Arn, AttachedPolicy, Attachment, Finding, Options, Policy, PrincipalPattern};
+use crate::policy::{
+    Arn, AttachedPolicy, Attachment, Finding, Key, Knowledge, Listener, Options, Policy,
+    PrincipalPattern, lint,
+};
 use crate::upstream;
 
 use super::{Door, Loaded};
@@ -25,6 +28,7 @@ pub(super) fn open(config: &Config, file: &Path, clock: Clock) -> Result<Loaded,
         file,
         clock,
         problems: Vec::new(),
+        notices: Vec::new(),
     };
     let loaded = opening.all(config);
     match loaded {
@@ -39,14 +43,44 @@ pub(super) fn open(config: &Config, file: &Path, clock: Clock) -> Result<Loaded,
 /// Every problem of the document, at once.
 pub fn compile(text: &str, file: &Path, attachment: Attachment) -> Result<Policy, Vec<Problem>> {
     Policy::compile(text, &options(attachment)).map_err(|findings| {
-        let problem = |finding: Finding| Problem {
-            file: file.to_owned(),
-            position: Some((finding.line as usize, finding.column as usize)),
-            path: finding.path,
-            message: finding.message,
-        };
-        findings.into_iter().map(problem).collect()
+        findings
+            .into_iter()
+            .map(|finding| problem(finding, file))
+            .collect()
     })
+}
+
+/// What an operator should know of a policy that is valid: among the rest, every statement that
+/// depends on what this gate cannot know.
+fn notices(
+    text: &str,
+    file: &Path,
+    attachment: Attachment,
+    vpc: Option<&str>,
+) -> impl Iterator<Item = Problem> {
+    let knows = |key: Key<'_>| match (key.in_passthrough(), key) {
+        (Knowledge::Known | Knowledge::Absent, _) | (_, Key::SourceVpce) => true,
+        (_, Key::SourceVpc) => vpc.is_some() || attachment == Attachment::Identity,
+        _ => false,
+    };
+    let listener = Listener {
+        knows: &knows,
+        knows_principal_arn: false,
+    };
+    let found = lint(text, &options(attachment), Some(&listener));
+    found.into_iter().map(|finding| problem(finding, file))
+}
+
+fn problem(finding: Finding, file: &Path) -> Problem {
+    Problem {
+        file: file.to_owned(),
+        position: Some((finding.line as usize, finding.column as usize)),
+        path: finding.path,
+        message: match finding.fix {
+            Some(fix) => format!("{}; {fix}", finding.message),
+            None => finding.message,
+        },
+    }
 }
 
 fn options(attachment: Attachment) -> Options<'static> {
@@ -65,6 +99,7 @@ struct Opening<'a> {
     file: &'a Path,
     clock: Clock,
     problems: Vec<Problem>,
+    notices: Vec<Problem>,
 }
 
 impl Opening<'_> {
@@ -107,7 +142,7 @@ impl Opening<'_> {
                 .map(|endpoint| endpoint.id.clone())
                 .collect(),
             doors,
-            notices: Vec::new(),
+            notices: std::mem::take(&mut self.notices),
             clock: self.clock,
         })
     }
@@ -127,7 +162,10 @@ impl Opening<'_> {
             ));
         }
         let policy = match &endpoint.policy {
-            EndpointPolicy::File(file) => self.policy(file, Attachment::Endpoint),
+            EndpointPolicy::File(file) => {
+                let vpc = endpoint.vpc.as_deref();
+                self.policy(file, Attachment::Endpoint, vpc)
+            }
             EndpointPolicy::FullAccess => Some((
                 "default-full-access".into(),
                 Policy::full_access(&options(Attachment::Endpoint)),
@@ -153,7 +191,8 @@ impl Opening<'_> {
         for principal in &identity.principals {
             match PrincipalPattern::parse(principal) {
                 Ok(to) => {
-                    let Some((name, policy)) = self.policy(&identity.file, Attachment::Identity)
+                    let Some((name, policy)) =
+                        self.policy(&identity.file, Attachment::Identity, None)
                     else {
                         return;
                     };
@@ -167,10 +206,19 @@ impl Opening<'_> {
         }
     }
 
-    fn policy(&mut self, file: &Path, attachment: Attachment) -> Option<(Arc<str>, Policy)> {
+    fn policy(
+        &mut self,
+        file: &Path,
+        attachment: Attachment,
+        vpc: Option<&str>,
+    ) -> Option<(Arc<str>, Policy)> {
         let text = self.read(file)?;
         match compile(&text, file, attachment) {
-            Ok(policy) => Some((file.display().to_string().into(), policy)),
+            Ok(policy) => {
+                let found = notices(&text, file, attachment, vpc);
+                self.notices.extend(found);
+                Some((file.display().to_string().into(), policy))
+            }
             Err(problems) => {
                 self.problems.extend(problems);
                 None

@@ -29,7 +29,7 @@ pub struct Loaded {
     admin: Option<SocketAddr>,
     endpoints: Vec<String>,
     doors: Vec<Door>,
-    notices: Vec<String>,
+    notices: Vec<Problem>,
     clock: Clock,
 }
 
@@ -75,7 +75,7 @@ pub fn load(file: &Path, clock: Clock) -> Result<Loaded, Problems> {
 impl Loaded {
     /// What an operator should know before traffic comes: statements that depend on what this gate
     /// cannot know.
-    pub fn notices(&self) -> &[String] {
+    pub fn notices(&self) -> &[Problem] {
         &self.notices
     }
 

@@ -60,7 +60,10 @@ fn check(file: &Path, attachment: Attachment, format: Format) -> Result<bool, Pr
         .extension()
         .is_some_and(|extension| extension == "toml")
     {
-        app::load(file, app::clock)?;
+        let loaded = app::load(file, app::clock)?;
+        for notice in loaded.notices() {
+            println!("note: {notice}");
+        }
         println!("{}: valid", file.display());
         return Ok(true);
     }

@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(problems) => return fail(problems),
     };
     for notice in loaded.notices() {
-        eprintln!("{notice}");
+        eprintln!("note: {notice}");
     }
     let bound = match loaded.bind() {
         Ok(bound) => bound,

@@ -189,3 +189,113 @@ impl Values for Tags<'_> {
             .nth(index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use http::{HeaderMap, HeaderValue, header};
+
+    use crate::caller;
+    use crate::config::Names;
+    use crate::kinesis::{Format, Scanner, Target};
+    use crate::policy::{Context, Fact, Key, Knowledge, Options, Policy, REGISTRY};
+
+    use super::super::site::{Endpoint, Identity, Principals, Site};
+    use super::super::worker::Connection;
+    use super::{Facts, FactsOf};
+
+    fn connection() -> Connection {
+        Connection {
+            site: Arc::new(Site {
+                endpoint: Arc::new(Endpoint {
+                    place: 0,
+                    id: "vpce-11aa22bb".into(),
+                    vpc: None,
+                    region: "us-east-1".to_owned(),
+                    partition: "aws",
+                    service_name: "kinesis.us-east-1.amazonaws.com".to_owned(),
+                    policy: Policy::full_access(&Options::ENDPOINT),
+                    policy_name: "default-full-access".into(),
+                    identity: Arc::new(Identity::default()),
+                }),
+                principals: Arc::new(Principals::default()),
+                names: Names::default(),
+            }),
+            peer: Ipv4Addr::LOCALHOST.into(),
+            server_name: None,
+        }
+    }
+
+    /// What the registry says a listener like this one knows is what requests are given: the
+    /// warnings that `check` prints from it would lie otherwise.
+    #[test]
+    fn facts_and_the_registry_agree() {
+        let connection = connection();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("agent"));
+        headers.insert(header::REFERER, HeaderValue::from_static("page"));
+        let signature = format!(
+            "AWS4-HMAC-SHA256 Credential=ASIAY34FZKBOKMUTVV7A/20261123/us-east-1/kinesis/\
+             aws4_request, SignedHeaders=host, Signature={:064}",
+            0
+        );
+        let signed = caller::read(Some(&signature), None).unwrap();
+        let principals = Principals::default();
+        let caller = principals.caller(&signed);
+        let target = Target::parse("Kinesis_20131202.AddTagsToStream").unwrap();
+        let mut scanner = Scanner::new(Format::Json);
+        scanner
+            .push(br#"{"StreamName":"s","Tags":{"team":"a"}}"#)
+            .unwrap();
+        scanner.finish().unwrap();
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let facts = Facts::new(
+            &connection,
+            &headers,
+            &caller,
+            &target,
+            scanner.members(),
+            now,
+        );
+        let context = FactsOf {
+            facts: &facts,
+            resource_account: Fact::Known("609629065308"),
+        };
+        for registered in REGISTRY {
+            let value = context.value(registered.key);
+            let agrees = match registered.passthrough {
+                Knowledge::Known => matches!(value, Fact::Known(_)),
+                Knowledge::Absent => matches!(value, Fact::Absent),
+                Knowledge::Configured => {
+                    matches!(value, Fact::Unknown) || registered.key == Key::SourceVpce
+                }
+                Knowledge::Partly => true,
+                Knowledge::Unknowable => matches!(value, Fact::Unknown),
+            };
+            assert!(
+                agrees,
+                "{} is not {:?}",
+                registered.name, registered.passthrough
+            );
+        }
+        assert!(matches!(
+            context.value(Key::RequestTag("TEAM")),
+            Fact::Known(_)
+        ));
+        assert!(matches!(
+            context.value(Key::RequestTag("other")),
+            Fact::Absent
+        ));
+        assert!(matches!(
+            context.value(Key::ResourceTag("team")),
+            Fact::Unknown
+        ));
+        assert!(matches!(
+            context.value(Key::Other("s3:prefix")),
+            Fact::Unknown
+        ));
+    }
+}

@@ -47,13 +47,12 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.get(REQUEST_ID)?.to_str().ok().map(str::to_owned)
 }
 
-/// Takes away what belongs to the connection and not to the request (RFC 9110 section 7.6.1).
-/// [`Head::read`] has made sure that `Connection` names nothing else.
-pub(super) fn strip(mut parts: Parts) -> Parts {
+/// Takes away what belongs to the connection and not to the message (RFC 9110 section 7.6.1).
+/// Requests whose `Connection` names anything else are refused.
+pub(super) fn strip(headers: &mut HeaderMap) {
     for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION] {
-        parts.headers.remove(name);
+        headers.remove(name);
     }
-    parts
 }
 
 impl<'a> Head<'a> {

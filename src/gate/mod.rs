@@ -40,7 +40,8 @@ pub async fn handle(
     );
     let format = head::format(request.headers());
     match exchange(worker, connection, request, &mut record).await {
-        Ok(response) => {
+        Ok(mut response) => {
+            head::strip(response.headers_mut());
             record.status = response.status().as_u16();
             record.upstream_status = Some(record.status);
             record.request_id = head::request_id(response.headers());
@@ -68,7 +69,7 @@ async fn exchange(
     record: &mut Record,
 ) -> Result<Response<ResponseBody>, Rejection> {
     let site = &connection.site;
-    let (parts, incoming) = request.into_parts();
+    let (mut parts, incoming) = request.into_parts();
 
     // 1. Where to: a Kinesis endpoint that this listener stands for.
     let host = head::host(&parts, connection)?;
@@ -115,7 +116,8 @@ async fn exchange(
     record.outcome = ruled.outcome();
     record.resource = Some(ruled.resource());
     record.ruling = ruled.ruling(endpoint);
-    let request = Request::from_parts(head::strip(parts), body);
+    head::strip(&mut parts.headers);
+    let request = Request::from_parts(parts, body);
     let user = || principal::user(&record.caller, endpoint.partition);
     let permitted = ruled
         .permit(request, &action, user)
