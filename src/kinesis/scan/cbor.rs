@@ -3,6 +3,8 @@
 //! Lengths need not be the shortest: any reader takes the same length from them. Every item is at
 //! least one byte of the body, so the body's limit is the limit of items.
 
+mod skip;
+
 use super::collect::{Collector, Container, Keep};
 use super::utf8::Utf8;
 use super::{MAX_DEPTH, Malformed};
@@ -41,17 +43,45 @@ enum Kind {
     Text,
 }
 
+/// An open container.
 #[derive(Debug, Clone, Copy, Default)]
 struct Frame {
     is_map: bool,
-    /// Items that are left, keys and values both; none if the end is marked.
-    left: Option<u64>,
-    /// In a map, whether a value comes next.
-    value_next: bool,
+    /// Items that are left, keys and values both; from [`ENDLESS`] downwards if the end is marked. A
+    /// map begins with an even number, so the number tells whether a key or a value comes next.
+    left: u64,
 }
 
 /// Longer than any body may be, and small enough to be doubled.
 const LONGEST: u64 = u32::MAX as u64;
+/// More items than any body has.
+const ENDLESS: u64 = 1 << 63;
+
+impl Frame {
+    fn new(container: Container, items: Option<u64>) -> Frame {
+        let is_map = container == Container::Map;
+        let per_item = if is_map { 2 } else { 1 };
+        Frame {
+            is_map,
+            left: items.map_or(ENDLESS, |items| items * per_item),
+        }
+    }
+
+    fn expects_key(&self) -> bool {
+        self.is_map && self.left.is_multiple_of(2)
+    }
+
+    /// Whether a mark may end it here.
+    fn may_end(&self) -> bool {
+        self.left > ENDLESS / 2 && (!self.is_map || self.expects_key())
+    }
+
+    /// Counts an item that ended; whether the container ends with it.
+    fn count(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left == 0
+    }
+}
 
 impl Default for Cbor {
     fn default() -> Cbor {
@@ -78,6 +108,13 @@ impl Cbor {
                 State::Item => {
                     if self.done {
                         return Err(Malformed::TrailingBytes);
+                    }
+                    if self.skipping && !self.tagged && self.chunked.is_none() {
+                        let skipped = self.skip(rest, out)?;
+                        if skipped.len() < rest.len() {
+                            rest = skipped;
+                            continue;
+                        }
                     }
                     rest = self.first(byte, after, out)?;
                 }
@@ -193,11 +230,7 @@ impl Cbor {
             (4, None) => self.open(Container::List, None, out),
             (5, None) => self.open(Container::Map, None, out),
             (7, None) => match self.frame() {
-                Some(Frame {
-                    left: None,
-                    value_next: false,
-                    ..
-                }) if !self.tagged => self.close(out),
+                Some(frame) if frame.may_end() && !self.tagged => self.close(out),
                 _ => Err(Malformed::Unexpected),
             },
             _ => Err(Malformed::ReservedItem),
@@ -317,20 +350,14 @@ impl Cbor {
         } else {
             out.open(container)?;
         }
-        let is_map = container == Container::Map;
-        let frame = self
+        let opened = Frame::new(container, items);
+        *self
             .stack
             .get_mut(self.depth as usize)
-            .ok_or(Malformed::TooDeep)?;
-        let left = items.map(|items| if is_map { items * 2 } else { items });
-        *frame = Frame {
-            is_map,
-            left,
-            value_next: false,
-        };
+            .ok_or(Malformed::TooDeep)? = opened;
         self.depth += 1;
         self.tagged = false;
-        if left == Some(0) {
+        if opened.left == 0 {
             self.close(out)
         } else {
             Ok(())
@@ -365,23 +392,17 @@ impl Cbor {
 
     /// Counts an item that ended; whether its container ends with it.
     fn count(&mut self) -> bool {
-        let Some(frame) = self.frame_mut() else {
-            self.done = true;
-            return false;
-        };
-        frame.value_next = frame.is_map && !frame.value_next;
-        match &mut frame.left {
-            Some(left) => {
-                *left = left.saturating_sub(1);
-                *left == 0
+        match self.frame_mut() {
+            Some(frame) => frame.count(),
+            None => {
+                self.done = true;
+                false
             }
-            None => false,
         }
     }
 
     fn expects_key(&self) -> bool {
-        self.frame()
-            .is_some_and(|frame| frame.is_map && !frame.value_next)
+        self.frame().is_some_and(|frame| frame.expects_key())
     }
 
     fn needs_value(&self, out: &Collector) -> bool {
