@@ -1,0 +1,285 @@
+//! The JSON scanner against serde_json: whatever the scanner passes, a real parser reads alike, and
+//! whatever it refuses is malformed or ambiguous.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kinesis_gate::kinesis::{Format, Malformed, Member, Members, Scanner};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+const TEXTS: [Member; 13] = [
+    Member::StreamName,
+    Member::StreamArn,
+    Member::StreamId,
+    Member::ConsumerName,
+    Member::ConsumerArn,
+    Member::ResourceArn,
+    Member::QueueName,
+    Member::QueueArn,
+    Member::ChannelName,
+    Member::ChannelArn,
+    Member::KeyId,
+    Member::ShardIterator,
+    Member::NextToken,
+];
+
+/// A JSON object with its keys as they stand, repeated ones too.
+struct Object(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Object;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Object(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+fn scan(body: &[u8], cuts: &[usize]) -> Result<Scanner, Malformed> {
+    let mut scanner = Scanner::new(Format::Json);
+    let mut rest = body;
+    for cut in cuts {
+        let (piece, after) = rest.split_at((*cut).min(rest.len()));
+        scanner.push(piece)?;
+        rest = after;
+    }
+    scanner.push(rest)?;
+    scanner.finish()?;
+    Ok(scanner)
+}
+
+fn assert_same_members(members: &Members, object: &Object) {
+    let of = |name: &str| {
+        object
+            .0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    };
+    for member in TEXTS {
+        let expected = match of(member.name()) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(&**text),
+            Some(other) => panic!("`{}` passed as {other}", member.name()),
+        };
+        assert_eq!(members.text(member), expected, "{}", member.name());
+    }
+    let tags: BTreeMap<String, String> = members
+        .tags()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    match of("Tags") {
+        None | Some(Value::Null) => assert!(tags.is_empty()),
+        Some(value) => {
+            assert_eq!(serde_json::to_value(&tags).unwrap(), *value);
+            assert_eq!(members.tags().count(), tags.len());
+        }
+    }
+    let listed: Vec<&str> = members.stream_configuration_arns().collect();
+    let elements = of("StreamConfigurationList").and_then(Value::as_array);
+    let arns: Vec<&str> = elements
+        .into_iter()
+        .flatten()
+        .filter_map(|element| element.get("StreamARN")?.as_str())
+        .collect();
+    assert_eq!(listed, arns);
+}
+
+fn check(body: &[u8], cuts: &[usize]) {
+    let whole = scan(body, &[]);
+    let parts = scan(body, cuts);
+    assert_eq!(whole.is_ok(), parts.is_ok(), "cut at {cuts:?}");
+    let reference = serde_json::from_slice::<Object>(body);
+    match (whole, reference) {
+        (Ok(scanner), Ok(object)) => {
+            assert_same_members(scanner.members(), &object);
+            assert_same_members(parts.unwrap().members(), &object);
+            let mut keys: Vec<&str> = object.0.iter().map(|(key, _)| &**key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            assert_eq!(keys.len(), object.0.len(), "a repeated key passed");
+        }
+        // serde_json reads numbers into 64 bits; JSON has no such limit.
+        (Ok(_), Err(error)) => assert!(error.to_string().contains("out of range"), "{error}"),
+        (Err(rule), Ok(_)) => assert!(
+            matches!(
+                rule,
+                Malformed::DuplicateKey
+                    | Malformed::KeyCase
+                    | Malformed::WrongType
+                    | Malformed::MemberTooLong
+                    | Malformed::KeyTooLong
+                    | Malformed::TooManyKeys
+                    | Malformed::TooManyEntries
+                    | Malformed::TooDeep
+            ),
+            "{rule:?} for what is well-formed"
+        ),
+        (Err(_), Err(_)) => {}
+    }
+}
+
+/// Text inside quotes: plain, escaped, and wrong in every way.
+fn text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        8 => "[a-zA-Z0-9+/=_.:-]{0,12}",
+        2 => "[a-zA-Z0-9+/=]{30,90}",
+        1 => Just("\\u0053".to_owned()),
+        1 => Just("\\ud83d\\ude00".to_owned()),
+        1 => Just("\\n\\\\\\\"".to_owned()),
+        1 => Just("\u{e9}\u{20ac}\u{1f600}".to_owned()),
+    ];
+    proptest::collection::vec(piece, 0..3).prop_map(|pieces| pieces.concat())
+}
+
+fn key() -> impl Strategy<Value = String> {
+    let known = TEXTS.map(|member| member.name().to_owned());
+    prop_oneof![
+        6 => proptest::sample::select(known.to_vec()),
+        2 => proptest::sample::select(
+            ["Tags", "TagKeys", "StreamConfigurationList", "StreamFilter", "Records", "Data", "PartitionKey"]
+                .map(str::to_owned)
+                .to_vec()
+        ),
+        1 => Just("\\u0053treamName".to_owned()),
+        1 => Just("streamname".to_owned()),
+        2 => text(),
+    ]
+}
+
+fn space() -> impl Strategy<Value = String> {
+    prop_oneof![6 => Just(String::new()), 2 => Just(" ".to_owned()), 1 => "[ \t\r\n]{1,3}"]
+}
+
+fn value() -> impl Strategy<Value = String> + Clone {
+    let quoted = text().prop_map(|text| format!("\"{text}\""));
+    let leaf = prop_oneof![
+        6 => quoted,
+        1 => "-?(0|[1-9][0-9]{0,6})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,2})?",
+        1 => proptest::sample::select(vec!["true".to_owned(), "false".to_owned(), "null".to_owned()]),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        let list =
+            proptest::collection::vec((space(), inner.clone(), space()), 0..4).prop_map(|items| {
+                format!(
+                    "[{}]",
+                    join(items.into_iter().map(|(a, v, b)| format!("{a}{v}{b}")))
+                )
+            });
+        prop_oneof![list, object(inner)]
+    })
+}
+
+fn object(value: impl Strategy<Value = String> + Clone) -> impl Strategy<Value = String> {
+    proptest::collection::vec((space(), key(), space(), value, space()), 0..4).prop_map(|pairs| {
+        let pairs = pairs
+            .into_iter()
+            .map(|(a, key, b, value, c)| format!("{a}\"{key}\"{b}:{c}{value}{a}"));
+        format!("{{{}}}", join(pairs))
+    })
+}
+
+fn join(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(",")
+}
+
+/// A body of records, long and regular enough for the scanner to foresee.
+fn records() -> impl Strategy<Value = String> {
+    let record = prop_oneof![
+        8 => ("[a-zA-Z0-9+/]{0,90}", text()).prop_map(|(d, k)| format!(r#"{{"Data":"{d}","PartitionKey":"{k}"}}"#)),
+        1 => ("[a-zA-Z0-9+/]{0,300}", text()).prop_map(|(d, k)| format!(r#"{{"Data":"{d}","ExplicitHashKey":"1","PartitionKey":"{k}"}}"#)),
+        1 => ("[a-zA-Z0-9+/]{0,9}", text()).prop_map(|(d, k)| format!(r#"{{"PartitionKey": "{k}", "Data": "{d}"}}"#)),
+        1 => value(),
+    ];
+    (proptest::collection::vec(record, 0..40), key(), text()).prop_map(|(records, key, text)| {
+        format!(r#"{{"Records":[{}],"{key}":"{text}"}}"#, records.join(","))
+    })
+}
+
+/// Small damage: a byte replaced, removed, doubled or put in.
+fn damage() -> impl Strategy<Value = Vec<(proptest::sample::Index, u8, u8)>> {
+    let byte = prop_oneof![
+        4 => proptest::sample::select(b"{}[],:\"\\u0 ntf-.e1\x00\x1f\x7f\xc3\xa9\xed\xa0\x80\xef\xbb\xbf".to_vec()),
+        1 => any::<u8>(),
+    ];
+    proptest::collection::vec((any::<proptest::sample::Index>(), byte, 0u8..4), 0..3)
+}
+
+fn damaged(body: String, damage: &[(proptest::sample::Index, u8, u8)]) -> Vec<u8> {
+    let mut body = body.into_bytes();
+    for (index, byte, kind) in damage {
+        if body.is_empty() {
+            break;
+        }
+        let at = index.index(body.len());
+        match kind {
+            0 => body[at] = *byte,
+            1 => drop(body.remove(at)),
+            2 => body.insert(at, *byte),
+            _ => body.insert(at, body[at]),
+        }
+    }
+    body
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn bodies_of_all_shapes(
+        body in object(value()),
+        damage in damage(),
+        cuts in proptest::collection::vec(0usize..40, 0..6),
+    ) {
+        check(&damaged(body, &damage), &cuts);
+    }
+
+    #[test]
+    fn bodies_of_records(
+        body in records(),
+        damage in damage(),
+        cuts in proptest::collection::vec(0usize..2000, 0..6),
+    ) {
+        check(&damaged(body, &damage), &cuts);
+    }
+
+    #[test]
+    fn bodies_of_anything(body in proptest::collection::vec(any::<u8>(), 0..60), cut in 0usize..60) {
+        check(&body, &[cut]);
+    }
+}
+
+/// Bodies longer than a block, damaged once in every kind of place.
+#[test]
+fn long_bodies_damaged_everywhere() {
+    let record = r#"{"Data":"AAECAwQFBgcICQ==","PartitionKey":"device-00012345"}"#;
+    let mut body = String::from(r#"{"StreamName":"orders","Records":["#);
+    for _ in 0..160 {
+        body += record;
+        body += ",";
+    }
+    body += record;
+    body += "]}";
+    check(body.as_bytes(), &[4096, 1]);
+    assert!(scan(body.as_bytes(), &[]).is_ok());
+    for at in (0..body.len()).filter(|at| at % 7 == 0 || (4050..4150).contains(at)) {
+        for byte in *b"\"\\{},:\x01\xff" {
+            let mut damaged = body.clone().into_bytes();
+            damaged[at] = byte;
+            check(&damaged, &[at]);
+        }
+    }
+}
