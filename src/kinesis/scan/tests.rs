@@ -395,6 +395,35 @@ fn records_that_change_their_shape_are_read_in_full() {
 }
 
 #[test]
+fn a_gap_never_crosses_the_top_level() {
+    let tail = format!("{:64}", "");
+    // Were what stands between the members remembered, the third would be taken for text.
+    for (between, rule) in [
+        (r#""},"B":{"x":""#, Malformed::DuplicateKey),
+        (r#""]  ,"B":[""#, Malformed::DuplicateKey),
+        (r#""},"B":[{"x":""#, Malformed::Unexpected),
+    ] {
+        let body = format!(r#"{{"A":{{"x":"1{between}1{between}1{between}1"}}}}{tail}"#);
+        let body = if between.contains("]") {
+            body.replacen(r#"{"x":"#, "[", 1).replace("\"}}", "\"]}")
+        } else {
+            body
+        };
+        assert_eq!(
+            scan(Format::Json, &[body.as_bytes()]).err(),
+            Some(rule),
+            "{body}"
+        );
+    }
+    let body =
+        format!(r#"{{"A":{{"x":"1"}},"StreamName":"a","B":{{"x":"1"}},"StreamName":"b"}}{tail}"#);
+    assert_eq!(
+        scan(Format::Json, &[body.as_bytes()]).err(),
+        Some(Malformed::DuplicateKey)
+    );
+}
+
+#[test]
 fn cbor_members_are_found_in_every_form() {
     for hex in [
         "a1 6a'StreamName' 66'orders'",
