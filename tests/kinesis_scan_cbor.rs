@@ -1,6 +1,12 @@
 //! The CBOR scanner against ciborium and against a reader written for this test: whatever the scanner
 //! passes, they read alike, and whatever it refuses is malformed or ambiguous.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail by panicking"
+)]
+
 use ciborium::Value;
 use kinesis_gate::kinesis::{Format, Malformed, Member, Scanner};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};

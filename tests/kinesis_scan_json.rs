@@ -1,6 +1,13 @@
 //! The JSON scanner against serde_json: whatever the scanner passes, a real parser reads alike, and
 //! whatever it refuses is malformed or ambiguous.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail by panicking"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -30,10 +30,6 @@ pub struct Scanner {
 /// Deepest nesting that is read. The service's model needs six.
 const MAX_DEPTH: u32 = 32;
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one lives per request, inside its scanner"
-)]
 enum Grammar {
     Json(json::Json),
     Cbor(cbor::Cbor),

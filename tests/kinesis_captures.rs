@@ -1,0 +1,90 @@
+//! Requests as real clients sent them: what the gate reads of each.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kinesis_gate::caller::{self, Form};
+use kinesis_gate::kinesis::{Format, Host, Resource, Resources, Scanner, Scope, Target, resources};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Capture {
+    client: String,
+    host: String,
+    target: String,
+    content_type: String,
+    authorization: String,
+    /// Text, or `b64:` and base64.
+    body: String,
+    /// `*` for none, `?` for unknown, a `?` as account for one that the key does not tell.
+    resources: Vec<String>,
+}
+
+#[test]
+fn captured_requests() {
+    let captures: Vec<Capture> =
+        serde_json::from_str(include_str!("kinesis/captures.json")).unwrap();
+    assert_eq!(captures.len(), 16);
+    for capture in captures {
+        let title = format!("{} {}", capture.client, capture.target);
+        let host = Host::parse(&capture.host).unwrap();
+        assert_eq!(
+            (host.partition, host.region),
+            ("aws", "us-east-1"),
+            "{title}"
+        );
+        let target = Target::parse(&capture.target).unwrap();
+        let Target::Operation(operation) = target else {
+            panic!("{title}: not in the table")
+        };
+        assert!(
+            host.plane.is_none_or(|plane| plane == operation.plane),
+            "{title}"
+        );
+
+        let caller = caller::read(Some(&capture.authorization), None).unwrap();
+        assert_eq!(
+            (caller.region, caller.service, caller.form),
+            ("us-east-1", "kinesis", Form::Header)
+        );
+        // Keys of the old form tell no account.
+        assert_eq!(caller.account, None, "{title}");
+
+        let body = match capture.body.strip_prefix("b64:") {
+            Some(encoded) => STANDARD.decode(encoded).unwrap(),
+            None => capture.body.into_bytes(),
+        };
+        let mut scanner = Scanner::new(Format::of_content_type(&capture.content_type).unwrap());
+        scanner
+            .push(&body)
+            .unwrap_or_else(|rule| panic!("{title}: {rule}"));
+        scanner
+            .finish()
+            .unwrap_or_else(|rule| panic!("{title}: {rule}"));
+
+        let scope = Scope {
+            partition: host.partition,
+            region: host.region,
+            host_account: host.account,
+            caller_account: None,
+        };
+        let mut named = Resources::default();
+        resources(&target, scanner.members(), &scope, &mut named).unwrap();
+        let shown: Vec<String> = named
+            .iter()
+            .map(|resource| match resource {
+                Resource::Any => "*".to_owned(),
+                Resource::Unknown => "?".to_owned(),
+                Resource::Arn(arn) | Resource::Unscoped(arn) => format!(
+                    "arn:{}:{}:{}:{}:{}",
+                    arn.partition,
+                    arn.service,
+                    arn.region,
+                    arn.account.unwrap_or("?"),
+                    arn.resource
+                ),
+            })
+            .collect();
+        assert_eq!(shown, capture.resources, "{title}");
+    }
+}
