@@ -62,6 +62,8 @@ const ELEMENTS: &[&str] = &[
     "Condition",
 ];
 
+const PRINCIPAL_KINDS: &[&str] = &["AWS", "Service", "Federated", "CanonicalUser"];
+
 /// The problem of an element that the language does not have.
 pub(super) fn unknown(name: &str, known: &[&str]) -> Problem {
     let problem = Problem::new(
@@ -263,7 +265,7 @@ fn principal(
                             Err(problem) => reporter.error(at, problem),
                         },
                     );
-                    if !["AWS", "Service", "Federated", "CanonicalUser"].contains(&&*kind.name) {
+                    if !PRINCIPAL_KINDS.contains(&&*kind.name) {
                         reporter.error(
                             kind.start,
                             Problem::new(
@@ -288,6 +290,9 @@ fn principal(
 fn principal_form(kind: &str, text: &str, scope: &Scope<'_>) -> Result<Form, Problem> {
     if kind == "AWS" {
         return Form::aws(text);
+    }
+    if !PRINCIPAL_KINDS.contains(&kind) {
+        return Ok(Form::Nobody);
     }
     if text.contains(['*', '?']) {
         return Err(Problem::new(

@@ -1,0 +1,140 @@
+//! The policy language through the front door: `simulate --cases` and `check --lines` over the
+//! cases of `tests/policy/`, each of which names the page of AWS's documentation it is from.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+#[test]
+fn every_case_is_decided_as_documented_and_names_its_statement() {
+    let (cases, answers) = run(&["simulate", "--cases"], "cases.jsonl");
+    for (case, answer) in cases.iter().zip(&answers) {
+        assert_eq!(answer["id"], case["id"]);
+        assert_eq!(answer["final"], case["expect"], "{case}\n{answer}");
+        assert_eq!(answer["error"], Value::Null, "{case}\n{answer}");
+        if !case["statement"].is_null() {
+            assert_eq!(answer["statement"], case["statement"], "{case}\n{answer}");
+        }
+    }
+    assert_eq!(cases.len(), answers.len());
+}
+
+#[test]
+fn every_document_is_judged_as_documented() {
+    let (documents, answers) = run(&["check", "--lines"], "documents.jsonl");
+    for (document, answer) in documents.iter().zip(&answers) {
+        assert_eq!(answer["id"], document["id"]);
+        assert_eq!(answer["level"], document["level"], "{document}\n{answer}");
+        let mut found: Vec<&str> = answer["findings"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|finding| finding["code"].as_str().expect("a code"))
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        let mut expected: Vec<&str> = document["codes"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|code| code.as_str().expect("a code"))
+            .collect();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{document}\n{answer}");
+    }
+    assert_eq!(documents.len(), answers.len());
+}
+
+#[test]
+fn a_case_that_is_not_as_expected_fails_the_run() {
+    let case = r#"{"id":1,"request":{"action":"kinesis:PutRecord"},"expect":"implicitDeny"}"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("cases.jsonl");
+    std::fs::write(&file, case).expect("written");
+    let output = kinesis_gate()
+        .args(["simulate", "--cases"])
+        .arg(&file)
+        .output()
+        .expect("ran");
+    assert_eq!(output.status.code(), Some(1));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(answer["final"], "allow");
+    assert_eq!(answer["mismatch"], true);
+}
+
+#[test]
+fn broken_lines_are_answered_and_fail_the_run() {
+    let lines = "{\"id\":1}\nnonsense\n{\"id\":3,\"request\":{\"action\":\"x\"}}\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("cases.jsonl");
+    std::fs::write(&file, lines).expect("written");
+    for command in [["simulate", "--cases"], ["check", "--lines"]] {
+        let output = kinesis_gate()
+            .args(command)
+            .arg(&file)
+            .output()
+            .expect("ran");
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout).lines().count(),
+            3,
+            "{command:?}"
+        );
+    }
+}
+
+#[test]
+fn one_decision_is_explained_down_to_operator_and_value() {
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policies");
+    let output = kinesis_gate()
+        .args(["simulate", "--policy"])
+        .arg(policies.join("one-stream.json"))
+        .arg("--identity-policy")
+        .arg(policies.join("only-through-endpoint.json"))
+        .args(["--principal", "arn:aws:iam::123456789012:user/alice"])
+        .args(["--action", "kinesis:PutRecord"])
+        .args([
+            "--resource",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/MyStream",
+        ])
+        .args(["--context", "aws:SourceVpce=vpce-99aa22bb"])
+        .output()
+        .expect("ran");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.starts_with("explicitDeny by statement AccessFromSpecificEndpoint, line 4"),
+        "{text}"
+    );
+    assert!(
+        text.contains("StringNotEquals aws:SourceVpce [`vpce-11aa22bb`]: matches; the request has `vpce-99aa22bb`"),
+        "{text}"
+    );
+}
+
+/// The lines of a file of `tests/policy/`, and what the command answers to each.
+fn run(command: &[&str], file: &str) -> (Vec<Value>, Vec<Value>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/policy")
+        .join(file);
+    let text = std::fs::read_to_string(&path).expect("a file of cases");
+    let output = kinesis_gate()
+        .args(command)
+        .arg(&path)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("ran");
+    let parse = |text: &str| -> Vec<Value> {
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
+    };
+    (
+        parse(&text),
+        parse(&String::from_utf8_lossy(&output.stdout)),
+    )
+}
+
+fn kinesis_gate() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
+}
