@@ -3,7 +3,7 @@
 use super::condition::{has_wildcards, pattern_variables};
 use super::finding::Problem;
 use super::key::Key;
-use super::pattern::{Matched, Pattern};
+use super::pattern::Pattern;
 use super::request::Context;
 use super::template::{Syntax, Template};
 use super::truth::Match;
@@ -37,14 +37,7 @@ impl ArnTest {
         }
     }
 
-    pub(super) fn matches(&self, text: &str, negated: bool, context: &dyn Context) -> Match {
-        let resolve = |matched: Matched| {
-            if negated {
-                matched.null_is_maybe()
-            } else {
-                matched.null_is_no()
-            }
-        };
+    pub(super) fn matches(&self, text: &str, context: &dyn Context) -> Match {
         let mut parts = text.splitn(6, ':');
         let six = [(); 6].map(|()| parts.next());
         let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f)] = six else {
@@ -52,24 +45,24 @@ impl ArnTest {
             return Match::Maybe;
         };
         match self {
-            ArnTest::Segments(patterns) => {
-                let mut found = Match::Yes;
-                for (pattern, part) in patterns.iter().zip([a, b, c, d, e, f]) {
-                    match pattern.matches(part, context) {
-                        // A null anywhere makes the whole value null.
-                        Matched::Null => return resolve(Matched::Null),
-                        matched => found = found.and(matched.null_is_no()),
-                    }
-                }
-                found
-            }
+            ArnTest::Segments(patterns) => patterns
+                .iter()
+                .zip([a, b, c, d, e, f])
+                .map(|(pattern, part)| pattern.matches(part, context))
+                .fold(Match::Yes, Match::and),
             // CONTESTED: a pattern that is no ARN but would match the text.
             ArnTest::Whole(pattern) => {
-                let found = resolve(pattern.matches(text, context));
+                let found = pattern.matches(text, context);
                 let plain = pattern.has_variables() && !has_wildcards(pattern);
                 if plain { found } else { found.at_most_maybe() }
             }
         }
+    }
+
+    pub(super) fn may_be_null(&self, context: &dyn Context) -> bool {
+        self.patterns()
+            .iter()
+            .any(|pattern| pattern.may_be_null(context))
     }
 
     /// Not an ARN by its own text, nor by variables?
@@ -149,11 +142,7 @@ mod tests {
             ("urn:*", Match::No),
         ] {
             let test = ArnTest::compile(pattern, true).expect(pattern);
-            assert_eq!(
-                test.matches(arn, false, &EmptyContext),
-                expected,
-                "{pattern}"
-            );
+            assert_eq!(test.matches(arn, &EmptyContext), expected, "{pattern}");
         }
     }
 }

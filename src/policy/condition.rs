@@ -126,11 +126,11 @@ impl Condition {
         let key = self.key.key();
         // CONTESTED: a variable without a value under a negated operator. One sentence of AWS's
         // page lets the operator match, another makes the statement invalid.
-        let resolve = |matched: super::pattern::Matched| {
-            if negated {
-                matched.null_is_maybe()
+        let null = |found: Match, may_be_null: bool| {
+            if negated && may_be_null {
+                found.or(Match::Maybe)
             } else {
-                matched.null_is_no()
+                found
             }
         };
         match &self.test {
@@ -170,7 +170,10 @@ impl Condition {
                     return VALUE_OF_ANOTHER_TYPE;
                 };
                 best(wanted, |wanted| {
-                    resolve(wanted.matches(text.as_str(), context))
+                    null(
+                        wanted.matches(text.as_str(), context),
+                        wanted.may_be_null(context),
+                    )
                 })
             }
             Test::FoldedText(wanted) => {
@@ -179,7 +182,10 @@ impl Condition {
                 };
                 best(wanted, |wanted| match wanted {
                     Pattern::Dynamic(template) => {
-                        let found = resolve(template.matches_folded(text.as_str(), context));
+                        let found = null(
+                            template.matches_folded(text.as_str(), context),
+                            wanted.may_be_null(context),
+                        );
                         let plain = found != Match::No || text.as_str().is_ascii();
                         if plain { found } else { Match::Maybe }
                     }
@@ -192,7 +198,10 @@ impl Condition {
                     return VALUE_OF_ANOTHER_TYPE;
                 };
                 best(wanted, |wanted| {
-                    wanted.matches(text.as_str(), negated, context)
+                    null(
+                        wanted.matches(text.as_str(), context),
+                        wanted.may_be_null(context),
+                    )
                 })
             }
             Test::Binary(wanted) => {

@@ -369,10 +369,7 @@ impl Document<'_> {
                 one.resources.patterns.iter().any(|pattern| match pattern {
                     ResourcePattern::Everything => true,
                     ResourcePattern::Arn(arn) => {
-                        let found = arn
-                            .resource
-                            .matches(&consumer, &EmptyContext)
-                            .null_is_maybe();
+                        let found = arn.resource.matches(&consumer, &EmptyContext);
                         let stream_part = arn.resource.literal_prefix();
                         found != Match::No
                             || stream_part.starts_with(&format!("{stream}/consumer/"))

@@ -19,45 +19,6 @@ pub(super) enum Pattern {
     Dynamic(Template),
 }
 
-/// What matching a pattern came to. `Null` is a variable that has no value and no default: what
-/// that means depends on where the pattern stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Matched {
-    No,
-    Maybe,
-    Yes,
-    Null,
-}
-
-impl Matched {
-    /// A pattern with a null in it matches nothing.
-    pub(super) fn null_is_no(self) -> Match {
-        match self {
-            Matched::No | Matched::Null => Match::No,
-            Matched::Maybe => Match::Maybe,
-            Matched::Yes => Match::Yes,
-        }
-    }
-
-    /// For a negated test, where documents disagree on what a null does.
-    pub(super) fn null_is_maybe(self) -> Match {
-        match self {
-            Matched::Null => Match::Maybe,
-            other => other.null_is_no(),
-        }
-    }
-}
-
-impl From<Match> for Matched {
-    fn from(found: Match) -> Matched {
-        match found {
-            Match::No => Matched::No,
-            Match::Maybe => Matched::Maybe,
-            Match::Yes => Matched::Yes,
-        }
-    }
-}
-
 impl Pattern {
     pub(super) fn of(template: Template) -> Pattern {
         if template.has_variables() {
@@ -72,36 +33,31 @@ impl Pattern {
         }
     }
 
-    pub(super) fn matches(&self, text: &str, context: &dyn Context) -> Matched {
+    pub(super) fn matches(&self, text: &str, context: &dyn Context) -> Match {
         match self {
-            Pattern::Everything => Matched::Yes,
-            Pattern::Literal(literal) => Match::from(**literal == *text).into(),
-            Pattern::Prefix(prefix) => Match::from(text.starts_with(&**prefix)).into(),
-            Pattern::Glob(glob) => Match::from(glob.matches(text)).into(),
+            Pattern::Everything => Match::Yes,
+            Pattern::Literal(literal) => Match::from(**literal == *text),
+            Pattern::Prefix(prefix) => Match::from(text.starts_with(&**prefix)),
+            Pattern::Glob(glob) => Match::from(glob.matches(text)),
             Pattern::Dynamic(template) => template.matches(text, context),
         }
     }
 
     /// Matches text that goes on with characters nobody knows.
-    pub(super) fn matches_open(&self, text: &str, context: &dyn Context) -> Matched {
+    pub(super) fn matches_open(&self, text: &str, context: &dyn Context) -> Match {
         let may = |possible: bool| {
-            if possible {
-                Matched::Maybe
-            } else {
-                Matched::No
-            }
+            if possible { Match::Maybe } else { Match::No }
         };
         match self {
-            Pattern::Everything => Matched::Yes,
+            Pattern::Everything => Match::Yes,
             Pattern::Literal(literal) => may(literal.starts_with(text)),
-            Pattern::Prefix(prefix) if text.starts_with(&**prefix) => Matched::Yes,
+            Pattern::Prefix(prefix) if text.starts_with(&**prefix) => Match::Yes,
             Pattern::Prefix(prefix) => may(prefix.starts_with(text)),
-            Pattern::Glob(glob) if glob.open_ended && glob.matches(text) => Matched::Yes,
+            Pattern::Glob(glob) if glob.open_ended && glob.matches(text) => Match::Yes,
             Pattern::Glob(glob) => may(glob.could_begin(text)),
             Pattern::Dynamic(template) => match template.matches(text, context) {
-                Matched::Yes if template.open_ended() => Matched::Yes,
-                Matched::Null => Matched::Null,
-                _ => Matched::Maybe,
+                Match::Yes if template.open_ended() => Match::Yes,
+                _ => Match::Maybe,
             },
         }
     }
@@ -129,6 +85,14 @@ impl Pattern {
             Pattern::Literal(_) => false,
             Pattern::Glob(glob) => glob.open_ended,
             Pattern::Dynamic(template) => template.open_ended(),
+        }
+    }
+
+    /// Has a variable no value and no default, or may it have none?
+    pub(super) fn may_be_null(&self, context: &dyn Context) -> bool {
+        match self {
+            Pattern::Dynamic(template) => template.may_be_null(context),
+            _ => false,
         }
     }
 
@@ -331,7 +295,7 @@ pub(super) fn char_width(first: u8) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Matched, Pattern, matches_folded};
+    use super::{Match, Pattern, matches_folded};
     use crate::policy::request::EmptyContext;
     use crate::policy::template::{Syntax, Template};
 
@@ -363,7 +327,7 @@ mod tests {
             ("stream/*", "stream/*", true),
             ("x*yy", "xy", false),
         ] {
-            let found = glob(pattern).matches(text, &EmptyContext) == Matched::Yes;
+            let found = glob(pattern).matches(text, &EmptyContext) == Match::Yes;
             assert_eq!(found, expected, "{pattern} {text}");
             assert_eq!(
                 matches_folded(pattern, text),
@@ -376,21 +340,17 @@ mod tests {
     #[test]
     fn open_text() {
         for (pattern, text, expected) in [
-            (
-                "stream/s/consumer/c:*",
-                "stream/s/consumer/c:",
-                Matched::Yes,
-            ),
-            ("stream/s*", "stream/s/consumer/c:", Matched::Yes),
+            ("stream/s/consumer/c:*", "stream/s/consumer/c:", Match::Yes),
+            ("stream/s*", "stream/s/consumer/c:", Match::Yes),
             (
                 "stream/s/consumer/c:17",
                 "stream/s/consumer/c:",
-                Matched::Maybe,
+                Match::Maybe,
             ),
-            ("stream/s/*:17", "stream/s/consumer/c:", Matched::Maybe),
-            ("stream/t/*:17", "stream/s/consumer/c:", Matched::No),
-            ("stream/s", "stream/s/consumer/c:", Matched::No),
-            ("stream/?/*/c:?", "stream/s/consumer/c:", Matched::Maybe),
+            ("stream/s/*:17", "stream/s/consumer/c:", Match::Maybe),
+            ("stream/t/*:17", "stream/s/consumer/c:", Match::No),
+            ("stream/s", "stream/s/consumer/c:", Match::No),
+            ("stream/?/*/c:?", "stream/s/consumer/c:", Match::Maybe),
         ] {
             assert_eq!(
                 glob(pattern).matches_open(text, &EmptyContext),

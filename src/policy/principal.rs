@@ -296,10 +296,7 @@ impl PrincipalPattern {
                     (Fact::Unknown, Fact::Unknown) => Match::Maybe,
                     (Fact::Unknown, Fact::Known(account)) => {
                         let [_, _, _, _, pattern, _] = &**segments;
-                        pattern
-                            .matches(account, &EmptyContext)
-                            .null_is_no()
-                            .at_most_maybe()
+                        pattern.matches(account, &EmptyContext).at_most_maybe()
                     }
                 }
             }
@@ -315,7 +312,7 @@ fn whole(segments: &[Pattern; 6], arn: &str) -> Match {
         let Some(part) = parts.next() else {
             return Match::No;
         };
-        found = found.and(pattern.matches(part, &EmptyContext).null_is_no());
+        found = found.and(pattern.matches(part, &EmptyContext));
     }
     found
 }

@@ -6,7 +6,7 @@
 use super::Effect;
 use super::arn_condition::segments;
 use super::finding::Problem;
-use super::pattern::{Matched, Pattern};
+use super::pattern::Pattern;
 use super::principal::is_account;
 use super::request::{Arn, Context, Resource};
 use super::template::{Syntax, Template};
@@ -169,32 +169,30 @@ impl ResourcePattern {
 
 impl ArnPattern {
     fn matches(&self, arn: &Arn<'_>, negated: bool, context: &dyn Context) -> Match {
-        let narrow = self.by_segment(arn, negated, context);
+        let narrow = self.by_segment(arn, context);
         let found = if self.contested {
             narrow.at_most_maybe()
         } else {
             narrow
         };
+        // CONTESTED: whether NotResource applies where a variable of a pattern has no value.
+        if negated && self.resource.may_be_null(context) {
+            return found.or(Match::Maybe);
+        }
         match (&self.wide, arn.text) {
             // Only a colon in the resource's name lets the two readings differ.
             (Some(wide), Some(text)) if found == Match::No && arn.resource.contains(':') => {
-                wide.matches(text, context).null_is_no().at_most_maybe()
+                wide.matches(text, context).at_most_maybe()
             }
             _ => found,
         }
     }
 
-    fn by_segment(&self, arn: &Arn<'_>, negated: bool, context: &dyn Context) -> Match {
-        let resource = if arn.open {
+    fn by_segment(&self, arn: &Arn<'_>, context: &dyn Context) -> Match {
+        let found = if arn.open {
             self.resource.matches_open(arn.resource, context)
         } else {
             self.resource.matches(arn.resource, context)
-        };
-        // A variable without a value matches no resource. CONTESTED: for NotResource, whether the
-        // statement then applies.
-        let found = match resource {
-            Matched::Null if negated => Match::Maybe,
-            matched => matched.null_is_no(),
         };
         if found == Match::No {
             return Match::No;
@@ -235,9 +233,7 @@ fn segment(pattern: &Pattern, text: &str) -> Match {
         Pattern::Literal(literal) => {
             Match::from(literal.eq_ignore_ascii_case(text)).at_most_maybe()
         }
-        pattern => pattern
-            .matches(text, &super::request::EmptyContext)
-            .null_is_no(),
+        pattern => pattern.matches(text, &super::request::EmptyContext),
     }
 }
 

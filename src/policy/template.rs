@@ -2,7 +2,7 @@
 
 use super::finding::Problem;
 use super::key::{Count, Key, OwnedKey};
-use super::pattern::{Matched, char_width};
+use super::pattern::char_width;
 use super::request::{Context, Fact};
 use super::truth::Match;
 use super::value::{Rendered, render};
@@ -99,30 +99,40 @@ impl Template {
     }
 
     /// Matches the whole of `text`, case counting.
-    pub(super) fn matches(&self, text: &str, context: &dyn Context) -> Matched {
+    pub(super) fn matches(&self, text: &str, context: &dyn Context) -> Match {
         self.run(text, context, Case::Sensitive)
     }
 
     /// Matches the whole of `text`, ASCII case not counting.
-    pub(super) fn matches_folded(&self, text: &str, context: &dyn Context) -> Matched {
+    pub(super) fn matches_folded(&self, text: &str, context: &dyn Context) -> Match {
         self.run(text, context, Case::Ignored)
     }
 
-    fn run(&self, text: &str, context: &dyn Context, case: Case) -> Matched {
+    fn run(&self, text: &str, context: &dyn Context, case: Case) -> Match {
         let mut uncertain = false;
         for piece in &self.pieces {
             match substitute(piece, context) {
-                Substitute::Null => return Matched::Null,
+                // A variable without a value matches nothing.
+                Substitute::Null => return Match::No,
                 Substitute::Uncertain => uncertain = true,
                 Substitute::Text(_) => {}
             }
         }
-        let found = glob(Cursor::new(&self.pieces, context), text.as_bytes(), case);
-        match (found, uncertain) {
-            (false, _) => Matched::No,
-            (true, true) => Matched::Maybe,
-            (true, false) => Matched::Yes,
+        let cursor = Cursor::new(&self.pieces, context);
+        let found = Match::from(glob(cursor, text.as_bytes(), case));
+        if uncertain {
+            found.at_most_maybe()
+        } else {
+            found
         }
+    }
+
+    /// Has a variable no value and no default, or may it have none?
+    pub(super) fn may_be_null(&self, context: &dyn Context) -> bool {
+        self.pieces.iter().any(|piece| {
+            matches!(piece, Piece::Variable { default: None, .. })
+                && !matches!(substitute(piece, context), Substitute::Text(_))
+        })
     }
 }
 

@@ -1,0 +1,322 @@
+//! The language as the documentation tells it, naively: every statement in turn, recursive
+//! globs, no compilation. Where the documentation is contested, a Deny applies and an Allow does
+//! not.
+
+use std::net::IpAddr;
+
+use kinesis_gate::policy::Outcome;
+
+use super::generate::{Condition, Facts, Known, Model, Named, Statement};
+
+/// The outcome, and the statement that decides it: the first that surely matches, else the first
+/// that matches under the contested reading that denies more.
+pub fn decide(model: &Model, facts: &Facts) -> (Outcome, Option<usize>) {
+    let first = |allow: bool, readings: &[bool]| {
+        model.statements.iter().position(|statement| {
+            statement.allow == allow
+                && readings
+                    .iter()
+                    .all(|&contested| matches(statement, contested, model, facts))
+        })
+    };
+    let deny = first(false, &[true, false]).or_else(|| first(false, &[true]));
+    let allow = || first(true, &[true, false]);
+    match (deny, allow()) {
+        (Some(deny), _) => (Outcome::ExplicitDeny, Some(deny)),
+        (None, Some(allow)) => (Outcome::Allow, Some(allow)),
+        (None, None) => (Outcome::ImplicitDeny, None),
+    }
+}
+
+/// `contested` is whether a statement matches where the documentation is contested.
+fn matches(statement: &Statement, contested: bool, model: &Model, facts: &Facts) -> bool {
+    principal(statement, facts)
+        && action(statement, facts)
+        && resource(statement, contested, model, facts)
+        && statement
+            .effective()
+            .into_iter()
+            .all(|one| condition(one, contested, model, facts))
+}
+
+fn is<'a>(known: &'a Known<&'static str>) -> Option<&'a str> {
+    match known {
+        Known::Is(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn principal(statement: &Statement, facts: &Facts) -> bool {
+    let (account, arn, session) = (is(&facts.account), is(&facts.arn), is(&facts.session));
+    let accounts = |listed: &str| {
+        let id = listed
+            .strip_prefix("arn:aws:iam::")
+            .and_then(|rest| rest.strip_suffix(":root"));
+        account == Some(id.unwrap_or(listed))
+    };
+    let identity = |listed: &str| arn == Some(listed) || session == Some(listed);
+    if !statement.not_principal {
+        return statement
+            .principals
+            .iter()
+            .any(|listed| *listed == "*" || accounts(listed) || identity(listed));
+    }
+    let any = |test: &dyn Fn(&str) -> bool| statement.principals.iter().any(|listed| test(listed));
+    let root = arn.is_some_and(|arn| arn.ends_with(":root"));
+    let exempt = any(&|listed| listed == "*")
+        || (any(&accounts)
+            && (root || any(&|listed| arn == Some(listed)))
+            && (session.is_none() || any(&|listed| session == Some(listed))));
+    !exempt
+}
+
+fn action(statement: &Statement, facts: &Facts) -> bool {
+    let asked = format!("{}:{}", facts.service, facts.action).to_lowercase();
+    let listed = statement
+        .actions
+        .iter()
+        .any(|pattern| *pattern == "*" || glob(&tokens(&pattern.to_lowercase()), &asked));
+    listed != statement.not_action
+}
+
+fn resource(statement: &Statement, contested: bool, model: &Model, facts: &Facts) -> bool {
+    let everything = statement.resources.iter().any(|pattern| pattern == "*");
+    let without = match (everything, statement.not_resource) {
+        (true, not) => !not,
+        (false, true) => contested,
+        (false, false) => false,
+    };
+    let named = |text: &str| {
+        let mut null = false;
+        let listed = statement.resources.iter().any(|pattern| {
+            if pattern == "*" {
+                return true;
+            }
+            let parts: Vec<&str> = pattern.splitn(6, ':').collect();
+            let asked: Vec<&str> = text.splitn(6, ':').collect();
+            let before = (0..5).all(|at| glob(&tokens(parts[at]), asked[at]));
+            match substitute(parts[5], model.variables, facts, true) {
+                None => {
+                    null = true;
+                    false
+                }
+                Some(tokens) => {
+                    // A wildcard in the word of the type is contested; `*` alone is not.
+                    before && glob(&tokens, asked[5])
+                }
+            }
+        });
+        match (listed, statement.not_resource) {
+            (true, not) => !not,
+            (false, true) if null => contested,
+            (false, not) => not,
+        }
+    };
+    match &facts.resource {
+        Named::Any => without,
+        Named::Arn { unscoped: true, .. } if statement.allow => without,
+        Named::Arn {
+            text,
+            unscoped: true,
+            ..
+        } => without || named(text),
+        Named::Arn { text, .. } => named(text),
+        Named::Unknown => unreachable!("the reference knows everything"),
+    }
+}
+
+fn condition(one: &Condition, contested: bool, model: &Model, facts: &Facts) -> bool {
+    let known = facts.key(one.key);
+    let values: Option<&[&str]> = match known {
+        Known::Is(values) => Some(values),
+        _ => None,
+    };
+    if one.operator == "Null" {
+        return one
+            .values
+            .iter()
+            .any(|wanted| (*wanted == "true") == values.is_none());
+    }
+    let negated = one.operator.contains("Not");
+    let test = |value: &str| -> bool {
+        let mut null = false;
+        let any = one.values.iter().any(|wanted| {
+            compare(one.operator, wanted, value, model, facts).unwrap_or_else(|| {
+                null = true;
+                false
+            })
+        });
+        match (any, negated) {
+            (true, negated) => !negated,
+            // A variable without a value under a negated operator.
+            (false, true) if null => contested,
+            (false, negated) => negated,
+        }
+    };
+    match (one.set, values) {
+        ("ForAllValues:", None) => true,
+        ("ForAllValues:", Some(values)) => values.iter().all(|value| test(value)),
+        ("ForAnyValue:", None) => false,
+        ("ForAnyValue:", Some(values)) => values.iter().any(|value| test(value)),
+        (_, None) => one.if_exists || negated,
+        (_, Some(values)) => test(values[0]),
+    }
+}
+
+/// The positive comparison; `None` where a variable has no value.
+fn compare(
+    operator: &str,
+    wanted: &str,
+    value: &str,
+    model: &Model,
+    facts: &Facts,
+) -> Option<bool> {
+    let operator = operator.replace("Not", "");
+    let text = |wildcards| substitute(wanted, model.variables, facts, wildcards);
+    Some(match operator.as_str() {
+        "StringEquals" => glob(&text(false)?, value),
+        "StringEqualsIgnoreCase" => {
+            let folded: Vec<Token> = text(false)?
+                .into_iter()
+                .map(|token| match token {
+                    Token::Char(c) => Token::Char(c.to_ascii_lowercase()),
+                    other => other,
+                })
+                .collect();
+            glob(&folded, &value.to_ascii_lowercase())
+        }
+        "StringLike" => glob(&text(true)?, value),
+        "NumericEquals" => number(value) == number(wanted),
+        "NumericLessThan" => number(value) < number(wanted),
+        "NumericGreaterThanEquals" => number(value) >= number(wanted),
+        "DateEquals" => date(value) == date(wanted),
+        "DateLessThan" => date(value) < date(wanted),
+        "DateGreaterThanEquals" => date(value) >= date(wanted),
+        "Bool" => wanted == value,
+        "IpAddress" => address(wanted, value),
+        "ArnLike" | "ArnEquals" => {
+            let mut equal = true;
+            let parts: Vec<&str> = value.splitn(6, ':').collect();
+            let mut wanted_parts: Vec<String> = Vec::new();
+            let mut part = String::new();
+            let mut inside = false;
+            for c in wanted.chars() {
+                inside = (inside || c == '{') && c != '}';
+                // Only under a version that has variables does `${…}` hide a colon.
+                if c == ':' && wanted_parts.len() < 5 && !(inside && model.variables) {
+                    wanted_parts.push(std::mem::take(&mut part));
+                } else {
+                    part.push(c);
+                }
+            }
+            wanted_parts.push(part);
+            for (wanted, part) in wanted_parts.iter().zip(parts) {
+                equal &= glob(&substitute(wanted, model.variables, facts, true)?, part);
+            }
+            equal
+        }
+        other => panic!("no reference for `{other}`"),
+    })
+}
+
+fn number(text: &str) -> f64 {
+    text.parse().expect("a number")
+}
+
+/// Seconds since 1970 of the dates that the generator has.
+fn date(text: &str) -> i64 {
+    match text {
+        "2024-01-01" | "2024-01-01T00:00:00Z" | "1704067200" => 1_704_067_200,
+        "2024-06-01T00:00:00Z" => 1_717_200_000,
+        "2024-07-01T00:00:00Z" => 1_719_792_000,
+        "2025-01-01T00:00:00+01:00" => 1_735_686_000,
+        other => panic!("no reference for `{other}`"),
+    }
+}
+
+fn address(block: &str, value: &str) -> bool {
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(v4) => (4, u128::from(v4.to_bits()), 32),
+        IpAddr::V6(v6) => (6, v6.to_bits(), 128),
+    };
+    let (network, length) = block.split_once('/').unwrap_or((block, ""));
+    let (family, network, width) = bits(network.parse().expect("an address"));
+    let (other, value, _) = bits(value.parse().expect("an address"));
+    let length: u32 = if length.is_empty() {
+        width
+    } else {
+        length.parse().expect("a length")
+    };
+    family == other && (length == 0 || (network >> (width - length)) == (value >> (width - length)))
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Token {
+    Char(char),
+    One,
+    Any,
+}
+
+fn tokens(pattern: &str) -> Vec<Token> {
+    pattern
+        .chars()
+        .map(|c| match c {
+            '*' => Token::Any,
+            '?' => Token::One,
+            c => Token::Char(c),
+        })
+        .collect()
+}
+
+/// A pattern with its variables replaced; `None` where one has no value and no default.
+fn substitute(
+    pattern: &str,
+    variables: bool,
+    facts: &Facts,
+    wildcards: bool,
+) -> Option<Vec<Token>> {
+    let mut out = Vec::new();
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        if variables && let Some(inside) = rest.strip_prefix("${") {
+            let (variable, after) = inside.split_once('}').expect("a brace");
+            rest = after;
+            if let "*" | "?" | "$" = variable {
+                out.extend(variable.chars().map(Token::Char));
+                continue;
+            }
+            let (key, default) = match variable.split_once(", ") {
+                Some((key, default)) => (key, Some(default.trim_matches('\''))),
+                None => (variable, None),
+            };
+            let text = match facts.key(key) {
+                Known::Is(values) => values[0],
+                _ => default?,
+            };
+            out.extend(text.chars().map(Token::Char));
+            continue;
+        }
+        out.extend(if wildcards {
+            tokens(&c.to_string())
+        } else {
+            vec![Token::Char(c)]
+        });
+        rest = &rest[c.len_utf8()..];
+    }
+    Some(out)
+}
+
+fn glob(pattern: &[Token], text: &str) -> bool {
+    match (pattern.split_first(), text.chars().next()) {
+        (None, first) => first.is_none(),
+        (Some((Token::Any, rest)), None) => glob(rest, text),
+        (Some((Token::Any, rest)), Some(c)) => {
+            glob(rest, text) || glob(pattern, &text[c.len_utf8()..])
+        }
+        (Some((Token::One, rest)), Some(c)) => glob(rest, &text[c.len_utf8()..]),
+        (Some((Token::Char(expected), rest)), Some(c)) => {
+            *expected == c && glob(rest, &text[c.len_utf8()..])
+        }
+        (Some(_), None) => false,
+    }
+}

@@ -1,0 +1,188 @@
+//! Properties of the policy language over random policies and requests: the compiled policy
+//! answers as a naive reference does, the index as the scan, and what is unknown never allows
+//! more than any value it could have.
+//!
+//! `POLICY_CASES` in the environment of the build raises the number of requests per property.
+
+#[path = "policy/generate.rs"]
+mod generate;
+#[path = "policy/reference.rs"]
+mod reference;
+
+use generate::{ACTIONS, Facts, Model, Rng};
+use kinesis_gate::policy::{Attachment, Options, Outcome, Policy, Strictness};
+use proptest::prelude::{ProptestConfig, any, proptest};
+
+/// Policies per property; each meets [`REQUESTS`] requests.
+const POLICIES: u64 = match option_env!("POLICY_CASES") {
+    Some(_) => 100_000,
+    None => 4_000,
+};
+const REQUESTS: usize = 25;
+
+const OPTIONS: Options<'static> = Options {
+    attachment: Attachment::Endpoint,
+    actions: ACTIONS,
+    max_characters: None,
+    strictness: Strictness::Evaluable,
+};
+
+fn compile(model: &Model) -> Policy {
+    let text = model.to_json();
+    Policy::compile(&text, &OPTIONS).unwrap_or_else(|findings| panic!("{text}\n{findings:?}"))
+}
+
+#[test]
+fn the_compiled_policy_answers_as_the_naive_reference() {
+    let mut outcomes = [0_u32; 3];
+    for seed in 0..POLICIES {
+        let mut rng = Rng::new(seed);
+        let model = Model::random(&mut rng);
+        let policy = compile(&model);
+        for _ in 0..REQUESTS {
+            let facts = Facts::known(&mut rng);
+            let (outcome, statement) = reference::decide(&model, &facts);
+            let found = facts.with(|request| policy.decide(request));
+            let place = found.statement.map(|id| id.index());
+            assert_eq!(found.outcome, outcome, "{}\n{facts:?}", model.to_json());
+            if outcome != Outcome::ImplicitDeny {
+                assert_eq!(place, statement, "{}\n{facts:?}", model.to_json());
+            }
+            outcomes[outcome as usize] += 1;
+        }
+    }
+    // The generator is worth something only if it meets all three, often.
+    let all: u32 = outcomes.iter().sum();
+    assert!(
+        outcomes.iter().all(|&count| count > all / 20),
+        "{outcomes:?}"
+    );
+}
+
+#[test]
+fn the_index_answers_as_the_scan() {
+    for seed in 0..POLICIES / 2 {
+        let mut rng = Rng::new(seed);
+        let model = Model::large(&mut rng);
+        let policy = compile(&model);
+        for _ in 0..REQUESTS {
+            let facts = Facts::random(&mut rng);
+            facts.with(|request| {
+                assert_eq!(
+                    policy.decide(request),
+                    policy.decide_by_scan(request),
+                    "{}\n{facts:?}",
+                    model.to_json()
+                );
+            });
+        }
+    }
+}
+
+#[test]
+fn what_is_unknown_never_allows_more_than_any_value_it_could_have() {
+    let mut allowed = 0_u32;
+    for seed in 0..POLICIES {
+        let mut rng = Rng::new(seed);
+        let model = Model::random(&mut rng);
+        let policy = compile(&model);
+        for _ in 0..REQUESTS {
+            let facts = Facts::random(&mut rng);
+            if facts.with(|request| policy.decide(request).outcome) != Outcome::Allow {
+                continue;
+            }
+            allowed += 1;
+            for _ in 0..8 {
+                let complete = facts.complete(&mut rng);
+                assert_eq!(
+                    complete.with(|request| policy.decide(request).outcome),
+                    Outcome::Allow,
+                    "{}\n{facts:?}\n{complete:?}",
+                    model.to_json()
+                );
+            }
+        }
+    }
+    assert!(u64::from(allowed) > POLICIES, "{allowed}");
+}
+
+#[test]
+fn adding_a_deny_or_removing_an_allow_never_allows() {
+    for seed in 0..POLICIES / 4 {
+        let mut rng = Rng::new(seed);
+        let model = Model::random(&mut rng);
+        let policy = compile(&model);
+        let less = model.with_a_deny(&mut rng);
+        let fewer = model.without_an_allow(&mut rng);
+        let (less, fewer) = (compile(&less), fewer.as_ref().map(compile));
+        for _ in 0..REQUESTS {
+            let facts = Facts::random(&mut rng);
+            facts.with(|request| {
+                if policy.decide(request).outcome != Outcome::Allow {
+                    assert_ne!(less.decide(request).outcome, Outcome::Allow);
+                    if let Some(fewer) = &fewer {
+                        assert_ne!(fewer.decide(request).outcome, Outcome::Allow);
+                    }
+                }
+            });
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever a document's text is, it compiles or is refused; nothing panics.
+    #[test]
+    fn no_text_panics(text in ".{0,200}") {
+        let _ = Policy::compile(&text, &Options::ENDPOINT);
+    }
+
+    /// A valid document with one place overwritten.
+    #[test]
+    fn no_damaged_document_panics(seed in any::<u64>(), at in any::<usize>(), patch in ".{0,8}") {
+        let mut rng = Rng::new(seed);
+        let model = Model::random(&mut rng);
+        let text = model.to_json();
+        let mut at = at % text.len();
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        let end = (at + patch.len().max(1)).min(text.len());
+        if text.is_char_boundary(end) {
+            let damaged = format!("{}{patch}{}", &text[..at], &text[end..]);
+            if let Ok(policy) = Policy::compile(&damaged, &OPTIONS) {
+                let facts = Facts::random(&mut rng);
+                facts.with(|request| {
+                    assert_eq!(policy.decide(request), policy.decide_by_scan(request));
+                    policy.explain(request);
+                });
+            }
+        }
+    }
+}
+
+/// Patterns that blow up a matcher which goes back further than the last `*`.
+#[test]
+fn matching_takes_no_more_than_linear_steps_back() {
+    let stars = "*a".repeat(3_000);
+    let name = "a".repeat(60_000);
+    let started = std::time::Instant::now();
+    for pattern in [
+        format!("stream/{stars}*b"),
+        format!("stream/{}b", "?*".repeat(500)),
+        format!("stream/*{}b", "a".repeat(5_000)),
+    ] {
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":"*","Action":"{}b","Resource":"arn:aws:kinesis:us-east-1:123456789012:{pattern}","Condition":{{"StringLike":{{"aws:UserAgent":["{pattern}","${{aws:username}}{pattern}"]}}}}}},
+                {{"Effect":"Deny","Principal":"*","Action":"*","Resource":"arn:aws:kinesis:us-east-1:123456789012:{pattern}"}},
+                {{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{{"StringLike":{{"aws:UserAgent":["{pattern}","${{aws:username}}{pattern}"]}}}}}}]}}"#,
+            format_args!("kinesis:{}", "*a".repeat(200)),
+        );
+        let policy = Policy::compile(&text, &OPTIONS).expect("valid");
+        let facts = Facts::of_stream(&format!("stream/{name}"), &format!("stream/{name}"));
+        let outcome = facts.with(|request| policy.decide(request).outcome);
+        assert_eq!(outcome, Outcome::ImplicitDeny);
+    }
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
