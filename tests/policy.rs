@@ -1,6 +1,8 @@
 //! The policy language through the front door: `simulate --cases` and `check --lines` over the
 //! cases of `tests/policy/`, each of which names the page of AWS's documentation it is from.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
