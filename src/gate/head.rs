@@ -2,6 +2,7 @@
 
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST,
+    TRANSFER_ENCODING,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -22,6 +23,7 @@ pub(super) struct Head<'a> {
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -128,6 +130,15 @@ fn check_form(parts: &Parts) -> Result<(), Rejection> {
         }
     }
     check_connection(&parts.headers)?;
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(Rejection::Ambiguous("`Transfer-Encoding` is not `chunked`"));
+    }
+    if parts.headers.contains_key(SMITHY_PROTOCOL) {
+        return Err(Rejection::Ambiguous(
+            "`smithy-protocol` asks for another protocol",
+        ));
+    }
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Err(Rejection::Ambiguous("`Content-Encoding` is set"));
     }

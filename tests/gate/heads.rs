@@ -122,6 +122,20 @@ fn malformed_requests_get_the_errors_of_aws() {
             "SerializationException",
         ),
         (
+            "a transfer coding",
+            put()
+                .without("content-length")
+                .header("Transfer-Encoding", "gzip, chunked"),
+            400,
+            "SerializationException",
+        ),
+        (
+            "another protocol",
+            put().header("Smithy-Protocol", "rpc-v2-cbor"),
+            400,
+            "SerializationException",
+        ),
+        (
             "encoded",
             put().header("Content-Encoding", "gzip"),
             400,
