@@ -19,8 +19,22 @@ use crate::upstream::{RequestBody, ResponseBody};
 
 use super::Worker;
 
-/// A request's body, whole and scanned, with what it takes of the budget.
-pub(super) struct Judged {
+/// A request's body as far as it was read: every piece scanned, none of it gone.
+///
+/// INVARIANT: the bytes held are those of the permits taken: never more than the worker's budget.
+pub(super) struct Reading<'w> {
+    worker: &'w Worker,
+    incoming: Incoming,
+    pub(super) scanner: Scanner,
+    pub(super) body: RequestBody,
+    permits: Option<OwnedSemaphorePermit>,
+    ended: bool,
+}
+
+/// A body that has begun: what was read, and where the rest comes from.
+pub(super) struct Begun<'w> {
+    pub(super) worker: &'w Worker,
+    pub(super) incoming: Incoming,
     pub(super) scanner: Scanner,
     pub(super) body: RequestBody,
 }
@@ -36,55 +50,111 @@ enum Source {
     Own(Full<Bytes>),
 }
 
-/// Reads and scans a body to its end. Nothing leaves before.
-///
-/// INVARIANT: the bytes held are those of the permits taken: never more than the worker's budget.
-pub(super) async fn read(
-    mut incoming: Incoming,
-    format: Format,
-    worker: &Worker,
-) -> Result<Judged, Rejection> {
-    let limits = &worker.limits;
-    let announced = incoming.size_hint().exact();
-    if announced.is_some_and(|len| len > limits.body_bytes as u64) {
-        return Err(Rejection::TooLarge);
+/// A body that is shorter is read whole before it is judged: holding it costs less than a second
+/// look at its head, which a body that is judged on its way needs.
+const WHOLE: u64 = 256 << 10;
+
+/// Trailers could say anything after the judgement, and no client sends them.
+pub(super) const TRAILERS: Rejection = Rejection::Ambiguous("the request has trailers");
+
+impl<'w> Reading<'w> {
+    /// Begins to read a body; refuses one that says it is too long.
+    pub(super) fn begin(
+        incoming: Incoming,
+        format: Format,
+        worker: &'w Worker,
+    ) -> Result<Reading<'w>, Rejection> {
+        let announced = incoming.size_hint().exact();
+        if announced.is_some_and(|len| len > worker.limits.body_bytes as u64) {
+            return Err(Rejection::TooLarge);
+        }
+        Ok(Reading {
+            worker,
+            incoming,
+            scanner: Scanner::new(format),
+            body: RequestBody::default(),
+            permits: None,
+            ended: false,
+        })
     }
-    let mut scanner = Scanner::new(format);
-    let mut body = RequestBody::default();
-    let mut held = match announced.and_then(|len| u32::try_from(len).ok()) {
-        Some(0) | None => None,
-        Some(len) => Some(reserve(worker, len).await?),
-    };
-    let mut reserved = announced.unwrap_or(0);
-    loop {
-        let frame = match timeout(limits.body_timeout, incoming.frame()).await {
+
+    /// Whether all of it was read.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Reads to the end.
+    pub(super) async fn to_end(&mut self) -> Result<(), Rejection> {
+        while !self.ended {
+            self.piece().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads to the end, or until a body that may be large is, and has named a resource.
+    pub(super) async fn to_be_judged(&mut self, may_be_large: bool) -> Result<(), Rejection> {
+        let enough = |reading: &Reading<'_>| {
+            may_be_large
+                && reading.body.len() >= WHOLE
+                && reading.scanner.members().names_resource()
+        };
+        while !self.ended && !enough(self) {
+            self.piece().await?;
+        }
+        Ok(())
+    }
+
+    /// A body that has begun, to be read on by another.
+    pub(super) fn into_begun(mut self) -> Begun<'w> {
+        self.body.hold(self.permits.take());
+        let Reading {
+            worker,
+            incoming,
+            scanner,
+            body,
+            ..
+        } = self;
+        Begun {
+            worker,
+            incoming,
+            scanner,
+            body,
+        }
+    }
+
+    /// The body that was read whole.
+    pub(super) fn into_whole(mut self) -> RequestBody {
+        self.body.hold(self.permits.take());
+        self.body
+    }
+
+    async fn piece(&mut self) -> Result<(), Rejection> {
+        let limits = &self.worker.limits;
+        let frame = match timeout(limits.body_timeout, self.incoming.frame()).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => return Err(Rejection::BodyBroken),
-            Ok(None) => break,
+            Ok(None) => {
+                self.ended = true;
+                return self.scanner.finish().map_err(Rejection::Malformed);
+            }
             Err(_) => return Err(Rejection::BodyTimeout),
         };
         let Ok(chunk) = frame.into_data() else {
-            return Err(Rejection::Ambiguous("the request has trailers"));
+            return Err(TRAILERS);
         };
-        scanner.push(&chunk).map_err(Rejection::Malformed)?;
-        let len = body.len().saturating_add(chunk.len() as u64);
+        self.scanner.push(&chunk).map_err(Rejection::Malformed)?;
+        let len = self.body.len().saturating_add(chunk.len() as u64);
         if len > limits.body_bytes as u64 {
             return Err(Rejection::TooLarge);
         }
-        if len > reserved {
-            let more = u32::try_from(len - reserved).unwrap_or(u32::MAX);
-            let permit = reserve(worker, more).await?;
-            match &mut held {
-                Some(held) => held.merge(permit),
-                None => held = Some(permit),
-            }
-            reserved = len;
+        let permit = reserve(self.worker, u32::try_from(chunk.len()).unwrap_or(u32::MAX)).await?;
+        match &mut self.permits {
+            Some(permits) => permits.merge(permit),
+            None => self.permits = Some(permit),
         }
-        body.push(chunk);
+        self.body.push(chunk);
+        Ok(())
     }
-    scanner.finish().map_err(Rejection::Malformed)?;
-    body.hold(held);
-    Ok(Judged { scanner, body })
 }
 
 /// Waits for room in the budget, but not for ever: the client is told to come back.

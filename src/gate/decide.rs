@@ -15,20 +15,21 @@ use super::principal::KnownCaller;
 use super::site::Endpoint;
 
 /// What was decided about one request.
-pub(super) struct Ruled<'a> {
+pub(super) struct Ruled {
     verdict: Verdict,
-    /// The resource that decided; the first where all are allowed.
-    resource: kinesis::Resource<'a>,
+    resources: Resources,
+    /// The place of the resource that decided; the first where all are allowed.
+    place: usize,
 }
 
 /// Decides a request about everything it names.
-pub(super) fn decide<'a>(
+pub(super) fn decide(
     endpoint: &Endpoint,
     target: &Target<'_>,
     caller: &KnownCaller<'_>,
     facts: &Facts<'_>,
-    resources: &'a Resources,
-) -> Ruled<'a> {
+    resources: Resources,
+) -> Ruled {
     let layers = endpoint.layers();
     let principal = caller.principal();
     let action = Action {
@@ -36,11 +37,9 @@ pub(super) fn decide<'a>(
         name: target.name(),
         number: target.number(),
     };
-    let mut ruled = Ruled {
-        verdict: Verdict::start(),
-        resource: kinesis::Resource::Unknown,
-    };
-    for resource in resources.iter() {
+    let mut verdict = Verdict::start();
+    let mut deciding = 0;
+    for (place, resource) in resources.iter().enumerate() {
         let (asked, resource_account) = in_policy(&resource);
         let context = FactsOf {
             facts,
@@ -52,16 +51,20 @@ pub(super) fn decide<'a>(
             resource: asked,
             context: &context,
         };
-        let before = ruled.verdict.decision();
-        ruled.verdict = ruled.verdict.and(layers.decide(&request));
-        if ruled.verdict.decision() != before {
-            ruled.resource = resource;
+        let before = verdict.decision();
+        verdict = verdict.and(layers.decide(&request));
+        if verdict.decision() != before {
+            deciding = place;
         }
     }
-    ruled
+    Ruled {
+        verdict,
+        resources,
+        place: deciding,
+    }
 }
 
-impl Ruled<'_> {
+impl Ruled {
     /// Spends the verdict on the request it was reached for.
     pub(super) fn permit<T>(
         self,
@@ -81,6 +84,11 @@ impl Ruled<'_> {
         })
     }
 
+    /// Whether everything it names is allowed.
+    pub(super) fn is_allowed(&self) -> bool {
+        self.outcome() == Outcome::Allow
+    }
+
     /// The outcome for the record.
     pub(super) fn outcome(&self) -> Outcome {
         match self
@@ -96,9 +104,9 @@ impl Ruled<'_> {
 
     /// The resource for the record and the client: parts that cannot be known are `*`.
     pub(super) fn resource(&self) -> String {
-        match &self.resource {
-            kinesis::Resource::Any | kinesis::Resource::Unknown => "*".to_owned(),
-            kinesis::Resource::Arn(arn) | kinesis::Resource::Unscoped(arn) => arn_text(arn),
+        match self.resources.iter().nth(self.place) {
+            None | Some(kinesis::Resource::Any | kinesis::Resource::Unknown) => "*".to_owned(),
+            Some(kinesis::Resource::Arn(arn) | kinesis::Resource::Unscoped(arn)) => arn_text(&arn),
         }
     }
 

@@ -244,7 +244,7 @@ mod tests {
         );
         let signed = caller::read(Some(&signature), None).unwrap();
         let principals = Principals::default();
-        let caller = principals.caller(&signed);
+        let caller = principals.caller(signed);
         let target = Target::parse("Kinesis_20131202.AddTagsToStream").unwrap();
         let mut scanner = Scanner::new(Format::Json);
         scanner

@@ -80,6 +80,20 @@ impl<'a> Head<'a> {
             caller,
         })
     }
+
+    /// Whether the body may carry records, and is worth judging before its end: its operation is
+    /// known and has neither tags nor a token, which only the whole body would tell.
+    pub(super) fn may_be_large(&self) -> bool {
+        match self.target {
+            Target::Operation(operation) => operation.tags.is_empty() && operation.token.is_none(),
+            Target::Unlisted(_) => false,
+        }
+    }
+
+    /// The IAM action, `kinesis:PutRecord`.
+    pub(super) fn action(&self) -> String {
+        format!("kinesis:{}", self.target.name())
+    }
 }
 
 /// The name asked for, in lower case. HTTP/1.1 says it in `Host`, HTTP/2 in `:authority`; said

@@ -1,18 +1,21 @@
 //! The hot path: one request, from its head to its answer.
 
+mod asked;
 mod body;
 mod decide;
 mod facts;
 mod head;
 mod principal;
 mod site;
+mod tail;
 mod worker;
+
+use std::rc::Rc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::kinesis::{self, Resources, Scope};
 use crate::observe::{Outcome, Record};
 use crate::reject::Rejection;
 use crate::upstream::ResponseBody;
@@ -21,14 +24,14 @@ pub use body::Answer;
 pub use site::{Endpoint, Identity, Principal, Principals, Site};
 pub use worker::{Connection, Worker};
 
-use body::Judged;
-use facts::Facts;
-use head::Head;
+use asked::Asked;
+use body::Reading;
+use decide::Ruled;
 
 /// Answers one request: by Kinesis if the policy allows it, as AWS would if not.
 pub async fn handle(
     worker: &Worker,
-    connection: &Connection,
+    connection: &Rc<Connection>,
     request: Request<Incoming>,
 ) -> Response<Answer> {
     let endpoint = &connection.site.endpoint;
@@ -64,68 +67,63 @@ pub async fn handle(
 
 async fn exchange(
     worker: &Worker,
-    connection: &Connection,
+    connection: &Rc<Connection>,
     request: Request<Incoming>,
     record: &mut Record,
 ) -> Result<Response<ResponseBody>, Rejection> {
-    let site = &connection.site;
-    let (mut parts, incoming) = request.into_parts();
+    let (parts, incoming) = request.into_parts();
 
-    // 1. Where to: a Kinesis endpoint that this listener stands for.
+    // 1. Where to, what, and by whom: the head.
     let host = head::host(&parts, connection)?;
-    let route = site
-        .route(&host)
-        .ok_or_else(|| Rejection::Misdirected(host.clone()))?;
-
-    // 2. What and who, from the head.
-    let head = Head::read(&parts, &site.endpoint.region)?;
-    let caller = site.principals.caller(&head.caller);
-    record.operation = head.target.number();
-    let action = format!("kinesis:{}", head.target.name());
+    let route = connection.site.route(&host);
+    let route = route.ok_or_else(|| Rejection::Misdirected(host.clone()))?;
+    let asked = Asked::read(connection, &parts, route)?;
+    let action = asked.head.action();
+    record.operation = asked.head.target.number();
     record.action = Some(action.clone());
-    record.caller = caller.record();
+    record.caller = asked.caller.record();
 
-    // 3. The body, scanned as it arrives.
-    let Judged { scanner, body } = body::read(incoming, head.format, worker).await?;
-    record.request_bytes = body.len();
+    // 2. The body, scanned as it arrives: to its end, or as far as a large one needs to be judged.
+    let mut reading = Reading::begin(incoming, asked.head.format, worker)?;
+    reading.to_be_judged(asked.head.may_be_large()).await?;
 
-    // 4. The resources it names.
+    // 3. The resources it names, and the decision about them. What is not allowed by what is known
+    //    so far is answered by what it says as a whole.
     let deciding = Instant::now();
-    let scope = Scope {
-        partition: site.endpoint.partition,
-        region: &site.endpoint.region,
-        host_account: route.account,
-        caller_account: caller.account(),
-    };
-    let mut resources = Resources::default();
-    kinesis::resources(&head.target, scanner.members(), &scope, &mut resources)
-        .map_err(Rejection::Disagreement)?;
-
-    // 5. The decision, and the request it is for.
-    let endpoint = &site.endpoint;
-    let facts = Facts::new(
-        connection,
-        &parts.headers,
-        &caller,
-        &head.target,
-        scanner.members(),
-        record.arrived(),
-    );
-    let ruled = decide::decide(endpoint, &head.target, &caller, &facts, &resources);
+    let mut ruled = asked.judge(reading.scanner.members(), record.arrived());
+    if !reading.has_ended() && !ruled.as_ref().is_ok_and(Ruled::is_allowed) {
+        reading.to_end().await?;
+        ruled = asked.judge(reading.scanner.members(), record.arrived());
+    }
+    let ruled = ruled?;
+    let endpoint = &connection.site.endpoint;
     record.decide = Some(deciding.elapsed());
+    record.request_bytes = reading.body.len();
     record.outcome = ruled.outcome();
     record.resource = Some(ruled.resource());
     record.ruling = ruled.ruling(endpoint);
-    head::strip(&mut parts.headers);
-    let request = Request::from_parts(parts, body);
+
+    // 4. The request as it came, if it is permitted.
+    let (body, passage) = match reading.has_ended() {
+        true => (reading.into_whole(), None),
+        false => {
+            let (body, passage) = tail::follow(reading, connection, &parts, record.arrived());
+            (body, Some(passage))
+        }
+    };
+    let mut request = Request::from_parts(parts, body);
+    head::strip(request.headers_mut());
     let user = || principal::user(&record.caller, endpoint.partition);
     let permitted = ruled
         .permit(request, &action, user)
         .map_err(Rejection::Denied)?;
 
-    // 6. To Kinesis, untouched.
+    // 5. To Kinesis, untouched.
     let sent = Instant::now();
     let answer = worker.upstream.forward(route.server_name, permitted).await;
     record.upstream = Some(sent.elapsed());
+    if let Some(passage) = passage {
+        passage.borrow_mut().settle(record)?;
+    }
     answer.map_err(Rejection::Upstream)
 }

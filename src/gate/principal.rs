@@ -10,13 +10,13 @@ use super::site::{self, Principals};
 
 /// The signer of one request.
 pub(super) struct KnownCaller<'a> {
-    signed: &'a Caller<'a>,
+    signed: Caller<'a>,
     /// What the configuration says of the key.
     stated: Option<&'a site::Principal>,
 }
 
 impl Principals {
-    pub(super) fn caller<'a>(&'a self, signed: &'a Caller<'a>) -> KnownCaller<'a> {
+    pub(super) fn caller<'a>(&'a self, signed: Caller<'a>) -> KnownCaller<'a> {
         KnownCaller {
             signed,
             stated: self.0.get(signed.access_key_id),

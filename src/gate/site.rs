@@ -62,6 +62,7 @@ pub struct Principal {
 }
 
 /// Where a request goes.
+#[derive(Clone, Copy)]
 pub(super) struct Route<'a> {
     /// The Kinesis endpoint to connect to and verify.
     pub(super) server_name: &'a str,

@@ -1,8 +1,10 @@
 //! Bodies on their way through, chunk by chunk and without a copy.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -12,13 +14,25 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::pool::Lease;
 
-/// A request's body, read and judged, in the pieces it came in.
-#[derive(Debug, Default)]
+/// A request's body: the pieces that were read and judged, and perhaps a rest that still comes.
+#[derive(Default)]
 pub struct RequestBody {
     chunks: VecDeque<Bytes>,
     left: u64,
     held: Option<OwnedSemaphorePermit>,
+    rest: Option<Box<dyn Rest>>,
+    passed: Rc<Cell<u64>>,
 }
+
+/// The rest of a body, which is judged while it passes.
+pub trait Rest {
+    /// The next piece; `None` after the last.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Withheld>>>;
+}
+
+/// The rest of a body will not come: the request must not reach its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withheld;
 
 /// An answer's body, streaming. Once it has ended, its connection serves another request; dropped
 /// before, the connection is closed.
@@ -39,7 +53,17 @@ impl RequestBody {
         self.held = permit;
     }
 
-    /// Bytes left.
+    /// Lets a rest follow what was added.
+    pub fn follow(&mut self, rest: impl Rest + 'static) {
+        self.rest = Some(Box::new(rest));
+    }
+
+    /// A number that grows as long as a rest passes.
+    pub(super) fn passed(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.passed)
+    }
+
+    /// Bytes left of what was added.
     pub fn len(&self) -> u64 {
         self.left
     }
@@ -52,27 +76,46 @@ impl RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Withheld;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.chunks.pop_front();
-        if let Some(chunk) = &next {
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Withheld>>> {
+        if let Some(chunk) = self.chunks.pop_front() {
             self.left = self.left.saturating_sub(chunk.len() as u64);
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
-        Poll::Ready(next.map(|chunk| Ok(Frame::data(chunk))))
+        let Some(rest) = &mut self.rest else {
+            return Poll::Ready(None);
+        };
+        let piece = ready!(rest.poll_piece(cx));
+        self.passed.set(self.passed.get() + 1);
+        if !matches!(piece, Some(Ok(_))) {
+            self.rest = None;
+        }
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.chunks.is_empty()
+        self.chunks.is_empty() && self.rest.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        match self.rest {
+            None => SizeHint::with_exact(self.left),
+            Some(_) => SizeHint::default(),
+        }
     }
 }
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the rest of the body is withheld")
+    }
+}
+
+impl std::error::Error for Withheld {}
 
 impl ResponseBody {
     pub(super) fn new(incoming: Incoming, lease: Lease) -> ResponseBody {

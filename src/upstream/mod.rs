@@ -19,7 +19,7 @@ use rustls::RootCertStore;
 
 use crate::policy::Permitted;
 
-pub use body::{RequestBody, ResponseBody};
+pub use body::{RequestBody, ResponseBody, Rest, Withheld};
 pub use failure::Failure;
 
 use connect::Connector;

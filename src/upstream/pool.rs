@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -134,7 +135,8 @@ impl Pool {
                 Some(sender) => sender,
                 None => self.open_http1(name).await?,
             };
-            match answer(deadline, sender.try_send_request(request)).await {
+            let passed = request.body().passed();
+            match answer(deadline, &passed, sender.try_send_request(request)).await {
                 Ok(response) => {
                     let lease = Lease::Http1 { sender, endpoint };
                     return Ok(response.map(|body| ResponseBody::new(body, lease)));
@@ -179,7 +181,8 @@ impl Pool {
             };
             let stream = Stream::open(&shared);
             let mut sender = shared.sender.clone();
-            match answer(deadline, sender.try_send_request(request)).await {
+            let passed = request.body().passed();
+            match answer(deadline, &passed, sender.try_send_request(request)).await {
                 Ok(response) => {
                     return Ok(response.map(|body| ResponseBody::new(body, Lease::Http2(stream))));
                 }
@@ -304,17 +307,26 @@ impl From<Unanswered> for Failure {
     }
 }
 
+/// Waits for the head of an answer, the deadline long after the last piece of the body has passed.
 async fn answer(
     deadline: Duration,
+    passed: &Cell<u64>,
     sent: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
 ) -> Result<Response<Incoming>, Unanswered> {
-    match timeout(deadline, sent).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(mut error)) => Err(match error.take_message() {
-            Some(request) => Unanswered::HandedBack(request, error.into_error()),
-            None => Unanswered::Failed(Failure::Broken(error.into_error())),
-        }),
-        Err(_) => Err(Unanswered::Failed(Failure::ResponseTimeout)),
+    let mut sent = pin!(sent);
+    loop {
+        let before = passed.get();
+        match timeout(deadline, &mut sent).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(mut error)) => {
+                return Err(match error.take_message() {
+                    Some(request) => Unanswered::HandedBack(request, error.into_error()),
+                    None => Unanswered::Failed(Failure::Broken(error.into_error())),
+                });
+            }
+            Err(_) if passed.get() != before => {}
+            Err(_) => return Err(Unanswered::Failed(Failure::ResponseTimeout)),
+        }
     }
 }
 

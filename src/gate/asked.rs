@@ -1,0 +1,68 @@
+//! What one request asks: where, what and by whom, from its head; of which resources, from its body.
+
+use std::time::SystemTime;
+
+use http::request::Parts;
+
+use crate::kinesis::{self, Members, Resources, Scope};
+use crate::reject::Rejection;
+
+use super::Connection;
+use super::decide::{self, Ruled};
+use super::facts::Facts;
+use super::head::Head;
+use super::principal::KnownCaller;
+use super::site::Route;
+
+/// A head, read.
+pub(super) struct Asked<'a> {
+    connection: &'a Connection,
+    parts: &'a Parts,
+    route: Route<'a>,
+    pub(super) head: Head<'a>,
+    pub(super) caller: KnownCaller<'a>,
+}
+
+impl<'a> Asked<'a> {
+    /// Reads the head of a request that goes where `route` leads.
+    pub(super) fn read(
+        connection: &'a Connection,
+        parts: &'a Parts,
+        route: Route<'a>,
+    ) -> Result<Asked<'a>, Rejection> {
+        let site = &connection.site;
+        let head = Head::read(parts, &site.endpoint.region)?;
+        let caller = site.principals.caller(head.caller);
+        Ok(Asked {
+            connection,
+            parts,
+            route,
+            head,
+            caller,
+        })
+    }
+
+    /// Decides by what of the body is known: all of it, or enough to begin forwarding.
+    pub(super) fn judge(&self, members: &Members, now: SystemTime) -> Result<Ruled, Rejection> {
+        let endpoint = &self.connection.site.endpoint;
+        let scope = Scope {
+            partition: endpoint.partition,
+            region: &endpoint.region,
+            host_account: self.route.account,
+            caller_account: self.caller.account(),
+        };
+        let target = &self.head.target;
+        let mut resources = Resources::default();
+        kinesis::resources(target, members, &scope, &mut resources)
+            .map_err(Rejection::Disagreement)?;
+        let headers = &self.parts.headers;
+        let facts = Facts::new(self.connection, headers, &self.caller, target, members, now);
+        Ok(decide::decide(
+            endpoint,
+            target,
+            &self.caller,
+            &facts,
+            resources,
+        ))
+    }
+}

@@ -1,0 +1,193 @@
+//! The rest of a large body, forwarded while it is scanned, with its tail held back.
+//!
+//! A large `PutRecords` need not be stored to be judged. Once its stream is named and the policy
+//! allows it, what was read goes upstream and the rest follows piece by piece, each scanned before
+//! it leaves. INVARIANT: the last bytes leave only after the whole body was scanned clean and
+//! judged again by all of it. The service never sees the end of a body that does not pass, and so
+//! never executes it.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::kinesis::Scanner;
+use crate::observe::{Outcome, Record, Ruling};
+use crate::reject::Rejection;
+use crate::upstream::{RequestBody, Rest, Withheld};
+
+use super::asked::Asked;
+use super::body::{Begun, Reading, TRAILERS};
+use super::{Connection, head, principal};
+
+/// The rest of a body, on its way.
+pub(super) struct Tail {
+    incoming: Incoming,
+    scanner: Scanner,
+    /// What was read last and has not left. Never empty bytes: they would let go of the tail.
+    held: Option<Bytes>,
+    ended: bool,
+    limit: u64,
+    patience: Duration,
+    deadline: Pin<Box<Sleep>>,
+    judge: Judge,
+    shared: Rc<RefCell<Passage>>,
+}
+
+/// What becomes of a body on its way; read when its exchange has ended.
+#[derive(Default)]
+pub(super) struct Passage {
+    /// Bytes read from the client.
+    read: u64,
+    /// Why the tail was withheld.
+    withheld: Option<Rejection>,
+    /// What decided about the whole body.
+    ruled: Option<(Outcome, Option<Ruling>, String)>,
+}
+
+/// What the whole body is judged by again: all that the first time was, owned.
+struct Judge {
+    connection: Rc<Connection>,
+    parts: Parts,
+    now: SystemTime,
+}
+
+/// The body of a request that was judged before its end, and a view of what becomes of it.
+pub(super) fn follow(
+    reading: Reading<'_>,
+    connection: &Rc<Connection>,
+    parts: &Parts,
+    now: SystemTime,
+) -> (RequestBody, Rc<RefCell<Passage>>) {
+    let Begun {
+        incoming,
+        scanner,
+        worker,
+        mut body,
+    } = reading.into_begun();
+    let shared = Rc::new(RefCell::new(Passage {
+        read: body.len(),
+        ..Passage::default()
+    }));
+    let patience = worker.limits.body_timeout;
+    body.follow(Tail {
+        incoming,
+        scanner,
+        held: None,
+        ended: false,
+        limit: worker.limits.body_bytes as u64,
+        patience,
+        deadline: Box::pin(sleep(patience)),
+        judge: Judge {
+            connection: Rc::clone(connection),
+            parts: parts.clone(),
+            now,
+        },
+        shared: Rc::clone(&shared),
+    });
+    (body, shared)
+}
+
+impl Passage {
+    /// Tells the record what became of the body.
+    ///
+    /// # Errors
+    /// Why its tail was withheld, if it was: the client gets that, whatever came from upstream.
+    pub(super) fn settle(&mut self, record: &mut Record) -> Result<(), Rejection> {
+        record.request_bytes = self.read;
+        if let Some((outcome, ruling, resource)) = self.ruled.take() {
+            record.outcome = outcome;
+            record.ruling = ruling;
+            record.resource = Some(resource);
+        }
+        self.withheld.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Tail {
+    fn withhold(&mut self, rejection: Rejection) -> Poll<Option<Result<Bytes, Withheld>>> {
+        self.ended = true;
+        self.shared.borrow_mut().withheld = Some(rejection);
+        Poll::Ready(Some(Err(Withheld)))
+    }
+
+    /// Takes the next piece in; the one before it may leave.
+    fn take(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Rejection> {
+        self.scanner.push(&chunk).map_err(Rejection::Malformed)?;
+        let read = {
+            let mut shared = self.shared.borrow_mut();
+            shared.read = shared.read.saturating_add(chunk.len() as u64);
+            shared.read
+        };
+        if read > self.limit {
+            return Err(Rejection::TooLarge);
+        }
+        Ok(if chunk.is_empty() {
+            None
+        } else {
+            self.held.replace(chunk)
+        })
+    }
+
+    /// Judges the whole body.
+    fn confirm(&mut self) -> Result<(), Rejection> {
+        self.scanner.finish().map_err(Rejection::Malformed)?;
+        let Judge {
+            connection,
+            parts,
+            now,
+        } = &self.judge;
+        let host = head::host(parts, connection)?;
+        let route = connection.site.route(&host);
+        let route = route.ok_or_else(|| Rejection::Misdirected(host.clone()))?;
+        let asked = Asked::read(connection, parts, route)?;
+        let ruled = asked.judge(self.scanner.members(), *now)?;
+        let endpoint = &connection.site.endpoint;
+        let told = (ruled.outcome(), ruled.ruling(endpoint), ruled.resource());
+        self.shared.borrow_mut().ruled = Some(told);
+        let user = || principal::user(&asked.caller.record(), endpoint.partition);
+        let permitted = ruled.permit((), &asked.head.action(), user);
+        permitted.map(|_| ()).map_err(Rejection::Denied)
+    }
+}
+
+impl Rest for Tail {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Withheld>>> {
+        loop {
+            if self.ended {
+                return Poll::Ready(self.held.take().map(Ok));
+            }
+            let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+                ready!(self.deadline.as_mut().poll(cx));
+                return self.withhold(Rejection::BodyTimeout);
+            };
+            let taken = match frame {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) => self.take(chunk),
+                    Err(_) => Err(TRAILERS),
+                },
+                Some(Err(_)) => Err(Rejection::BodyBroken),
+                None => self.confirm().map(|()| {
+                    self.ended = true;
+                    None
+                }),
+            };
+            match taken {
+                Ok(Some(piece)) => {
+                    self.deadline.as_mut().reset(Instant::now() + self.patience);
+                    return Poll::Ready(Some(Ok(piece)));
+                }
+                Ok(None) => {}
+                Err(rejection) => return self.withhold(rejection),
+            }
+        }
+    }
+}
