@@ -132,6 +132,9 @@ impl Json {
         let mut gap = None;
         while let Some(&byte) = block.get(at) {
             if let State::Text = self.state {
+                if self.high != 0 && byte != b'\\' {
+                    return Err(Malformed::LoneSurrogate);
+                }
                 if !bytes.controls && !bytes.escapes && self.skipping && !self.is_key {
                     let place = &mut self.place;
                     let Some(end) = self.gaps.cross(block, at, place, ends, &mut texts) else {
@@ -144,9 +147,6 @@ impl Json {
                 }
                 texts += 1;
                 let end = ends.next(block, at);
-                if self.high != 0 && byte != b'\\' {
-                    return Err(Malformed::LoneSurrogate);
-                }
                 let text = block
                     .get(at..end.unwrap_or(block.len()))
                     .unwrap_or_default();

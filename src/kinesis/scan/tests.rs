@@ -214,6 +214,8 @@ fn json_rules() {
         (b"{\"A\":[{\"B\":\"a\tb\"}]}", Malformed::ControlCharacter),
         (b"{\"A\0\":1}", Malformed::ControlCharacter),
         (b"{\"A\":\"\\ud800\"}", Malformed::LoneSurrogate),
+        (b"{\"A\":[\"\\ud800x\"]}", Malformed::LoneSurrogate),
+        (b"{\"A\":[\"\\ud83d%ude00\",1]}", Malformed::LoneSurrogate),
         (b"{\"A\":\"\\ud800x\"}", Malformed::LoneSurrogate),
         (b"{\"A\":\"\\ud800\\n\"}", Malformed::LoneSurrogate),
         (b"{\"A\":\"\\ud800\\ud800\"}", Malformed::LoneSurrogate),
