@@ -91,7 +91,7 @@ fn published(bencher: Bencher<'_, '_>, text: &str, attachment: Attachment) {
     bencher.bench_local(|| black_box(&policy).decide(black_box(&request)));
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn published_read_only(bencher: Bencher<'_, '_>) {
     published(
         bencher,
@@ -100,7 +100,7 @@ fn published_read_only(bencher: Bencher<'_, '_>) {
     );
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn published_one_stream(bencher: Bencher<'_, '_>) {
     published(
         bencher,
@@ -109,7 +109,7 @@ fn published_one_stream(bencher: Bencher<'_, '_>) {
     );
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn published_only_through_endpoint(bencher: Bencher<'_, '_>) {
     let text = include_str!("../config/policies/only-through-endpoint.json");
     published(bencher, text, Attachment::Identity);
@@ -136,7 +136,7 @@ fn streams(count: usize) -> String {
     )
 }
 
-#[divan::bench(args = [1, 100, 10_000])]
+#[divan::bench(args = [1, 100, 10_000], sample_size = 2_000)]
 fn statements(bencher: Bencher<'_, '_>, count: usize) {
     let policy = Policy::compile(&streams(count), &options(Attachment::Endpoint)).expect("valid");
     let texts: Vec<String> = (0..count)
