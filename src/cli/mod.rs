@@ -8,9 +8,12 @@ mod sandbox;
 mod simulate;
 
 use std::fmt::Display;
+use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::policy::Attachment;
 
 /// A VPC endpoint for Amazon Kinesis Data Streams that you run yourself.
 ///
@@ -46,6 +49,24 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(&arguments),
     }
+}
+
+/// Decides every JSON line of `input` as `simulate --cases` does; blank lines are skipped. Returns
+/// whether every line was readable and as expected.
+///
+/// # Errors
+/// Reading or writing failed.
+pub fn simulate_cases(input: impl BufRead, out: &mut impl Write) -> io::Result<bool> {
+    simulate::cases(input, out).map(|tally| tally.is_good())
+}
+
+/// Checks every JSON line of `input` as `check --lines` does, as endpoint policies; blank lines
+/// are skipped. Returns whether no document has an error.
+///
+/// # Errors
+/// Reading or writing failed.
+pub fn check_lines(input: impl BufRead, out: &mut impl Write) -> io::Result<bool> {
+    check_policy::lines(input, Attachment::Endpoint, out)
 }
 
 /// Says what went wrong, and fails.

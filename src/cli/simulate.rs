@@ -78,12 +78,16 @@ fn run_cases(file: &Path) -> Result<ExitCode, String> {
     if tally.expected > 0 || tally.unreadable > 0 {
         eprintln!("{tally}");
     }
-    let good = tally.mismatched == 0 && tally.unreadable == 0;
-    Ok(if good {
+    Ok(if tally.is_good() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Decides every JSON line of `input`.
+pub(super) fn cases(input: impl BufRead, out: &mut impl Write) -> io::Result<cases::Tally> {
+    cases::decide_all(input, out)
 }
 
 fn run_one(arguments: &Arguments) -> Result<ExitCode, String> {

@@ -13,11 +13,18 @@ use crate::policy::{Attachment, Finding, Outcome, Policy};
 
 /// How the cases went.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(in crate::cli) struct Tally {
     pub(super) cases: usize,
     pub(super) expected: usize,
     pub(super) mismatched: usize,
     pub(super) unreadable: usize,
+}
+
+impl Tally {
+    /// Was every case readable, and as expected where it says so?
+    pub(in crate::cli) fn is_good(&self) -> bool {
+        self.mismatched == 0 && self.unreadable == 0
+    }
 }
 
 impl fmt::Display for Tally {
