@@ -26,6 +26,9 @@ pub(super) struct Condition {
     pub(super) operator: Operator,
     pub(super) key: OwnedKey,
     pub(super) test: Test,
+    /// CONTESTED: the key can have several values and the operator has no `ForAllValues` or
+    /// `ForAnyValue`. The policy check calls that an error and does not say what it decides.
+    pub(super) needs_set: bool,
     /// The values as written, for explanations.
     pub(super) written: Box<[Box<str>]>,
 }
@@ -59,6 +62,15 @@ const NO_POLICY_VALUES: Match = Match::Maybe;
 
 impl Condition {
     pub(super) fn matches(&self, context: &dyn Context) -> Match {
+        let found = self.literally(context);
+        if self.needs_set {
+            found.at_most_maybe()
+        } else {
+            found
+        }
+    }
+
+    fn literally(&self, context: &dyn Context) -> Match {
         let fact = context.value(self.key.key());
         if let Test::Null(wanted) = &self.test {
             return self.null(wanted, fact);

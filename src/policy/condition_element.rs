@@ -91,11 +91,10 @@ fn condition(
     }
     let strict = scope.strictness == Strictness::Aws;
     let key = Key::of(&member.name);
-    if strict
-        && key.count() == Some(Count::Multi)
+    let needs_set = key.count() == Some(Count::Multi)
         && operator.set == Set::None
-        && operator.base != Base::Null
-    {
+        && operator.base != Base::Null;
+    if strict && needs_set {
         reporter.error(
             member.start,
             Problem::new(
@@ -164,6 +163,7 @@ fn condition(
         operator,
         key: OwnedKey::of(&member.name),
         test,
+        needs_set,
         written,
     })
 }

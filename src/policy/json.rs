@@ -97,6 +97,20 @@ impl<'t> Node<'t> {
 /// # Errors
 /// The first violation of the grammar, or every duplicate name where the grammar is kept.
 pub fn read(text: &str) -> Result<Node<'_>, Vec<Finding>> {
+    let (root, duplicates) = read_with_duplicates(text)?;
+    if duplicates.is_empty() {
+        Ok(root)
+    } else {
+        Err(duplicates)
+    }
+}
+
+/// Reads one JSON text whose duplicate names only spoil the part that they stand in: they are
+/// listed beside it.
+///
+/// # Errors
+/// The first violation of the grammar.
+pub fn read_with_duplicates(text: &str) -> Result<(Node<'_>, Vec<Finding>), Vec<Finding>> {
     let mut reader = Reader {
         text,
         at: 0,
@@ -107,14 +121,16 @@ pub fn read(text: &str) -> Result<Node<'_>, Vec<Finding>> {
         .document()
         .map_err(|fault| vec![reader.finding(&fault)])?;
     if reader.duplicates.is_empty() {
-        return Ok(root);
+        return Ok((root, Vec::new()));
     }
     let lines = Lines::of(text);
-    Err(reader
-        .duplicates
-        .into_iter()
-        .map(|duplicate| duplicate.finding(&lines))
-        .collect())
+    let duplicates = reader.duplicates.into_iter();
+    Ok((
+        root,
+        duplicates
+            .map(|duplicate| duplicate.finding(&lines))
+            .collect(),
+    ))
 }
 
 struct Duplicate {

@@ -343,13 +343,31 @@ impl Document<'_> {
         statement: &Statement,
         reporter: &mut Reporter<'_>,
     ) {
-        let subscribes = |statement: &Statement| {
+        let about = |statement: &Statement| {
             let action = super::request::Action {
                 service: "kinesis",
                 name: "SubscribeToShard",
                 number: None,
             };
-            statement.effect == Effect::Allow && statement.actions.matches(&action) == Match::Yes
+            statement.actions.matches(&action) == Match::Yes
+        };
+        // A Deny is meant for the consumer only where it names the action.
+        let only_about = |statement: &Statement| {
+            statement
+                .actions
+                .patterns
+                .iter()
+                .all(|pattern| match pattern {
+                    ActionPattern::Named { name, .. } => {
+                        name.to_ascii_lowercase().starts_with("subscribe")
+                    }
+                    ActionPattern::Everything => false,
+                })
+        };
+        let subscribes = |one: &Statement| {
+            one.effect == statement.effect
+                && about(one)
+                && (one.effect == Effect::Allow || only_about(one))
         };
         let Pattern::Literal(stream) = pattern else {
             return;

@@ -123,8 +123,8 @@ fn raw<S: serde::Serializer>(id: &str, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 fn decide_line(line: &str) -> Answer {
-    let root = match json::read(line) {
-        Ok(root) => root,
+    let (root, duplicates) = match json::read_with_duplicates(line) {
+        Ok(read) => read,
         Err(findings) => return Answer::error("null".into(), sentence(&findings)),
     };
     let id = root
@@ -132,13 +132,24 @@ fn decide_line(line: &str) -> Answer {
         .and_then(|id| line.get(id.start..id.end))
         .unwrap_or("null")
         .to_owned();
-    match decide_case(line, &root) {
+    let in_document = |finding: &&Finding| {
+        LAYERS
+            .iter()
+            .any(|layer| finding.path.starts_with(&format!("$.{layer}[")))
+    };
+    if let Some(outside) = duplicates.iter().find(|finding| !in_document(finding)) {
+        return Answer::error(id, outside.to_string());
+    }
+    match decide_case(line, &root, &duplicates) {
         Ok(answer) => Answer { id, ..answer },
         Err(error) => Answer::error(id, error),
     }
 }
 
-fn decide_case(line: &str, root: &Node<'_>) -> Result<Answer, String> {
+/// The members of a case that hold documents.
+const LAYERS: [&str; 2] = ["endpointPolicies", "identityPolicies"];
+
+fn decide_case(line: &str, root: &Node<'_>, duplicates: &[Finding]) -> Result<Answer, String> {
     let request = root.member("request").ok_or("the case has no `request`")?;
     let keys = Keys::from_json(request.member("context"), request.member("unknown"))?;
     let principal = match request.member("principal") {
@@ -185,18 +196,21 @@ fn decide_case(line: &str, root: &Node<'_>) -> Result<Answer, String> {
         },
     };
     let mut findings = Vec::new();
+    let [endpoint, identity] = LAYERS;
     let endpoint = read_layer(
         line,
         root,
-        "endpointPolicies",
+        endpoint,
         Attachment::Endpoint,
+        duplicates,
         &mut findings,
     )?;
     let identity = read_layer(
         line,
         root,
-        "identityPolicies",
+        identity,
         Attachment::Identity,
+        duplicates,
         &mut findings,
     )?;
     // No endpoint policy attached is AWS's default, full access.
@@ -231,6 +245,7 @@ fn read_layer(
     root: &Node<'_>,
     member: &'static str,
     attachment: Attachment,
+    duplicates: &[Finding],
     findings: &mut Vec<String>,
 ) -> Result<Option<Layer>, String> {
     let nodes = match root.member(member) {
@@ -245,7 +260,14 @@ fn read_layer(
     let mut layer = Layer::default();
     for (index, node) in nodes.iter().enumerate() {
         let name = format!("{member}[{index}]");
+        let path = format!("$.{name}.");
+        let repeated: Vec<Finding> = duplicates
+            .iter()
+            .filter(|finding| finding.path.starts_with(&path))
+            .cloned()
+            .collect();
         let compiled = match node.text() {
+            _ if !repeated.is_empty() => Err(repeated),
             Some(text) => Policy::compile(text, &options(attachment)),
             None => Policy::compile_node(line, node, &options(attachment)),
         };
