@@ -223,9 +223,11 @@ impl Pool {
 
 /// Bytes read at once from an HTTP/1.1 upstream.
 const READ_BUFFER: usize = 64 << 10;
-/// Bytes an upstream may send ahead of the client's reading, on one stream and on one connection.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Bytes an upstream may send ahead of the client's reading, on one stream.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// The same on one connection. INVARIANT: as much as all its streams together, or subscribers that
+/// stopped reading would starve every other call on the connection.
+const CONNECTION_WINDOW: u32 = STREAMS_EACH as u32 * STREAM_WINDOW;
 /// How often a busy HTTP/2 upstream must show that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 

@@ -19,4 +19,5 @@ mod mutations;
 mod published;
 mod sdk;
 mod support;
+mod tail;
 mod upstream;

@@ -1,10 +1,9 @@
 //! An upstream that keeps every byte that arrives.
 
-use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -23,6 +22,7 @@ pub struct Recorder {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Recorded>>>,
     connections: Arc<Mutex<usize>>,
+    broken: Arc<Mutex<Vec<usize>>>,
 }
 
 /// What arrived. `head` holds the very bytes of an HTTP/1.1 head.
@@ -58,13 +58,14 @@ impl Recorder {
         let tls = Arc::new(tls);
         let recorder = Recorder::new(socket.local_addr().unwrap());
         let (requests, connections) = (recorder.requests.clone(), recorder.connections.clone());
+        let broken = recorder.broken.clone();
         std::thread::spawn(move || {
             for tcp in socket.incoming().map_while(Result::ok) {
                 *connections.lock().unwrap() += 1;
-                let (tls, requests) = (tls.clone(), requests.clone());
+                let (tls, requests, broken) = (tls.clone(), requests.clone(), broken.clone());
                 std::thread::spawn(move || {
                     let tls = ServerConnection::new(tls).unwrap();
-                    serve(StreamOwned::new(tls, tcp), &requests, behaviour);
+                    serve(StreamOwned::new(tls, tcp), &requests, &broken, behaviour);
                 });
             }
         });
@@ -78,6 +79,7 @@ impl Recorder {
         let tls = TlsAcceptor::from(Arc::new(authority.server("localhost").unwrap()));
         let recorder = Recorder::new(socket.local_addr().unwrap());
         let (requests, connections) = (recorder.requests.clone(), recorder.connections.clone());
+        let broken = recorder.broken.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -90,9 +92,10 @@ impl Recorder {
                     let Ok(stream) = tls.accept(tcp).await else {
                         continue;
                     };
-                    let requests = requests.clone();
-                    let service =
-                        service_fn(move |request| record_http2(request, requests.clone()));
+                    let (requests, broken) = (requests.clone(), broken.clone());
+                    let service = service_fn(move |request| {
+                        record_http2(request, requests.clone(), broken.clone())
+                    });
                     tokio::spawn(async move {
                         let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                             .serve_connection(TokioIo::new(stream), service)
@@ -109,6 +112,7 @@ impl Recorder {
             address,
             requests: Arc::default(),
             connections: Arc::default(),
+            broken: Arc::default(),
         }
     }
 
@@ -122,6 +126,15 @@ impl Recorder {
         self.requests.lock().unwrap().clone()
     }
 
+    /// Requests that broke off before their end, once there is one: how many bytes came.
+    pub fn broken(&self) -> Vec<usize> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.broken.lock().unwrap().is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.broken.lock().unwrap().clone()
+    }
+
     /// How many connections were opened so far.
     pub fn connections(&self) -> usize {
         *self.connections.lock().unwrap()
@@ -131,6 +144,7 @@ impl Recorder {
 fn serve(
     mut stream: StreamOwned<ServerConnection, TcpStream>,
     requests: &Mutex<Vec<Recorded>>,
+    broken: &Mutex<Vec<usize>>,
     behaviour: Behaviour,
 ) {
     let mut bytes = Vec::new();
@@ -153,7 +167,12 @@ fn serve(
             continue;
         }
         match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => {
+                if !bytes.is_empty() {
+                    broken.lock().unwrap().push(bytes.len());
+                }
+                return;
+            }
             Ok(n) => bytes.extend_from_slice(&buffer[..n]),
         }
     }
@@ -163,8 +182,13 @@ fn serve(
 fn parse(bytes: &[u8]) -> Option<(Recorded, usize)> {
     let end = find(bytes, b"\r\n\r\n")? + 4;
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let len: usize = header(&head, "content-length").map_or(0, |len| len.parse().unwrap());
-    let body = bytes.get(end..end + len)?.to_vec();
+    let (body, len) = match header(&head, "transfer-encoding") {
+        Some(_) => dechunk(bytes.get(end..)?)?,
+        None => {
+            let len: usize = header(&head, "content-length").map_or(0, |len| len.parse().unwrap());
+            (bytes.get(end..end + len)?.to_vec(), len)
+        }
+    };
     let headers = head
         .lines()
         .skip(1)
@@ -181,10 +205,27 @@ fn parse(bytes: &[u8]) -> Option<(Recorded, usize)> {
     ))
 }
 
+/// A whole chunked body, and the bytes it took.
+fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    loop {
+        let line = at + find(&bytes[at..], b"\r\n")?;
+        let len =
+            usize::from_str_radix(std::str::from_utf8(&bytes[at..line]).unwrap(), 16).unwrap();
+        body.extend(bytes.get(line + 2..line + 2 + len)?);
+        at = line + 2 + len + 2;
+        bytes.get(..at)?;
+        if len == 0 {
+            return Some((body, at));
+        }
+    }
+}
+
 async fn record_http2(
     request: Request<Incoming>,
     requests: Arc<Mutex<Vec<Recorded>>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+    broken: Arc<Mutex<Vec<usize>>>,
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (parts, body) = request.into_parts();
     let mut headers: Vec<(String, String)> = parts
         .headers
@@ -194,7 +235,18 @@ async fn record_http2(
     if let Some(authority) = parts.uri.authority() {
         headers.push((":authority".to_owned(), authority.to_string()));
     }
-    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    let mut body = body;
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => bytes.extend(frame.into_data().unwrap()),
+            Err(error) => {
+                broken.lock().unwrap().push(bytes.len());
+                return Err(error);
+            }
+        }
+    }
+    let body = bytes;
     requests.lock().unwrap().push(Recorded {
         head: Vec::new(),
         headers,
