@@ -84,7 +84,7 @@ impl<'w> Reading<'w> {
     }
 
     /// Reads to the end.
-    pub(super) async fn to_end(&mut self) -> Result<(), Rejection> {
+    pub(super) async fn read_to_end(&mut self) -> Result<(), Rejection> {
         while !self.ended {
             self.piece().await?;
         }
@@ -92,7 +92,7 @@ impl<'w> Reading<'w> {
     }
 
     /// Reads to the end, or until a body that may be large is, and has named a resource.
-    pub(super) async fn to_be_judged(&mut self, may_be_large: bool) -> Result<(), Rejection> {
+    pub(super) async fn read_to_be_judged(&mut self, may_be_large: bool) -> Result<(), Rejection> {
         let enough = |reading: &Reading<'_>| {
             may_be_large
                 && reading.body.len() >= WHOLE

@@ -85,14 +85,14 @@ async fn exchange(
 
     // 2. The body, scanned as it arrives: to its end, or as far as a large one needs to be judged.
     let mut reading = Reading::begin(incoming, asked.head.format, worker)?;
-    reading.to_be_judged(asked.head.may_be_large()).await?;
+    reading.read_to_be_judged(asked.head.may_be_large()).await?;
 
     // 3. The resources it names, and the decision about them. What is not allowed by what is known
     //    so far is answered by what it says as a whole.
     let deciding = Instant::now();
     let mut ruled = asked.judge(reading.scanner.members(), record.arrived());
     if !reading.has_ended() && !ruled.as_ref().is_ok_and(Ruled::is_allowed) {
-        reading.to_end().await?;
+        reading.read_to_end().await?;
         ruled = asked.judge(reading.scanner.members(), record.arrived());
     }
     let ruled = ruled?;

@@ -1,6 +1,7 @@
 //! An allowed request arrives byte for byte as it was signed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -223,4 +224,78 @@ fn send_http2(
         response.into_body().collect().await.unwrap();
         status
     })
+}
+
+/// Event streams that nobody reads must not starve the other calls of a shared connection.
+#[test]
+fn unread_answers_do_not_hold_up_others() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start_http2_with(&authority, Bytes::from(vec![b' '; 4 << 20]));
+    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    let mut config = client_config(&authority);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let request = || {
+        let mut headers = vec![
+            ("host".to_owned(), HOST.to_owned()),
+            (
+                "content-type".to_owned(),
+                "application/x-amz-json-1.1".to_owned(),
+            ),
+            ("x-amz-date".to_owned(), "20261123T120000Z".to_owned()),
+            (
+                "x-amz-target".to_owned(),
+                "Kinesis_20131202.ListStreams".to_owned(),
+            ),
+        ];
+        let signed = ["content-type", "host", "x-amz-date", "x-amz-target"];
+        let authorization = signature::sign(&headers, &signed, b"{}", crate::support::KEY_ID);
+        headers.push(("authorization".to_owned(), authorization));
+        let mut request = http::Request::post(format!("https://{HOST}/"));
+        for (name, value) in headers.iter().skip(1) {
+            request = request.header(name, value);
+        }
+        request.body(Full::new(Bytes::from_static(b"{}"))).unwrap()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let tcp = tokio::net::TcpStream::connect(gate.address())
+            .await
+            .unwrap();
+        let name = ServerName::try_from(HOST).unwrap();
+        let tls = TlsConnector::from(Arc::new(config))
+            .connect(name, tcp)
+            .await
+            .unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+                .initial_stream_window_size(16 << 10)
+                .initial_connection_window_size(16 << 20)
+                .handshake(TokioIo::new(tls))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        let mut unread = Vec::new();
+        for n in 0..40 {
+            let answer = sender.send_request(request());
+            let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
+            unread.push(
+                answer
+                    .unwrap_or_else(|_| panic!("call {n} was held up"))
+                    .unwrap(),
+            );
+        }
+        let last = unread.pop().unwrap().into_body();
+        let read = tokio::time::timeout(Duration::from_secs(20), last.collect()).await;
+        assert_eq!(
+            read.expect("the answer was held up")
+                .unwrap()
+                .to_bytes()
+                .len(),
+            4 << 20
+        );
+    });
+    assert_eq!(recorder.connections(), 1, "they share a connection");
 }

@@ -74,6 +74,11 @@ impl Recorder {
 
     /// Speaks HTTP/2.
     pub fn start_http2(authority: &Authority) -> Recorder {
+        Recorder::start_http2_with(authority, Bytes::from_static(b"{}"))
+    }
+
+    /// Speaks HTTP/2 and answers every request with these bytes.
+    pub fn start_http2_with(authority: &Authority, answer: Bytes) -> Recorder {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let tls = TlsAcceptor::from(Arc::new(authority.server("localhost").unwrap()));
@@ -93,8 +98,9 @@ impl Recorder {
                         continue;
                     };
                     let (requests, broken) = (requests.clone(), broken.clone());
+                    let answer = answer.clone();
                     let service = service_fn(move |request| {
-                        record_http2(request, requests.clone(), broken.clone())
+                        record_http2(request, requests.clone(), broken.clone(), answer.clone())
                     });
                     tokio::spawn(async move {
                         let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -225,6 +231,7 @@ async fn record_http2(
     request: Request<Incoming>,
     requests: Arc<Mutex<Vec<Recorded>>>,
     broken: Arc<Mutex<Vec<usize>>>,
+    answer: Bytes,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (parts, body) = request.into_parts();
     let mut headers: Vec<(String, String)> = parts
@@ -255,6 +262,6 @@ async fn record_http2(
     let answer = Response::builder()
         .header("x-amzn-requestid", "upstream-id")
         .header("content-type", "application/x-amz-json-1.1")
-        .body(Full::from("{}"));
+        .body(Full::new(answer));
     Ok(answer.unwrap())
 }
