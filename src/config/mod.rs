@@ -3,6 +3,7 @@
 //! Unknown keys are refused, every error is reported at once, each with its line, column and path.
 //! This room knows the file's shape only; `app` opens what it names.
 
+mod place;
 mod problem;
 mod read;
 mod values;

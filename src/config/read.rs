@@ -1,16 +1,15 @@
 //! From the file's text to its shape.
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use toml_span::de_helpers::TableHelper;
-use toml_span::value::ValueInner;
 use toml_span::{DeserError, Deserialize, Error, ErrorKind, Value};
 
+use super::place::Places;
 use super::values::{Address, Bytes, Span, custom};
 use super::{
     Admin, Config, Endpoint, EndpointPolicy, IdentityPolicy, Limits, Listener, ListenerTls, Log,
-    LogAllowed, Names, Principal, Problem, Problems, Upstream,
+    LogAllowed, Names, Principal, Problems, Upstream,
 };
 
 pub(super) fn config(text: &str, file: &Path) -> Result<Config, Problems> {
@@ -18,7 +17,7 @@ pub(super) fn config(text: &str, file: &Path) -> Result<Config, Problems> {
         Problems(
             errors
                 .iter()
-                .flat_map(|error| problems_of(error, text, file, places))
+                .flat_map(|error| places.problems_of(error, text, file))
                 .collect(),
         )
     };
@@ -355,82 +354,6 @@ impl<'de> Deserialize<'de> for ListenerTls {
             )),
         }
     }
-}
-
-/// Where every value of the file stands, to name an error's path.
-#[derive(Default)]
-struct Places(Vec<(usize, usize, String)>);
-
-impl Places {
-    fn walk(&mut self, value: &Value<'_>, path: String) {
-        match value.as_ref() {
-            ValueInner::Table(table) => {
-                for (key, inner) in table {
-                    let dot = if path.is_empty() { "" } else { "." };
-                    self.0.push((
-                        key.span.start,
-                        key.span.end,
-                        format!("{path}{dot}{}", key.name),
-                    ));
-                    self.walk(inner, format!("{path}{dot}{}", key.name));
-                }
-            }
-            ValueInner::Array(array) => {
-                for (n, inner) in array.iter().enumerate() {
-                    self.walk(inner, format!("{path}[{n}]"));
-                }
-            }
-            _ => {}
-        }
-        self.0.push((value.span.start, value.span.end, path));
-    }
-
-    /// The path of the smallest value that holds the span.
-    fn path(&self, span: toml_span::Span) -> &str {
-        self.0
-            .iter()
-            .filter(|(start, end, _)| *start <= span.start && span.end <= *end)
-            .min_by_key(|(start, end, path)| (end - start, usize::MAX - path.len()))
-            .map_or("", |(_, _, path)| path)
-    }
-}
-
-fn problems_of(error: &Error, text: &str, file: &Path, places: &Places) -> Vec<Problem> {
-    let problem = |span: toml_span::Span, message: &dyn Display| Problem {
-        file: file.to_owned(),
-        position: Some(line_and_column(text, span.start)),
-        path: places.path(span).to_owned(),
-        message: message.to_string(),
-    };
-    match &error.kind {
-        ErrorKind::UnexpectedKeys { keys, expected } => keys
-            .iter()
-            .map(|(_, span)| {
-                let known = expected.join("`, `");
-                problem(*span, &format!("unknown key; known here are `{known}`"))
-            })
-            .collect(),
-        ErrorKind::MissingField(name) => vec![problem(error.span, &format!("`{name}` is missing"))],
-        ErrorKind::Wanted { expected, found } => {
-            vec![problem(
-                error.span,
-                &format!("expected {expected}, found {found}"),
-            )]
-        }
-        ErrorKind::Custom(message) => vec![problem(error.span, message)],
-        kind => vec![problem(error.span, kind)],
-    }
-}
-
-fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .map_or(0, |line| line.chars().count())
-        + 1;
-    (line, column)
 }
 
 /// `name:port`, `1.2.3.4:port` or `[v6]:port`.

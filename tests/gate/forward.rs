@@ -4,14 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::BodyExt;
 use kinesis_gate::sandbox::Authority;
-use rustls::pki_types::ServerName;
-use tokio_rustls::TlsConnector;
 
-use crate::support::raw::{Connection, Request, client_config};
-use crate::support::{Behaviour, GateBuilder, HOST, Recorder, raw, signature};
+use crate::support::raw::{Connection, Request};
+use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2, raw, signature};
 
 #[test]
 fn http1_heads_and_bodies_arrive_unchanged() {
@@ -152,24 +149,10 @@ fn http2_is_forwarded_as_http2() {
     let recorder = Recorder::start_http2(&authority);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let body = r#"{"StreamName":"orders","Records":[]}"#;
-    let signed = [":authority", "content-type", "x-amz-date", "x-amz-target"];
-    let mut headers = vec![
-        (":authority".to_owned(), HOST.to_owned()),
-        (
-            "content-type".to_owned(),
-            "application/x-amz-json-1.1".to_owned(),
-        ),
-        ("x-amz-date".to_owned(), "20261123T120000Z".to_owned()),
-        (
-            "x-amz-target".to_owned(),
-            "Kinesis_20131202.PutRecords".to_owned(),
-        ),
-    ];
-    let authorization = signature::sign(&headers, &signed, body.as_bytes(), crate::support::KEY_ID);
-    headers.push(("authorization".to_owned(), authorization));
-
-    for alpn in [vec![b"h2".to_vec()], Vec::new()] {
-        let status = send_http2(&authority, gate.address(), &headers, body, alpn.clone());
+    let headers = http2::signed_headers("PutRecords", body, ":authority");
+    for alpn in [http2::H2, http2::NOTHING] {
+        let request = http2::request(&headers, body);
+        let status = http2::send(&authority, gate.address(), alpn, request);
         assert_eq!(status, 200, "{alpn:?}");
     }
     let requests = recorder.requests();
@@ -187,99 +170,21 @@ fn http2_is_forwarded_as_http2() {
     assert_eq!(recorder.connections(), 1, "streams share a connection");
 }
 
-fn send_http2(
-    authority: &Authority,
-    address: std::net::SocketAddr,
-    headers: &[(String, String)],
-    body: &str,
-    alpn: Vec<Vec<u8>>,
-) -> u16 {
-    let mut config = client_config(authority);
-    config.alpn_protocols = alpn;
-    let mut request = http::Request::post(format!("https://{HOST}/"));
-    for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(':')) {
-        request = request.header(name, value);
-    }
-    let request = request
-        .body(Full::new(Bytes::from(body.to_owned())))
-        .unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
-        let name = ServerName::try_from(HOST).unwrap();
-        let tls = TlsConnector::from(Arc::new(config))
-            .connect(name, tcp)
-            .await
-            .unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tls))
-                .await
-                .unwrap();
-        tokio::spawn(connection);
-        let response = sender.send_request(request).await.unwrap();
-        let status = response.status().as_u16();
-        response.into_body().collect().await.unwrap();
-        status
-    })
-}
-
 /// Event streams that nobody reads must not starve the other calls of a shared connection.
 #[test]
 fn unread_answers_do_not_hold_up_others() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start_http2_with(&authority, Bytes::from(vec![b' '; 4 << 20]));
     let gate = GateBuilder::new(&authority, recorder.address()).start();
-    let mut config = client_config(&authority);
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let request = || {
-        let mut headers = vec![
-            ("host".to_owned(), HOST.to_owned()),
-            (
-                "content-type".to_owned(),
-                "application/x-amz-json-1.1".to_owned(),
-            ),
-            ("x-amz-date".to_owned(), "20261123T120000Z".to_owned()),
-            (
-                "x-amz-target".to_owned(),
-                "Kinesis_20131202.ListStreams".to_owned(),
-            ),
-        ];
-        let signed = ["content-type", "host", "x-amz-date", "x-amz-target"];
-        let authorization = signature::sign(&headers, &signed, b"{}", crate::support::KEY_ID);
-        headers.push(("authorization".to_owned(), authorization));
-        let mut request = http::Request::post(format!("https://{HOST}/"));
-        for (name, value) in headers.iter().skip(1) {
-            request = request.header(name, value);
-        }
-        request.body(Full::new(Bytes::from_static(b"{}"))).unwrap()
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let tcp = tokio::net::TcpStream::connect(gate.address())
-            .await
-            .unwrap();
-        let name = ServerName::try_from(HOST).unwrap();
-        let tls = TlsConnector::from(Arc::new(config))
-            .connect(name, tcp)
-            .await
-            .unwrap();
+    let headers = http2::signed_headers("ListStreams", "{}", "host");
+    http2::block_on(async {
+        let windows = Some(http2::Windows(16 << 10, 16 << 20));
         let (mut sender, connection) =
-            hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-                .initial_stream_window_size(16 << 10)
-                .initial_connection_window_size(16 << 20)
-                .handshake(TokioIo::new(tls))
-                .await
-                .unwrap();
+            http2::connect(&authority, gate.address(), http2::H2, windows).await;
         tokio::spawn(connection);
         let mut unread = Vec::new();
         for n in 0..40 {
-            let answer = sender.send_request(request());
+            let answer = sender.send_request(http2::request(&headers, "{}"));
             let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
             unread.push(
                 answer

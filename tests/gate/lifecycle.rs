@@ -5,15 +5,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use kinesis_gate::sandbox::Authority;
-use rustls::pki_types::ServerName;
-use tokio_rustls::TlsConnector;
 
-use crate::support::raw::{Connection, Request, client_config};
-use crate::support::{Behaviour, GateBuilder, HOST, Recorder};
+use crate::support::raw::{Connection, Request};
+use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 
 fn get(admin: SocketAddr, path: &str) -> (u16, String) {
     let mut tcp = TcpStream::connect(admin).unwrap();
@@ -133,25 +128,8 @@ fn a_drain_tells_http2_clients_to_go_away() {
     let recorder = Recorder::start_http2(&authority);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
     let address = gate.address();
-    let mut config = client_config(&authority);
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
-        let name = ServerName::try_from(HOST).unwrap();
-        let tls = TlsConnector::from(Arc::new(config))
-            .connect(name, tcp)
-            .await
-            .unwrap();
-        let (sender, connection) = hyper::client::conn::http2::handshake::<_, _, Full<Bytes>>(
-            TokioExecutor::new(),
-            TokioIo::new(tls),
-        )
-        .await
-        .unwrap();
+    http2::block_on(async {
+        let (sender, connection) = http2::connect(&authority, address, http2::H2, None).await;
         let ended = tokio::spawn(connection);
         let drain = gate.drain();
         // Without a GOAWAY an idle connection would stay until its timeout, a minute later.

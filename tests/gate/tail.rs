@@ -1,18 +1,12 @@
 //! Large bodies are forwarded while they are scanned; their tail is held back until all is judged.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use kinesis_gate::sandbox::Authority;
-use rustls::pki_types::ServerName;
-use tokio_rustls::TlsConnector;
 
-use crate::support::raw::{Connection, Request, client_config};
-use crate::support::{Behaviour, GateBuilder, HOST, KEY_ID, Recorder, signature};
+use crate::support::raw::{Connection, Request};
+use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 
 const POLICY: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:PutRecord*",
     "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"}}"#;
@@ -103,11 +97,10 @@ fn the_same_over_http2() {
             .endpoint("vpce-33cc44dd", POLICY)
             .start();
         let body = large(end);
-        assert_eq!(
-            send_http2(&authority, gate.address(), &body),
-            *status,
-            "{end}"
-        );
+        let headers = http2::signed_headers("PutRecords", &body, "host");
+        let request = http2::request(&headers, &body);
+        let answered = http2::send(&authority, gate.address(), http2::H2, request);
+        assert_eq!(answered, *status, "{end}");
         if *status == 200 {
             assert!(recorder.requests()[0].body == body.as_bytes(), "{end}");
         } else {
@@ -159,50 +152,4 @@ fn a_client_that_leaves_or_stalls_executes_nothing() {
         assert!(recorder.broken()[0] > 0);
         assert!(recorder.requests().is_empty());
     }
-}
-
-fn send_http2(authority: &Authority, address: SocketAddr, body: &str) -> u16 {
-    let mut config = client_config(authority);
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let signed = ["content-type", "host", "x-amz-date", "x-amz-target"];
-    let headers = [
-        ("host", HOST),
-        ("content-type", "application/x-amz-json-1.1"),
-        ("x-amz-date", "20261123T120000Z"),
-        ("x-amz-target", "Kinesis_20131202.PutRecords"),
-    ];
-    let headers: Vec<(String, String)> = headers
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    let authorization = signature::sign(&headers, &signed, body.as_bytes(), KEY_ID);
-    let mut request =
-        http::Request::post(format!("https://{HOST}/")).header("authorization", authorization);
-    for (name, value) in headers.iter().skip(1) {
-        request = request.header(name, value);
-    }
-    let request = request
-        .body(Full::new(Bytes::from(body.to_owned())))
-        .unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
-        let name = ServerName::try_from(HOST).unwrap();
-        let tls = TlsConnector::from(Arc::new(config))
-            .connect(name, tcp)
-            .await
-            .unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tls))
-                .await
-                .unwrap();
-        tokio::spawn(connection);
-        let response = sender.send_request(request).await.unwrap();
-        let status = response.status().as_u16();
-        response.into_body().collect().await.unwrap();
-        status
-    })
 }

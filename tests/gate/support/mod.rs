@@ -2,6 +2,7 @@
 
 pub mod gate;
 pub mod http1;
+pub mod http2;
 pub mod raw;
 pub mod recorder;
 pub mod signature;

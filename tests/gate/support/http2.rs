@@ -1,0 +1,113 @@
+//! Requests over HTTP/2.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::{Builder, Connection, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use kinesis_gate::sandbox::Authority;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::raw::client_config;
+use super::signature::sign;
+use super::{HOST, KEY_ID};
+
+pub type Body = Full<Bytes>;
+
+/// Bytes that the gate may send ahead, on one stream and on the connection.
+pub struct Windows(pub u32, pub u32);
+
+/// What TLS offers: HTTP/2, or nothing, as Java's async client and the KCL do.
+pub const H2: &[&[u8]] = &[b"h2"];
+pub const NOTHING: &[&[u8]] = &[];
+
+/// The headers of a signed request, `:authority` first where that is what the signature covers, as
+/// the JavaScript SDK's does.
+pub fn signed_headers(operation: &str, body: &str, authority: &str) -> Vec<(String, String)> {
+    let signed = [authority, "content-type", "x-amz-date", "x-amz-target"];
+    let target = format!("Kinesis_20131202.{operation}");
+    let values = [
+        HOST,
+        "application/x-amz-json-1.1",
+        "20261123T120000Z",
+        &target,
+    ];
+    let mut headers: Vec<(String, String)> = signed
+        .iter()
+        .zip(values)
+        .map(|(name, value)| ((*name).to_owned(), value.to_owned()))
+        .collect();
+    let authorization = sign(&headers, &signed, body.as_bytes(), KEY_ID);
+    headers.push(("authorization".to_owned(), authorization));
+    headers
+}
+
+/// A request with these headers; the authority is in its target.
+pub fn request(headers: &[(String, String)], body: &str) -> http::Request<Body> {
+    let mut request = http::Request::post(format!("https://{HOST}/"));
+    for (name, value) in headers
+        .iter()
+        .filter(|(name, _)| name != ":authority" && name != "host")
+    {
+        request = request.header(name, value);
+    }
+    request
+        .body(Full::new(Bytes::from(body.to_owned())))
+        .unwrap()
+}
+
+/// A connection, and the task that drives it.
+pub async fn connect(
+    authority: &Authority,
+    address: SocketAddr,
+    alpn: &[&[u8]],
+    windows: Option<Windows>,
+) -> (
+    SendRequest<Body>,
+    Connection<TokioIo<TlsStream<TcpStream>>, Body, TokioExecutor>,
+) {
+    let mut config = client_config(authority);
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from(HOST).unwrap();
+    let tls = TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+        .unwrap();
+    let mut builder = Builder::new(TokioExecutor::new());
+    if let Some(Windows(stream, connection)) = windows {
+        builder
+            .initial_stream_window_size(stream)
+            .initial_connection_window_size(connection);
+    }
+    builder.handshake(TokioIo::new(tls)).await.unwrap()
+}
+
+/// Sends a request over a connection of its own and returns the status of its answer.
+pub fn send(
+    authority: &Authority,
+    address: SocketAddr,
+    alpn: &[&[u8]],
+    request: http::Request<Body>,
+) -> u16 {
+    block_on(async {
+        let (mut sender, connection) = connect(authority, address, alpn, None).await;
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await.unwrap();
+        let status = response.status().as_u16();
+        response.into_body().collect().await.unwrap();
+        status
+    })
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(future)
+}
