@@ -1,11 +1,10 @@
 //! `ArnEquals`, `ArnLike` and their opposites: segment by segment between colons.
 
-use super::condition::{has_wildcards, pattern_variables};
 use super::finding::Problem;
 use super::key::Key;
 use super::pattern::Pattern;
 use super::request::Context;
-use super::template::{Syntax, Template};
+use super::template::Syntax;
 use super::truth::Match;
 
 /// One value of an ARN operator.
@@ -23,7 +22,7 @@ impl ArnTest {
             variables,
             wildcards: true,
         };
-        let pattern = |text: &str| Template::parse(text, syntax).map(Pattern::of);
+        let pattern = |text: &str| Pattern::parse(text, syntax);
         match segments(value, variables) {
             Some([a, b, c, d, e, f]) => Ok(ArnTest::Segments(Box::new([
                 pattern(a)?,
@@ -53,7 +52,7 @@ impl ArnTest {
             // CONTESTED: a pattern that is no ARN but would match the text.
             ArnTest::Whole(pattern) => {
                 let found = pattern.matches(text, context);
-                let plain = pattern.has_variables() && !has_wildcards(pattern);
+                let plain = pattern.has_variables() && !pattern.has_wildcards();
                 if plain { found } else { found.at_most_maybe() }
             }
         }
@@ -78,14 +77,14 @@ impl ArnTest {
     }
 
     pub(super) fn variables(&self) -> Vec<Key<'_>> {
-        self.patterns().iter().flat_map(pattern_variables).collect()
+        self.patterns()
+            .iter()
+            .flat_map(Pattern::variables)
+            .collect()
     }
 
     pub(super) fn bare_variable(&self) -> Option<Key<'_>> {
-        self.patterns().iter().find_map(|pattern| match pattern {
-            Pattern::Dynamic(template) => template.bare_variable(),
-            _ => None,
-        })
+        self.patterns().iter().find_map(Pattern::bare_variable)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! IAM User Guide: reference_policies_grammar; PrivateLink Guide: vpc-endpoints-access.
 
+use std::fmt::Write as _;
+
 use super::Policy;
 use super::element;
 use super::finding::{Finding, Level, Lines, Problem};
@@ -257,7 +259,7 @@ impl<'t> Reporter<'t> {
 
     pub(super) fn enter_index(&mut self, index: usize, inside: impl FnOnce(&mut Self)) {
         let outer = self.path.len();
-        self.path.push_str(&format!("[{index}]"));
+        let _ = write!(self.path, "[{index}]");
         inside(self);
         self.path.truncate(outer);
     }

@@ -1,7 +1,8 @@
 //! The Condition element as it is written: blocks of operators, keys and values.
 
 use super::compile::{Reporter, Strictness};
-use super::condition::{Condition, Test, check_key};
+use super::condition::{Condition, Test};
+use super::condition_values::check_key;
 use super::element::Scope;
 use super::finding::Problem;
 use super::json::{Member, NodeKind};

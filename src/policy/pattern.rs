@@ -1,7 +1,9 @@
 //! Text patterns: literals, wildcards and variables, matched in linear time.
 
+use super::finding::Problem;
+use super::key::Key;
 use super::request::Context;
-use super::template::{Piece, Template};
+use super::template::{Piece, Syntax, Template};
 use super::truth::Match;
 
 /// A compiled pattern over text.
@@ -20,7 +22,24 @@ pub(super) enum Pattern {
 }
 
 impl Pattern {
-    pub(super) fn of(template: Template) -> Pattern {
+    pub(super) fn parse(text: &str, syntax: Syntax) -> Result<Pattern, Problem> {
+        // Most texts are plain; a template costs five allocations more.
+        let variable = syntax.variables && text.contains("${");
+        if !variable {
+            let wild = |text: &str| syntax.wildcards && text.contains(['*', '?']);
+            if !wild(text) {
+                return Ok(Pattern::Literal(text.into()));
+            }
+            match text.strip_suffix('*') {
+                Some("") => return Ok(Pattern::Everything),
+                Some(prefix) if !wild(prefix) => return Ok(Pattern::Prefix(prefix.into())),
+                _ => {}
+            }
+        }
+        Template::parse(text, syntax).map(Pattern::of)
+    }
+
+    fn of(template: Template) -> Pattern {
         if template.has_variables() {
             return Pattern::Dynamic(template);
         }
@@ -75,6 +94,31 @@ impl Pattern {
                 Some(Piece::Literal(text)) => text,
                 _ => "",
             },
+        }
+    }
+
+    /// Does it use `*` or `?` as wildcards?
+    pub(super) fn has_wildcards(&self) -> bool {
+        match self {
+            Pattern::Everything | Pattern::Prefix(_) | Pattern::Glob(_) => true,
+            Pattern::Literal(_) => false,
+            Pattern::Dynamic(template) => template.has_wildcards(),
+        }
+    }
+
+    /// The keys that it uses as variables.
+    pub(super) fn variables(&self) -> Vec<Key<'_>> {
+        match self {
+            Pattern::Dynamic(template) => template.variables().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A variable that has no default.
+    pub(super) fn bare_variable(&self) -> Option<Key<'_>> {
+        match self {
+            Pattern::Dynamic(template) => template.bare_variable(),
+            _ => None,
         }
     }
 
@@ -297,14 +341,14 @@ pub(super) fn char_width(first: u8) -> usize {
 mod tests {
     use super::{Match, Pattern, matches_folded};
     use crate::policy::request::EmptyContext;
-    use crate::policy::template::{Syntax, Template};
+    use crate::policy::template::Syntax;
 
     fn glob(pattern: &str) -> Pattern {
         let syntax = Syntax {
             variables: false,
             wildcards: true,
         };
-        Pattern::of(Template::parse(pattern, syntax).expect("valid"))
+        Pattern::parse(pattern, syntax).expect("valid")
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::arn_condition::segments;
 use super::finding::Problem;
 use super::pattern::Pattern;
 use super::request::{Arn, EmptyContext, Fact, Principal, PrincipalKind};
-use super::template::{Syntax, Template};
+use super::template::Syntax;
 use super::truth::Match;
 
 /// Whom a statement is about.
@@ -259,9 +259,7 @@ impl PrincipalPattern {
         };
         let mut patterns = Vec::with_capacity(6);
         for part in parts {
-            patterns.push(Pattern::of(
-                Template::parse(part, syntax).map_err(|_| refuse())?,
-            ));
+            patterns.push(Pattern::parse(part, syntax).map_err(|_| refuse())?);
         }
         let segments: [Pattern; 6] = patterns.try_into().map_err(|_| refuse())?;
         let session = service == "sts";

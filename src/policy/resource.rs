@@ -9,7 +9,7 @@ use super::finding::Problem;
 use super::pattern::Pattern;
 use super::principal::is_account;
 use super::request::{Arn, Context, Resource};
-use super::template::{Syntax, Template};
+use super::template::Syntax;
 use super::truth::Match;
 
 /// Which resources a statement is about.
@@ -138,10 +138,10 @@ impl ResourcePattern {
             variables: false,
             wildcards: true,
         };
-        let part = |text: &str| Template::parse(text, plain).map(Pattern::of);
+        let part = |text: &str| Pattern::parse(text, plain);
         let trailing = before.iter().any(|part| part.ends_with('*'));
         let wide = if trailing {
-            Some(Pattern::of(Template::parse(text, syntax)?))
+            Some(Pattern::parse(text, syntax)?)
         } else {
             None
         };
@@ -153,7 +153,7 @@ impl ResourcePattern {
             service: part(service)?,
             region: part(region)?,
             account: part(account)?,
-            resource: Pattern::of(Template::parse(resource, syntax)?),
+            resource: Pattern::parse(resource, syntax)?,
             contested,
             wide,
         })))

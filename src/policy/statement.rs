@@ -1,7 +1,7 @@
 //! One compiled statement, and the search for the one that decides.
 
 use super::action::ActionElement;
-use super::condition::{Condition, pattern_variables};
+use super::condition::Condition;
 use super::decision::{ConditionId, Decision, Outcome, Unknown};
 use super::key::Key;
 use super::principal::PrincipalElement;
@@ -98,7 +98,7 @@ impl Statement {
         }
         for pattern in &self.resources.patterns {
             if let ResourcePattern::Arn(pattern) = pattern {
-                keys.extend(pattern_variables(&pattern.resource));
+                keys.extend(pattern.resource.variables());
             }
         }
         keys

@@ -79,6 +79,12 @@ impl Template {
             .any(|piece| matches!(piece, Piece::Variable { .. }))
     }
 
+    pub(super) fn has_wildcards(&self) -> bool {
+        self.pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Any | Piece::One))
+    }
+
     pub(super) fn open_ended(&self) -> bool {
         matches!(self.pieces.last(), Some(Piece::Any))
     }
@@ -210,7 +216,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
             format!("`{name}` cannot be the name of a variable; variables do not nest"),
         ));
     }
-    super::condition::check_key(name)?;
+    super::condition_values::check_key(name)?;
     if Key::of(name).count() == Some(Count::Multi) {
         return Err(Problem::new(
             "variable-multivalued",

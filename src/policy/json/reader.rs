@@ -1,0 +1,330 @@
+//! The grammar of JSON (RFC 8259), read by recursive descent.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::{MAX_DEPTH, Member, Node, NodeKind};
+use crate::policy::finding::{Finding, Level, Lines};
+
+/// Where the grammar is broken, and how.
+pub(super) struct Fault {
+    at: usize,
+    message: &'static str,
+}
+
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+    path: String,
+    pub(super) duplicates: Vec<Duplicate>,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn of(text: &'t str) -> Reader<'t> {
+        Reader {
+            text,
+            at: 0,
+            path: String::from("$"),
+            duplicates: Vec::new(),
+        }
+    }
+
+    pub(super) fn document(&mut self) -> Result<Node<'t>, Fault> {
+        if self.text.starts_with('\u{feff}') {
+            return Err(self.fault("a byte-order mark before the document"));
+        }
+        self.blank();
+        if self.at == self.text.len() {
+            return Err(self.fault("the document is empty"));
+        }
+        let root = self.value(0)?;
+        self.blank();
+        if self.at < self.text.len() {
+            return Err(self.fault("text after the end of the document"));
+        }
+        Ok(root)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Node<'t>, Fault> {
+        if depth >= MAX_DEPTH {
+            return Err(self.fault("nested too deeply"));
+        }
+        let start = self.at;
+        let kind = match self.peek() {
+            Some(b'{') => self.map(depth)?,
+            Some(b'[') => self.list(depth)?,
+            Some(b'"') => NodeKind::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => NodeKind::Number(self.number()?),
+            Some(b't') => self.word("true", NodeKind::Bool(true))?,
+            Some(b'f') => self.word("false", NodeKind::Bool(false))?,
+            Some(b'n') => self.word("null", NodeKind::Null)?,
+            Some(_) => return Err(self.fault("a value was expected here")),
+            None => return Err(self.fault("the document ends where a value was expected")),
+        };
+        Ok(Node {
+            kind,
+            start,
+            end: self.at,
+        })
+    }
+
+    fn map(&mut self, depth: usize) -> Result<NodeKind<'t>, Fault> {
+        self.at += 1;
+        let mut members: Vec<Member<'t>> = Vec::new();
+        self.blank();
+        if self.eat(b'}') {
+            return Ok(NodeKind::Map(members));
+        }
+        loop {
+            self.blank();
+            let start = self.at;
+            if self.peek() != Some(b'"') {
+                return Err(self.fault("a name in double quotes was expected here"));
+            }
+            let name = self.string()?;
+            let outer = self.path.len();
+            self.path.push('.');
+            self.path.push_str(&name);
+            self.blank();
+            if !self.eat(b':') {
+                return Err(self.fault("a `:` was expected here"));
+            }
+            self.blank();
+            let value = self.value(depth + 1)?;
+            members.push(Member { name, start, value });
+            self.path.truncate(outer);
+            self.blank();
+            if self.eat(b',') {
+                continue;
+            }
+            if self.eat(b'}') {
+                self.report_duplicates(&members);
+                return Ok(NodeKind::Map(members));
+            }
+            return Err(self.fault("a `,` or `}` was expected here"));
+        }
+    }
+
+    fn list(&mut self, depth: usize) -> Result<NodeKind<'t>, Fault> {
+        self.at += 1;
+        let mut nodes = Vec::new();
+        self.blank();
+        if self.eat(b']') {
+            return Ok(NodeKind::List(nodes));
+        }
+        loop {
+            self.blank();
+            let outer = self.path.len();
+            let _ = write!(self.path, "[{}]", nodes.len());
+            nodes.push(self.value(depth + 1)?);
+            self.path.truncate(outer);
+            self.blank();
+            if self.eat(b',') {
+                continue;
+            }
+            if self.eat(b']') {
+                return Ok(NodeKind::List(nodes));
+            }
+            return Err(self.fault("a `,` or `]` was expected here"));
+        }
+    }
+
+    fn report_duplicates(&mut self, members: &[Member<'t>]) {
+        let mut order: Vec<&Member<'t>> = members.iter().collect();
+        order.sort_by(|a, b| a.name.cmp(&b.name).then(a.start.cmp(&b.start)));
+        for pair in order.windows(2) {
+            if let [first, second] = pair
+                && first.name == second.name
+            {
+                self.duplicates.push(Duplicate {
+                    at: second.start,
+                    path: self.path.clone(),
+                    name: second.name.to_string(),
+                });
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<Cow<'t, str>, Fault> {
+        self.at += 1;
+        let start = self.at;
+        let mut owned: Option<String> = None;
+        let mut copied = start;
+        loop {
+            match self.peek() {
+                None => return Err(self.fault("a string does not end")),
+                Some(b'"') => {
+                    let rest = self.text.get(copied..self.at).unwrap_or("");
+                    self.at += 1;
+                    return Ok(match owned {
+                        None => Cow::Borrowed(rest),
+                        Some(mut text) => {
+                            text.push_str(rest);
+                            Cow::Owned(text)
+                        }
+                    });
+                }
+                Some(b'\\') => {
+                    let text = owned.get_or_insert_default();
+                    text.push_str(self.text.get(copied..self.at).unwrap_or(""));
+                    self.at += 1;
+                    let c = self.escape()?;
+                    if let Some(text) = owned.as_mut() {
+                        text.push(c);
+                    }
+                    copied = self.at;
+                }
+                Some(0..=0x1f) => {
+                    return Err(
+                        self.fault("a control character in a string; write it as `\\u00xx`")
+                    );
+                }
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Fault> {
+        let c = match self.peek() {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                let first = self.hex4()?;
+                if !(0xd800..0xe000).contains(&first) {
+                    return char::from_u32(first).ok_or_else(|| self.fault("not a character"));
+                }
+                if first >= 0xdc00 || !(self.eat(b'\\') && self.eat(b'u')) {
+                    return Err(self.fault("half of a surrogate pair"));
+                }
+                let second = self.hex4()?;
+                if !(0xdc00..0xe000).contains(&second) {
+                    return Err(self.fault("half of a surrogate pair"));
+                }
+                let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+                return char::from_u32(code).ok_or_else(|| self.fault("not a character"));
+            }
+            _ => return Err(self.fault("an escape that JSON does not have")),
+        };
+        self.at += 1;
+        Ok(c)
+    }
+
+    fn hex4(&mut self) -> Result<u32, Fault> {
+        let digits = self.text.as_bytes().get(self.at..self.at + 4);
+        let digits = digits.ok_or_else(|| self.fault("`\\u` needs four hexadecimal digits"))?;
+        let mut code = 0;
+        for &digit in digits {
+            let value = char::from(digit).to_digit(16);
+            code = code * 16
+                + value.ok_or_else(|| self.fault("`\\u` needs four hexadecimal digits"))?;
+        }
+        self.at += 4;
+        Ok(code)
+    }
+
+    fn number(&mut self) -> Result<&'t str, Fault> {
+        let start = self.at;
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            if !self.eat(b'+') {
+                self.eat(b'-');
+            }
+            self.digits()?;
+        }
+        Ok(self.text.get(start..self.at).unwrap_or(""))
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        if !matches!(self.peek(), Some(b'0'..=b'9')) {
+            return Err(self.fault("a digit was expected here"));
+        }
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &str, kind: NodeKind<'t>) -> Result<NodeKind<'t>, Fault> {
+        if self.text.as_bytes().get(self.at..self.at + word.len()) != Some(word.as_bytes()) {
+            return Err(self.fault("a value was expected here"));
+        }
+        self.at += word.len();
+        Ok(kind)
+    }
+
+    fn blank(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        if found {
+            self.at += 1;
+        }
+        found
+    }
+
+    fn fault(&self, message: &'static str) -> Fault {
+        Fault {
+            at: self.at,
+            message,
+        }
+    }
+
+    pub(super) fn finding(&self, fault: &Fault) -> Finding {
+        let (line, column) = Lines::of(self.text).place(fault.at);
+        Finding {
+            code: "json-syntax",
+            level: Level::Error,
+            line,
+            column,
+            path: self.path.clone(),
+            message: format!("not valid JSON: {}", fault.message),
+            fix: None,
+        }
+    }
+}
+
+/// A name given twice.
+pub(super) struct Duplicate {
+    at: usize,
+    path: String,
+    name: String,
+}
+
+impl Duplicate {
+    pub(super) fn finding(self, lines: &Lines<'_>) -> Finding {
+        let (line, column) = lines.place(self.at);
+        Finding {
+            code: "duplicate-name",
+            level: Level::Error,
+            line,
+            column,
+            path: format!("{}.{}", self.path, self.name),
+            message: format!(
+                "`{}` is given twice; JSON readers disagree on which counts",
+                self.name
+            ),
+            fix: Some("keep one of them".into()),
+        }
+    }
+}
