@@ -169,16 +169,12 @@ impl ResourcePattern {
 
 impl ArnPattern {
     fn matches(&self, arn: &Arn<'_>, negated: bool, context: &dyn Context) -> Match {
-        let narrow = self.by_segment(arn, context);
+        let narrow = self.by_segment(arn, negated, context);
         let found = if self.contested {
             narrow.at_most_maybe()
         } else {
             narrow
         };
-        // CONTESTED: whether NotResource applies where a variable of a pattern has no value.
-        if negated && self.resource.may_be_null(context) {
-            return found.or(Match::Maybe);
-        }
         match (&self.wide, arn.text) {
             // Only a colon in the resource's name lets the two readings differ.
             (Some(wide), Some(text)) if found == Match::No && arn.resource.contains(':') => {
@@ -188,11 +184,17 @@ impl ArnPattern {
         }
     }
 
-    fn by_segment(&self, arn: &Arn<'_>, context: &dyn Context) -> Match {
+    fn by_segment(&self, arn: &Arn<'_>, negated: bool, context: &dyn Context) -> Match {
         let found = if arn.open {
             self.resource.matches_open(arn.resource, context)
         } else {
             self.resource.matches(arn.resource, context)
+        };
+        // CONTESTED: whether NotResource applies where a variable of a pattern has no value.
+        let found = if negated && self.resource.may_be_null(context) {
+            found.or(Match::Maybe)
+        } else {
+            found
         };
         if found == Match::No {
             return Match::No;

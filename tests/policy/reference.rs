@@ -97,7 +97,7 @@ fn resource(statement: &Statement, contested: bool, model: &Model, facts: &Facts
             let before = (0..5).all(|at| glob(&tokens(parts[at]), asked[at]));
             match substitute(parts[5], model.variables, facts, true) {
                 None => {
-                    null = true;
+                    null |= before;
                     false
                 }
                 Some(tokens) => {
