@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -78,7 +78,7 @@ impl Connector {
         let tls = connector
             .connect(server_name, tcp)
             .await
-            .map_err(tls_failure)?;
+            .map_err(|error| tls_failure(error, exchange))?;
         let spoken = tls.get_ref().1.alpn_protocol();
         match exchange {
             Exchange::Http2 if spoken != Some(b"h2") => Err(Failure::NoHttp2),
@@ -127,13 +127,14 @@ fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
 
-fn tls_failure(error: io::Error) -> Failure {
-    let certificate = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        .and_then(|error| match error {
-            rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
-            _ => None,
-        });
-    certificate.map_or(Failure::Tls(error), Failure::Certificate)
+fn tls_failure(error: io::Error, exchange: Exchange) -> Failure {
+    let found = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match (found, exchange) {
+        (Some(rustls::Error::InvalidCertificate(why)), _) => Failure::Certificate(why.to_string()),
+        (
+            Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)),
+            Exchange::Http2,
+        ) => Failure::NoHttp2,
+        _ => Failure::Tls(error),
+    }
 }

@@ -10,7 +10,7 @@ use kinesis_gate::sandbox::Authority;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 
-fn get(admin: SocketAddr, path: &str) -> (u16, String) {
+pub fn get(admin: SocketAddr, path: &str) -> (u16, String) {
     let mut tcp = TcpStream::connect(admin).unwrap();
     tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     write!(

@@ -12,11 +12,14 @@
 )]
 
 mod examples;
+mod failures;
 mod forward;
 mod heads;
 mod lifecycle;
 mod mutations;
+mod program;
 mod published;
+mod retries;
 mod sdk;
 mod support;
 mod tail;

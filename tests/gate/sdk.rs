@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
@@ -37,7 +38,7 @@ fn parts() -> Parts {
 
 /// The HTTP version that the SDK speaks.
 #[derive(Debug, Clone, Copy)]
-enum Speaks {
+pub enum Speaks {
     Http1,
     Http2,
 }
@@ -58,8 +59,19 @@ fn http_client(gate: &Gate, speaks: Speaks) -> SharedHttpClient {
 }
 
 fn client(gate: &Gate, endpoint: usize, key_id: &str, speaks: Speaks) -> Client {
+    client_with(gate, endpoint, key_id, speaks, RetryConfig::standard())
+}
+
+pub fn client_with(
+    gate: &Gate,
+    endpoint: usize,
+    key_id: &str,
+    speaks: Speaks,
+    retry: RetryConfig,
+) -> Client {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        .retry_config(retry)
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::from_keys(key_id, SECRET, None))
         .endpoint_url(format!(
@@ -71,7 +83,7 @@ fn client(gate: &Gate, endpoint: usize, key_id: &str, speaks: Speaks) -> Client 
     Client::from_conf(config)
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

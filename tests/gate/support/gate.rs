@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use kinesis_gate::app::{self, Running};
@@ -77,6 +77,7 @@ impl GateBuilder {
 
     /// Starts it, with an endpoint that allows everything if none was named.
     pub fn start(mut self) -> Gate {
+        end_at_panics();
         if self.policies.is_empty() {
             let all =
                 r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
@@ -130,6 +131,24 @@ impl GateBuilder {
         }
         text
     }
+}
+
+/// A panic of a gate's own threads ends the tests: the runtime would turn it into a connection that
+/// closes, which some tests expect of bad input.
+fn end_at_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            usual(panic);
+            let name = std::thread::current().name().unwrap_or_default().to_owned();
+            if name.starts_with("loop-") || name == "admin" || name == "log" {
+                // Past the capture of the harness, which would be lost with the process.
+                let _ = writeln!(std::io::stderr(), "`{name}` of a gate panicked: {panic}");
+                std::process::abort();
+            }
+        }));
+    });
 }
 
 impl Gate {

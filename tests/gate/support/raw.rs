@@ -126,7 +126,20 @@ impl Connection {
         address: SocketAddr,
         name: &str,
     ) -> std::io::Result<Connection> {
-        let mut config = client_config(authority);
+        Connection::try_open_trusting(&authority.pem(), address, name)
+    }
+
+    /// Opens a connection that trusts a CA's certificate, PEM.
+    pub fn open_trusting(pem: &str, address: SocketAddr, name: &str) -> Connection {
+        Connection::try_open_trusting(pem, address, name).expect("a TLS connection")
+    }
+
+    fn try_open_trusting(
+        pem: &str,
+        address: SocketAddr,
+        name: &str,
+    ) -> std::io::Result<Connection> {
+        let mut config = trusting(pem);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let tls = ClientConnection::new(Arc::new(config), name).unwrap();
@@ -237,9 +250,13 @@ impl Answer {
 
 /// Trusts the authority and nobody else.
 pub fn client_config(authority: &Authority) -> ClientConfig {
+    trusting(&authority.pem())
+}
+
+fn trusting(pem: &str) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots
-        .add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap())
+        .add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
         .unwrap();
     ClientConfig::builder()
         .with_root_certificates(roots)

@@ -1,0 +1,54 @@
+//! What the SDK does with the gate's own failures: it retries them, and a denial it does not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
+use aws_sdk_kinesis::primitives::Blob;
+use kinesis_gate::sandbox::Authority;
+
+use crate::failures::refusing;
+use crate::sdk::{Speaks, block_on, client_with};
+use crate::support::{Behaviour, GateBuilder, KEY_ID, Recorder};
+
+#[test]
+fn an_upstream_failure_is_retried_by_the_sdk() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let (_down, down) = refusing();
+    let closing = Recorder::start(&authority, Behaviour::Close);
+    let hanging = Recorder::start(&authority, Behaviour::Hang);
+    let impostor = Recorder::start(&Authority::create().unwrap(), Behaviour::Answer);
+    for (upstream, kind) in [
+        (down, "connect"),
+        (closing.address(), "broken"),
+        (hanging.address(), "response-timeout"),
+        (impostor.address(), "certificate"),
+    ] {
+        let gate = GateBuilder::new(&authority, upstream)
+            .limits("response-timeout = \"200ms\"")
+            .start();
+        let retry = RetryConfig::standard()
+            .with_max_attempts(3)
+            .with_initial_backoff(Duration::from_millis(1));
+        let client = client_with(&gate, 0, KEY_ID, Speaks::Http1, retry);
+        let put = client.put_record().stream_name("orders");
+        let put = put.data(Blob::new("x")).partition_key("1").send();
+        let error = block_on(put).unwrap_err().into_service_error();
+        assert_eq!(
+            error.code(),
+            Some("ServiceUnavailable"),
+            "{kind}: {error:?}"
+        );
+        let log = gate.log(3);
+        assert_eq!(log.len(), 3, "{kind}: three attempts");
+        for line in log {
+            assert_eq!(line["upstream_failure"], kind, "{line}");
+            assert_eq!(line["status"], 503, "{line}");
+        }
+    }
+    // Each attempt of the client, and none of the gate's.
+    assert_eq!(closing.requests().len(), 3);
+    assert_eq!(hanging.requests().len(), 3);
+    assert!(impostor.requests().is_empty());
+}
