@@ -52,6 +52,23 @@ pub fn refusing() -> (Socket, SocketAddr) {
     (socket, address)
 }
 
+/// Passes connections on to `target`, each when `before` has returned.
+pub fn relay(socket: TcpListener, target: SocketAddr, before: impl Fn() + Send + 'static) {
+    std::thread::spawn(move || {
+        for client in socket.incoming().map_while(Result::ok) {
+            before();
+            let server = TcpStream::connect(target).unwrap();
+            let pairs = [
+                (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server, client),
+            ];
+            for (mut from, mut to) in pairs {
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+        }
+    });
+}
+
 /// An upstream that treats every connection in its own way.
 fn upstream(treat: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -205,19 +222,7 @@ fn a_failure_is_over_when_the_upstream_is_back() {
     // The same port, leading to an upstream that answers.
     socket.listen(16).unwrap();
     let back = TcpListener::from(socket);
-    let target = recorder.address();
-    std::thread::spawn(move || {
-        for client in back.incoming().map_while(Result::ok) {
-            let server = TcpStream::connect(target).unwrap();
-            let pairs = [
-                (client.try_clone().unwrap(), server.try_clone().unwrap()),
-                (server, client),
-            ];
-            for (mut from, mut to) in pairs {
-                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
-            }
-        }
-    });
+    relay(back, recorder.address(), || {});
     let answer = Request::new("PutRecord", BODY).send(&authority, gate.address());
     assert_eq!(answer.status, 200);
 }

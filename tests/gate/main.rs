@@ -14,11 +14,13 @@
 mod examples;
 mod failures;
 mod forward;
+mod goaway;
 mod heads;
 mod lifecycle;
 mod mutations;
 mod program;
 mod published;
+mod regions;
 mod retries;
 mod sdk;
 mod support;

@@ -1,0 +1,106 @@
+//! A drain, frame by frame: HTTP/2 clients are told to go away, and what they have begun is finished.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt;
+use kinesis_gate::sandbox::Authority;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+use tokio::time::timeout;
+
+use crate::failures::relay;
+use crate::lifecycle::get;
+use crate::support::raw::client_config;
+use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+
+/// The next frame: its type and payload; `None` at the end.
+fn frame(stream: &mut impl Read) -> Option<(u8, Vec<u8>)> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).ok()?;
+    let len = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; usize::try_from(len).unwrap()];
+    stream.read_exact(&mut payload).ok()?;
+    Some((head[3], payload))
+}
+
+#[test]
+fn an_idle_connection_is_told_and_closed() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let mut gate = GateBuilder::new(&authority, recorder.address()).start();
+    let mut config = client_config(&authority);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let tls = ClientConnection::new(Arc::new(config), ServerName::try_from(HOST).unwrap()).unwrap();
+    let tcp = TcpStream::connect(gate.address()).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = StreamOwned::new(tls, tcp);
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .unwrap();
+    assert_eq!(frame(&mut stream).unwrap().0, SETTINGS);
+    let drain = gate.drain();
+    let mut frames = Vec::new();
+    while let Some((kind, payload)) = frame(&mut stream) {
+        frames.push((kind, payload.get(4..8).map(<[u8]>::to_vec)));
+        // A ping asks whether more streams are under way; answer none.
+        if kind == 6 {
+            let mut answer = b"\0\0\x08\x06\x01\0\0\0\0".to_vec();
+            answer.extend(&payload);
+            stream.write_all(&answer).unwrap();
+        }
+    }
+    let no_error = (GOAWAY, Some(vec![0; 4]));
+    assert!(frames.contains(&no_error), "{frames:?}");
+    drain.join().unwrap();
+}
+
+#[test]
+fn a_stream_under_way_is_finished() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start_http2(&authority);
+    // The way to the upstream opens only when told: until then the request is under way.
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let (came, has_come) = channel();
+    let (open, opened) = channel();
+    relay(socket, recorder.address(), move || {
+        came.send(()).unwrap();
+        opened.recv().unwrap();
+    });
+    let mut gate = GateBuilder::new(&authority, address)
+        .limits("connect-timeout = \"20s\"")
+        .start();
+    let headers = http2::signed_headers("ListStreams", "{}", "host");
+    http2::block_on(async {
+        let (mut sender, connection) =
+            http2::connect(&authority, gate.address(), http2::H2, None).await;
+        let ended = tokio::spawn(connection);
+        let answer = tokio::spawn(sender.send_request(http2::request(&headers, "{}")));
+        let has_come = tokio::task::spawn_blocking(move || has_come.recv_timeout(PATIENCE));
+        has_come.await.unwrap().unwrap();
+        let admin = gate.admin();
+        let drain = gate.drain();
+        let deadline = Instant::now() + PATIENCE;
+        while get(admin, "/readyz").0 != 503 {
+            assert!(Instant::now() < deadline, "never stopped being ready");
+        }
+        assert!(!answer.is_finished());
+        open.send(()).unwrap();
+        let answer = timeout(PATIENCE, answer).await.unwrap().unwrap().unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.into_body().collect().await.unwrap();
+        // The client could send more, and is told not to: without a GOAWAY this would not end.
+        timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+        drop(sender);
+        drain.join().unwrap();
+    });
+    assert_eq!(recorder.requests().len(), 1);
+}
