@@ -37,6 +37,28 @@ pub(super) fn open(config: &Config, file: &Path, clock: Clock) -> Result<Loaded,
     }
 }
 
+/// Adds the problems of the policy documents that a configuration names to those of its shape, so
+/// that all are told at once.
+pub(super) fn with_documents(mut problems: Problems, text: &str, file: &Path) -> Problems {
+    for named in config::named_documents(text, file) {
+        let attachment = match named.identity {
+            true => Attachment::Identity,
+            false => Attachment::Endpoint,
+        };
+        let found = match std::fs::read_to_string(&named.file) {
+            Ok(text) => compile(&text, &named.file, attachment).err(),
+            Err(error) => Some(vec![unreadable(file, &named.path, &named.file, &error)]),
+        };
+        problems.0.extend(found.into_iter().flatten());
+    }
+    problems
+}
+
+fn unreadable(config: &Path, path: &str, file: &Path, error: &std::io::Error) -> Problem {
+    let message = format_args!("`{}` cannot be read: {error}", file.display());
+    Problem::of_value(config, path, message)
+}
+
 /// Compiles a policy document for Kinesis' actions.
 ///
 /// # Errors
@@ -105,8 +127,8 @@ struct Opening<'a> {
 impl Opening<'_> {
     fn all(&mut self, config: &Config) -> Option<Loaded> {
         let mut identity = Identity::default();
-        for policy in &config.identity_policies {
-            self.identity(policy, &mut identity);
+        for (place, policy) in config.identity_policies.iter().enumerate() {
+            self.identity(place, policy, &mut identity);
         }
         let identity = Arc::new(identity);
         let principals = Arc::new(self.principals(&config.principals));
@@ -125,9 +147,15 @@ impl Opening<'_> {
         let doors: Vec<Door> = config
             .listeners
             .iter()
-            .filter_map(|listener| {
+            .enumerate()
+            .filter_map(|(place, listener)| {
                 let endpoint = by_id.get(listener.endpoint.as_str())?;
-                self.door(listener, Arc::clone(endpoint), Arc::clone(&principals))
+                self.door(
+                    place,
+                    listener,
+                    Arc::clone(endpoint),
+                    Arc::clone(&principals),
+                )
             })
             .collect();
         Some(Loaded {
@@ -156,15 +184,16 @@ impl Opening<'_> {
         let region = &endpoint.region;
         let names = partition_of(region).zip(regional_endpoint(region));
         if names.is_none() {
-            self.problem(format_args!(
-                "endpoint `{}`: `{region}` is no AWS region such as `us-east-1`",
-                endpoint.id
-            ));
+            self.problem(
+                format_args!("endpoint[{place}].region"),
+                format_args!("`{region}` is no AWS region such as `us-east-1`"),
+            );
         }
         let policy = match &endpoint.policy {
             EndpointPolicy::File(file) => {
                 let vpc = endpoint.vpc.as_deref();
-                self.policy(file, Attachment::Endpoint, vpc)
+                let path = format!("endpoint[{place}].policy");
+                self.policy(&path, file, Attachment::Endpoint, vpc)
             }
             EndpointPolicy::FullAccess => Some((
                 "default-full-access".into(),
@@ -187,12 +216,13 @@ impl Opening<'_> {
     }
 
     /// A policy is compiled once for each principal that it is attached to.
-    fn identity(&mut self, identity: &config::IdentityPolicy, into: &mut Identity) {
-        for principal in &identity.principals {
+    fn identity(&mut self, place: usize, identity: &config::IdentityPolicy, into: &mut Identity) {
+        let path = format!("identity-policy[{place}].file");
+        for (n, principal) in identity.principals.iter().enumerate() {
             match PrincipalPattern::parse(principal) {
                 Ok(to) => {
                     let Some((name, policy)) =
-                        self.policy(&identity.file, Attachment::Identity, None)
+                        self.policy(&path, &identity.file, Attachment::Identity, None)
                     else {
                         return;
                     };
@@ -200,7 +230,10 @@ impl Opening<'_> {
                     into.policies.push(AttachedPolicy { to, policy });
                 }
                 Err(error) => {
-                    self.problem(format_args!("identity policy for `{principal}`: {error}"));
+                    self.problem(
+                        format_args!("identity-policy[{place}].principals[{n}]"),
+                        error,
+                    );
                 }
             }
         }
@@ -208,11 +241,17 @@ impl Opening<'_> {
 
     fn policy(
         &mut self,
+        path: &str,
         file: &Path,
         attachment: Attachment,
         vpc: Option<&str>,
     ) -> Option<(Arc<str>, Policy)> {
-        let text = self.read(file)?;
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| {
+                self.problems
+                    .push(unreadable(self.file, path, file, &error))
+            })
+            .ok()?;
         match compile(&text, file, attachment) {
             Ok(policy) => {
                 let found = notices(&text, file, attachment, vpc);
@@ -228,7 +267,8 @@ impl Opening<'_> {
 
     fn principals(&mut self, principals: &[config::Principal]) -> Principals {
         let mut known = HashMap::new();
-        for principal in principals {
+        for (place, principal) in principals.iter().enumerate() {
+            let path = format!("principal[{place}].arn");
             let told = account_of(&principal.access_key_id);
             let arn = Arn::parse(&principal.arn).filter(|arn| arn.service == "iam");
             match arn
@@ -236,10 +276,13 @@ impl Opening<'_> {
                 .filter(|account| !account.is_empty())
             {
                 Some(account) if told.is_some_and(|told| told.as_str() != account) => {
-                    self.problem(format_args!(
-                        "principal `{}`: the access key id `{}` is one of another account",
-                        principal.arn, principal.access_key_id
-                    ));
+                    self.problem(
+                        path,
+                        format_args!(
+                            "`{}`: the access key id `{}` is one of another account",
+                            principal.arn, principal.access_key_id
+                        ),
+                    );
                 }
                 Some(account) => {
                     let entry = Principal {
@@ -248,10 +291,13 @@ impl Opening<'_> {
                     };
                     known.insert(principal.access_key_id.clone(), entry);
                 }
-                None => self.problem(format_args!(
-                    "principal `{}`: not the ARN of an IAM user, role or account root",
-                    principal.arn
-                )),
+                None => self.problem(
+                    path,
+                    format_args!(
+                        "`{}` is not the ARN of an IAM user, role or account root",
+                        principal.arn
+                    ),
+                ),
             }
         }
         Principals(known)
@@ -274,7 +320,7 @@ impl Opening<'_> {
         match upstream::Upstream::new(&settings) {
             Ok(_) => Some(settings),
             Err(error) => {
-                self.problem(format_args!("upstream: {error}"));
+                self.problem("upstream", error);
                 None
             }
         }
@@ -288,15 +334,21 @@ impl Opening<'_> {
             Ok(certificates) => {
                 roots.add_parsable_certificates(certificates);
                 if roots.is_empty() {
-                    self.problem_in(file, "holds no CA certificate in PEM");
+                    self.problem(
+                        CA_FILE,
+                        format_args!("`{}` holds no CA certificate in PEM", file.display()),
+                    );
                     return None;
                 }
                 Some(roots)
             }
             Err(error) => {
-                self.problem_in(
-                    file,
-                    format_args!("holds no CA certificate in PEM: {error}"),
+                self.problem(
+                    CA_FILE,
+                    format_args!(
+                        "`{}` holds no CA certificate in PEM: {error}",
+                        file.display()
+                    ),
                 );
                 None
             }
@@ -308,7 +360,10 @@ impl Opening<'_> {
         let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
-            self.problem("the system has no root certificates: name `upstream.ca-file`");
+            self.problem(
+                "upstream",
+                "the system has no root certificates: name `ca-file`",
+            );
             return None;
         }
         Some(roots)
@@ -316,6 +371,7 @@ impl Opening<'_> {
 
     fn door(
         &mut self,
+        place: usize,
         listener: &config::Listener,
         endpoint: Arc<Endpoint>,
         principals: Arc<Principals>,
@@ -354,23 +410,16 @@ impl Opening<'_> {
                 tls: Arc::new(tls),
             }),
             Err(error) => {
-                self.problem(format_args!("listener `{}`: {error}", listener.address));
+                self.problem(format_args!("listener[{place}].tls"), error);
                 None
             }
         }
     }
 
-    fn read(&mut self, file: &Path) -> Option<String> {
-        std::fs::read_to_string(file)
-            .map_err(|error| self.problem_in(file, format_args!("cannot be read: {error}")))
-            .ok()
-    }
-
-    fn problem(&mut self, message: impl Display) {
-        self.problems.push(Problem::of_file(self.file, message));
-    }
-
-    fn problem_in(&mut self, file: &Path, message: impl Display) {
-        self.problems.push(Problem::of_file(file, message));
+    fn problem(&mut self, path: impl Display, message: impl Display) {
+        let problem = Problem::of_value(self.file, path, message);
+        self.problems.push(problem);
     }
 }
+
+const CA_FILE: &str = "upstream.ca-file";

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use rustls::ServerConfig;
 
-use crate::config::{Config, Limits, LogAllowed, Problem, Problems};
+use crate::config::{self, Config, Limits, LogAllowed, Problem, Problems};
 use crate::gate::Site;
 use crate::listener;
 use crate::observe::{Clock, Format};
@@ -69,7 +69,11 @@ pub fn load(file: &Path, clock: Clock) -> Result<Loaded, Problems> {
             format_args!("cannot be read: {error}"),
         )])
     })?;
-    load::open(&Config::parse(&text, file)?, file, clock)
+    match Config::parse(&text, file) {
+        Ok(config) => load::open(&config, file, clock),
+        Err(problems) => Err(load::with_documents(problems, &text, file)),
+    }
+    .map_err(|problems| config::locate(problems, &text, file))
 }
 
 impl Loaded {

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use place::{NamedDocument, locate, named_documents};
 pub use problem::{Problem, Problems};
 pub use values::Names;
 

@@ -30,6 +30,15 @@ impl Problem {
             message: message.to_string(),
         }
     }
+
+    /// A problem of one value of a configuration, `listener[0].tls`; [`super::locate`] says where
+    /// that stands.
+    pub fn of_value(file: &Path, path: impl fmt::Display, message: impl fmt::Display) -> Problem {
+        Problem {
+            path: path.to_string(),
+            ..Problem::of_file(file, message)
+        }
+    }
 }
 
 impl fmt::Display for Problem {

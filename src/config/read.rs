@@ -25,8 +25,7 @@ pub(super) fn config(text: &str, file: &Path) -> Result<Config, Problems> {
         Ok(value) => value,
         Err(error) => return Err(report(vec![error], &Places::default())),
     };
-    let mut places = Places::default();
-    places.walk(&value, String::new());
+    let places = Places::of(&value);
     let mut config =
         Config::deserialize(&mut value).map_err(|errors| report(errors.errors, &places))?;
     config.rebase(file.parent().unwrap_or(Path::new("")));
@@ -35,6 +34,7 @@ pub(super) fn config(text: &str, file: &Path) -> Result<Config, Problems> {
 
 impl<'de> Deserialize<'de> for Config {
     fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        let places = Places::of(value);
         let mut table = TableHelper::new(value)?;
         let config = Config {
             workers: table.optional("workers").unwrap_or(0),
@@ -56,11 +56,16 @@ impl<'de> Deserialize<'de> for Config {
             .map(|e| e.errors)
             .unwrap_or_default();
         if !failed {
-            errors.extend(config.contradictions().into_iter().map(|message| Error {
-                kind: ErrorKind::Custom(message.into()),
-                span: value.span,
-                line_info: None,
-            }));
+            errors.extend(
+                config
+                    .contradictions()
+                    .into_iter()
+                    .map(|(path, message)| Error {
+                        kind: ErrorKind::Custom(message.into()),
+                        span: places.span(&path).unwrap_or(value.span),
+                        line_info: None,
+                    }),
+            );
         }
         if errors.is_empty() {
             Ok(config)
@@ -71,46 +76,41 @@ impl<'de> Deserialize<'de> for Config {
 }
 
 impl Config {
-    /// What each value allows but all together do not.
-    fn contradictions(&self) -> Vec<String> {
+    /// What each value allows but all together do not, each with the path of the value to change.
+    fn contradictions(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         if self.endpoints.is_empty() {
-            found.push("no `[[endpoint]]`: name at least one".to_owned());
+            let message = "no `[[endpoint]]`: name at least one";
+            found.push(("endpoint".to_owned(), message.to_owned()));
         }
         if self.listeners.is_empty() {
-            found.push("no `[[listener]]`: name at least one".to_owned());
+            let message = "no `[[listener]]`: name at least one";
+            found.push(("listener".to_owned(), message.to_owned()));
         }
-        found.extend(
-            doubled(self.endpoints.iter().map(|endpoint| &endpoint.id))
-                .map(|id| format!("two endpoints have the id `{id}`")),
-        );
-        found.extend(
-            doubled(
-                self.principals
-                    .iter()
-                    .map(|principal| &principal.access_key_id),
-            )
-            .map(|id| format!("two principals have the access key id `{id}`")),
-        );
-        found.extend(
-            doubled(
-                self.listeners
-                    .iter()
-                    .map(|l| l.address)
-                    .filter(|a| a.port() != 0),
-            )
-            .map(|address| format!("two listeners have the address `{address}`")),
-        );
-        for listener in &self.listeners {
-            if !self
-                .endpoints
-                .iter()
-                .any(|endpoint| endpoint.id == listener.endpoint)
-            {
-                found.push(format!(
-                    "listener `{}` is for endpoint `{}`, which no `[[endpoint]]` has as its id",
-                    listener.address, listener.endpoint
-                ));
+        let ids = self.endpoints.iter().map(|endpoint| &endpoint.id);
+        found.extend(doubled(ids).map(|(n, id)| {
+            let message = format!("two endpoints have the id `{id}`");
+            (format!("endpoint[{n}].id"), message)
+        }));
+        let keys = self.principals.iter().map(|known| &known.access_key_id);
+        found.extend(doubled(keys).map(|(n, id)| {
+            let message = format!("two principals have the access key id `{id}`");
+            (format!("principal[{n}].access-key-id"), message)
+        }));
+        let addresses = self.listeners.iter().map(|listener| listener.address);
+        let addresses = doubled(addresses).filter(|(_, address)| address.port() != 0);
+        found.extend(addresses.map(|(n, address)| {
+            let message = format!("two listeners have the address `{address}`");
+            (format!("listener[{n}].address"), message)
+        }));
+        for (n, listener) in self.listeners.iter().enumerate() {
+            let wanted = &listener.endpoint;
+            if !self.endpoints.iter().any(|endpoint| endpoint.id == *wanted) {
+                let message = format!(
+                    "listener `{}` is for endpoint `{wanted}`, which no `[[endpoint]]` has as its id",
+                    listener.address
+                );
+                found.push((format!("listener[{n}].endpoint"), message));
             }
         }
         found
@@ -144,14 +144,15 @@ impl<'de> Deserialize<'de> for Upstream {
             server_name: table.optional("server-name"),
             ca_file: table.optional::<String>("ca-file").map(PathBuf::from),
         };
-        table.finalize(None)?;
-        match &upstream.connect {
+        let read = table.finalize(None);
+        let good = match &upstream.connect {
             Some(connect) if !is_host_and_port(connect) => Err(custom(
                 value,
                 &format!("`{connect}` is not a host and port such as \"127.0.0.1:4567\""),
             )),
             _ => Ok(upstream),
-        }
+        };
+        both(read, good)
     }
 }
 
@@ -161,8 +162,8 @@ impl<'de> Deserialize<'de> for Admin {
         let address = table
             .optional::<Address>("address")
             .map(|address| address.0);
-        table.finalize(None)?;
-        match address {
+        let read = table.finalize(None);
+        let good = match address {
             Some(address) if !address.ip().is_loopback() => Err(custom(
                 value,
                 &format!(
@@ -170,7 +171,8 @@ impl<'de> Deserialize<'de> for Admin {
                 ),
             )),
             _ => Ok(Admin { address }),
-        }
+        };
+        both(read, good)
     }
 }
 
@@ -228,7 +230,7 @@ impl<'de> Deserialize<'de> for Limits {
         span(&mut table, "drain", &mut limits.drain);
         limits.connections = table.optional("connections").unwrap_or(limits.connections);
         limits.streams = table.optional("streams").unwrap_or(limits.streams);
-        table.finalize(None)?;
+        let read = table.finalize(None);
         let wrong = [
             (limits.connections == 0).then_some("`connections` must be above zero"),
             (limits.streams == 0).then_some("`streams` must be above zero"),
@@ -236,10 +238,10 @@ impl<'de> Deserialize<'de> for Limits {
             (limits.buffered_bytes < limits.body_bytes)
                 .then_some("`buffered-bytes` must be at least `body-bytes`"),
         ];
-        match wrong.into_iter().flatten().next() {
-            Some(message) => Err(custom(value, message)),
-            None => Ok(limits),
-        }
+        let wrong = wrong.into_iter().flatten();
+        wrong.fold(read.map(|_| limits), |read, message| {
+            both(read, Err(custom(value, message)))
+        })
     }
 }
 
@@ -253,24 +255,21 @@ impl<'de> Deserialize<'de> for Endpoint {
         let full_access = table
             .optional::<bool>("default-full-access")
             .unwrap_or(false);
-        table.finalize(None)?;
+        let read = table.finalize(None);
         let policy = match (policy, full_access) {
-            (Some(file), false) => EndpointPolicy::File(file),
-            (None, true) => EndpointPolicy::FullAccess,
-            (Some(_), true) => {
-                return Err(custom(
-                    value,
-                    "both `policy` and `default-full-access`: keep one",
-                ));
-            }
-            (None, false) => {
-                return Err(custom(
-                    value,
-                    "no `policy`: name a policy file, or write `default-full-access = true` for \
-                     AWS's default, which allows everything",
-                ));
-            }
+            (Some(file), false) => Ok(EndpointPolicy::File(file)),
+            (None, true) => Ok(EndpointPolicy::FullAccess),
+            (Some(_), true) => Err(custom(
+                value,
+                "both `policy` and `default-full-access`: keep one",
+            )),
+            (None, false) => Err(custom(
+                value,
+                "no `policy`: name a policy file, or write `default-full-access = true` for \
+                 AWS's default, which allows everything",
+            )),
         };
+        let policy = both(read, policy)?;
         Ok(Endpoint {
             id: id?,
             vpc,
@@ -340,8 +339,8 @@ impl<'de> Deserialize<'de> for ListenerTls {
             path("ca-certificate"),
             path("ca-key"),
         );
-        table.finalize(None)?;
-        match files {
+        let read = table.finalize(None);
+        let good = match files {
             (Some(certificate), Some(key), None, None) => {
                 Ok(ListenerTls::Files { certificate, key })
             }
@@ -352,6 +351,19 @@ impl<'de> Deserialize<'de> for ListenerTls {
                 value,
                 "name either `certificate` and `key`, or `ca-certificate` and `ca-key`",
             )),
+        };
+        both(read, good)
+    }
+}
+
+/// What was read, or the errors of both.
+fn both<A, B>(read: Result<A, DeserError>, good: Result<B, DeserError>) -> Result<B, DeserError> {
+    match (read, good) {
+        (Ok(_), good) => good,
+        (Err(error), Ok(_)) => Err(error),
+        (Err(mut error), Err(other)) => {
+            error.merge(other);
+            Err(error)
         }
     }
 }
@@ -365,18 +377,14 @@ fn is_host_and_port(text: &str) -> bool {
     })
 }
 
-/// The values that occur more than once, each named once.
-fn doubled<T: Ord>(values: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-    let mut values: Vec<T> = values.collect();
-    values.sort();
-    let mut doubles = Vec::new();
-    let mut previous: Option<T> = None;
-    for value in values {
-        match &previous {
-            Some(known) if *known == value => doubles.push(value),
-            _ => previous = Some(value),
-        }
-    }
-    doubles.dedup();
-    doubles.into_iter()
+/// The values that have occurred before, each with its place.
+fn doubled<T: PartialEq + Copy>(
+    values: impl Iterator<Item = T>,
+) -> impl Iterator<Item = (usize, T)> {
+    let mut seen = Vec::new();
+    values.enumerate().filter(move |(_, value)| {
+        let known = seen.contains(value);
+        seen.push(*value);
+        known
+    })
 }

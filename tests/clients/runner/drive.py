@@ -87,12 +87,24 @@ class Run:
                     if (record["endpoint"], record.get("principal", {}).get("access_key_id")) == (vpce, key)
                 ]
                 seen.sort(key=lambda record: record["time"])
-                for number, case in enumerate(group):
-                    record = seen[number] if number < len(seen) else None
+                count = len(seen)
+                for case in group:
+                    record = next_record(seen, case)
                     wrong = cases.judge(self.client, self.upstream, case, self.reports.get(case["case"]), record)
-                    if case is group[-1] and len(seen) != len(group):
-                        wrong = wrong or f"the gate had {len(seen)} requests for {len(group)} calls"
+                    if case is group[-1] and count != len(group):
+                        wrong = wrong or f"the gate had {count} requests for {len(group)} calls"
                     yield case, wrong
 
     def skipped(self):
         return [case for case in self.cases if case["skip"]]
+
+
+def next_record(seen, case):
+    """Takes the next record. Of those of the same millisecond, which two of the gate's event loops
+    may have written, it is the one that fits."""
+    if not seen:
+        return None
+    tied = [record for record in seen if record["time"] == seen[0]["time"]]
+    record = next((each for each in tied if cases.decision(case, each) is None), seen[0])
+    seen.remove(record)
+    return record

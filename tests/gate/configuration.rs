@@ -1,0 +1,175 @@
+//! What is wrong with a configuration and with the files it names is told at once, each with file,
+//! line and path; `run` refuses to start with the same words.
+
+use std::path::Path;
+use std::process::Command;
+
+use kinesis_gate::sandbox::Authority;
+
+/// A configuration of every table that is valid beside its files.
+const VALID: &str = r#"workers = 1
+
+[upstream]
+ca-file = "ca.pem"
+
+[admin]
+address = "127.0.0.1:0"
+
+[log]
+allowed = "all"
+
+[limits]
+connections = 10
+
+[[endpoint]]
+id = "vpce-1"
+region = "us-east-1"
+policy = "policy.json"
+
+[[principal]]
+access-key-id = "AKIARZPUZDIKGB2VALC4"
+arn = "arn:aws:iam::123456789012:user/one"
+
+[[identity-policy]]
+file = "identity.json"
+principals = ["123456789012"]
+
+[[listener]]
+address = "127.0.0.1:0"
+endpoint = "vpce-1"
+tls = { ca-certificate = "ca.pem", ca-key = "ca-key.pem" }
+"#;
+
+const POLICY: &str =
+    r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
+const IDENTITY: &str = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    Authority::create().unwrap().write(folder.path()).unwrap();
+    std::fs::write(folder.path().join("policy.json"), POLICY).unwrap();
+    std::fs::write(folder.path().join("identity.json"), IDENTITY).unwrap();
+    folder
+}
+
+/// What `check` says of a configuration; nothing if it is valid.
+fn check(folder: &Path, text: &str) -> String {
+    std::fs::write(folder.join("gate.toml"), text).unwrap();
+    let told = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"));
+        command
+            .args(arguments)
+            .current_dir(folder)
+            .output()
+            .unwrap()
+    };
+    let checked = told(&["check", "gate.toml"]);
+    let errors = String::from_utf8(checked.stderr).unwrap();
+    if checked.status.success() {
+        assert_eq!(errors, "");
+    } else {
+        assert_eq!(checked.status.code(), Some(1));
+        let run = told(&["run", "--config", "gate.toml"]);
+        assert_eq!(run.status.code(), Some(1), "`run` starts with it");
+        assert_eq!(String::from_utf8(run.stderr).unwrap(), errors);
+    }
+    errors
+}
+
+#[test]
+fn every_table_refuses_unknown_keys() {
+    let folder = folder();
+    assert_eq!(check(folder.path(), VALID), "");
+    let mut tables = 0;
+    for (n, line) in VALID.lines().enumerate() {
+        let (text, at, path) = if let Some((before, after)) = line.split_once("{ ") {
+            let text = VALID.replace(line, &format!("{before}{{ colour = 1, {after}"));
+            (text, n + 1, "listener[0].tls.colour".to_owned())
+        } else if line.starts_with('[') {
+            let text = VALID.replace(line, &format!("{line}\ncolour = 1"));
+            let name = line.trim_matches(['[', ']']);
+            let place = if line.starts_with("[[") { "[0]" } else { "" };
+            (text, n + 2, format!("{name}{place}.colour"))
+        } else if n == 0 {
+            (format!("colour = 1\n{VALID}"), 1, "colour".to_owned())
+        } else {
+            continue;
+        };
+        tables += 1;
+        let errors = check(folder.path(), &text);
+        let place = format!("gate.toml:{at}:");
+        assert!(
+            errors.starts_with(&place) && errors.contains(&format!(": {path}: unknown key; ")),
+            "{path}: {errors}"
+        );
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+    assert_eq!(tables, 10);
+}
+
+/// What stands there, what is put instead, and the error.
+#[rustfmt::skip]
+const WRONG: &[(&str, &str, &str)] = &[
+    ("\"127.0.0.1:0\"\n\n[log]", "\"192.0.2.1:9901\"\n\n[log]", "gate.toml:6:1: admin: `192.0.2.1:9901` is not a loopback address"),
+    ("region = \"us-east-1\"", "region = \"moon-1\"", "gate.toml:17:11: endpoint[0].region: `moon-1` is no AWS region"),
+    ("policy = \"policy.json\"", "policy = \"none.json\"", "gate.toml:18:11: endpoint[0].policy: `none.json` cannot be read"),
+    ("file = \"identity.json\"", "file = \"none.json\"", "gate.toml:25:9: identity-policy[0].file: `none.json` cannot be read"),
+    ("[\"123456789012\"]", "[\"*\", \"nobody\"]", "gate.toml:26:21: identity-policy[0].principals[1]: `nobody` is not a principal"),
+    ("123456789012:user/one", "210987654321:user/one", "gate.toml:22:8: principal[0].arn: `arn:aws:iam::210987654321:user/one`: the access key id"),
+    ("arn:aws:iam::123456789012:user/one", "one", "gate.toml:22:8: principal[0].arn: `one` is not the ARN of"),
+    ("ca-file = \"ca.pem\"", "ca-file = \"policy.json\"", "gate.toml:4:12: upstream.ca-file: `policy.json` holds no CA certificate"),
+    ("ca-key = \"ca-key.pem\"", "ca-key = \"policy.json\"", "gate.toml:31:7: listener[0].tls: `policy.json` holds no private key"),
+    ("endpoint = \"vpce-1\"", "endpoint = \"vpce-2\"", "gate.toml:30:13: listener[0].endpoint: listener `127.0.0.1:0` is for endpoint `vpce-2`"),
+    ("[[principal]]", "[[endpoint]]\nid = \"vpce-1\"\nregion = \"us-east-1\"\ndefault-full-access = true\n[[principal]]", "gate.toml:21:7: endpoint[1].id: two endpoints have the id `vpce-1`"),
+    ("connections = 10", "connections = 0", "gate.toml:12:1: limits: `connections` must be above zero"),
+    ("address = \"127.0.0.1:0\"\nendpoint", "address = \"\u{fc}\"\nendpoint", "gate.toml:29:12: listener[0].address: "),
+    ("workers = 1", "workers = [", "gate.toml:"),
+];
+
+#[test]
+fn every_error_has_its_file_line_and_path() {
+    let folder = folder();
+    for (text, wrong, expected) in WRONG {
+        assert_eq!(VALID.matches(text).count(), 1, "`{text}`");
+        let errors = check(folder.path(), &VALID.replace(text, wrong));
+        assert!(
+            errors.contains(expected),
+            "`{expected}` is not in\n{errors}"
+        );
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
+fn errors_of_the_file_and_of_its_policies_are_told_together() {
+    let folder = folder();
+    let wrong = "{\n  \"Statement\": {\"Effect\": \"Perhaps\", \"Principal\": \"*\", \"Action\": \"*\", \"Resource\": \"*\"}\n}";
+    std::fs::write(folder.path().join("policy.json"), wrong).unwrap();
+    let text = VALID
+        .replace(
+            "connections = 10",
+            "streams = 0\nhead-bytes = 1\nconnections = \"ten\"",
+        )
+        .replace(
+            "127.0.0.1:0\"\n\n[log]",
+            "192.0.2.1:1\"\ncolour = 1\n\n[log]",
+        )
+        .replace("identity.json", "none.json")
+        .replace("workers = 1", "workers = 1\ncolour = 1");
+    let errors = check(folder.path(), &text);
+    for expected in [
+        "gate.toml:2:1: colour: unknown key",
+        "gate.toml:7:1: admin: `192.0.2.1:1` is not a loopback address",
+        "gate.toml:9:1: admin.colour: unknown key",
+        "gate.toml:14:1: limits: `streams` must be above zero",
+        "gate.toml:14:1: limits: `head-bytes` must be at least 8KiB",
+        "gate.toml:17:16: limits.connections: ",
+        "policy.json:2:27: $.Statement.Effect: ",
+        "identity-policy[0].file: `none.json` cannot be read",
+    ] {
+        assert!(
+            errors.contains(expected),
+            "`{expected}` is not in\n{errors}"
+        );
+    }
+}
