@@ -11,7 +11,9 @@
     reason = "a test fails by panicking; its parts are shared with a bench"
 )]
 
+mod arbitrary;
 mod configuration;
+mod deadlines;
 mod examples;
 mod failures;
 mod forward;
