@@ -72,10 +72,15 @@ impl Ruled {
         action: &str,
         user: impl FnOnce() -> String,
     ) -> Result<Permitted<T>, Denied> {
-        self.verdict.permit(request).map_err(|(denial, _)| Denied {
+        let Ruled {
+            verdict,
+            resources,
+            place,
+        } = self;
+        verdict.permit(request).map_err(|(denial, _)| Denied {
             user: user(),
             action: action.to_owned(),
-            resource: self.resource(),
+            resource: resource_text(&resources, place),
             explicit: denial.outcome() == policy::Outcome::ExplicitDeny,
             layer: match denial.decision().map(|decided| decided.layer) {
                 Some(Layer::Identity(_) | Layer::NoIdentity) => DeniedBy::Identity,
@@ -104,10 +109,7 @@ impl Ruled {
 
     /// The resource for the record and the client: parts that cannot be known are `*`.
     pub(super) fn resource(&self) -> String {
-        match self.resources.iter().nth(self.place) {
-            None | Some(kinesis::Resource::Any | kinesis::Resource::Unknown) => "*".to_owned(),
-            Some(kinesis::Resource::Arn(arn) | kinesis::Resource::Unscoped(arn)) => arn_text(&arn),
-        }
+        resource_text(&self.resources, self.place)
     }
 
     /// Policy and statement for the record.
@@ -201,6 +203,13 @@ fn arn_in_policy<'a>(arn: &NamedArn<'a>) -> Arn<'a> {
 
 fn account_of<'a>(arn: &NamedArn<'a>) -> Fact<&'a str> {
     arn.account.map_or(Fact::Unknown, Fact::Known)
+}
+
+fn resource_text(resources: &Resources, place: usize) -> String {
+    match resources.iter().nth(place) {
+        None | Some(kinesis::Resource::Any | kinesis::Resource::Unknown) => "*".to_owned(),
+        Some(kinesis::Resource::Arn(arn) | kinesis::Resource::Unscoped(arn)) => arn_text(&arn),
+    }
 }
 
 fn arn_text(arn: &NamedArn<'_>) -> String {

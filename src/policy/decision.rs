@@ -216,7 +216,9 @@ fn strictness(outcome: Outcome) -> u8 {
 
 /// The joined decision over all resources of one request: each must be allowed, and of several
 /// denials an explicit one, then the first, is named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// INVARIANT: neither `Copy` nor `Clone`: reached once, it is spent on one request.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
     decided: Option<LayeredDecision>,
 }
@@ -266,7 +268,15 @@ impl Verdict {
 /// A request that the policies allow.
 ///
 /// INVARIANT: only built by [`Verdict::permit`], by move, around the very request that the verdict
-/// was reached for; so neither `Copy` nor `Clone`.
+/// was reached for; so neither `Copy` nor `Clone`. Nobody else can make one:
+///
+/// ```compile_fail
+/// use kinesis_gate::policy::{Decision, Layer, Permitted};
+///
+/// fn forge<T>(request: T, layer: Layer, decision: Decision) -> Permitted<T> {
+///     Permitted { request, layer, decision }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Permitted<T> {
     request: T,

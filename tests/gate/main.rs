@@ -28,4 +28,5 @@ mod retries;
 mod sdk;
 mod support;
 mod tail;
+mod unknowns;
 mod upstream;
