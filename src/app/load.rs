@@ -80,17 +80,24 @@ fn notices(
     attachment: Attachment,
     vpc: Option<&str>,
 ) -> impl Iterator<Item = Problem> {
-    let knows = |key: Key<'_>| match (key.in_passthrough(), key) {
-        (Knowledge::Known | Knowledge::Absent, _) | (_, Key::SourceVpce) => true,
-        (_, Key::SourceVpc) => vpc.is_some() || attachment == Attachment::Identity,
-        _ => false,
-    };
+    let knows = |key: Key<'_>| knows(key, vpc.is_some() || attachment == Attachment::Identity);
     let listener = Listener {
         knows: &knows,
         knows_principal_arn: false,
     };
     let found = lint(text, &options(attachment), Some(&listener));
     found.into_iter().map(|finding| problem(finding, file))
+}
+
+/// Can a listener of this gate know a condition key, or that it is absent? It knows
+/// `aws:SourceVpc` where its endpoint states the VPC.
+#[must_use]
+pub fn knows(key: Key<'_>, vpc_is_stated: bool) -> bool {
+    match (key.in_passthrough(), key) {
+        (Knowledge::Known | Knowledge::Absent, _) | (_, Key::SourceVpce) => true,
+        (_, Key::SourceVpc) => vpc_is_stated,
+        _ => false,
+    }
 }
 
 fn problem(finding: Finding, file: &Path) -> Problem {

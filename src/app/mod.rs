@@ -17,7 +17,7 @@ use crate::listener;
 use crate::observe::{Clock, Format};
 use crate::upstream;
 
-pub use load::compile;
+pub use load::{compile, knows};
 pub use run::Running;
 
 /// A configuration with everything that it names opened, compiled and found good.

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use super::check_policy::{self, Format};
 use crate::app;
-use crate::config::{Problem, Problems};
-use crate::policy::Attachment;
+use crate::config::{Config, Problem, Problems};
+use crate::policy::{Attachment, Listener};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -17,6 +17,10 @@ pub(super) struct Arguments {
     /// Read policy documents as identity policies, which name no principal.
     #[arg(long)]
     identity: bool,
+    /// Also warn of every condition key and principal that the listeners of this configuration
+    /// cannot know.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Check many documents: JSON lines `{"id", "document": "<text>"}` from a file, or from
     /// standard input.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
@@ -32,9 +36,26 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     } else {
         Attachment::Endpoint
     };
+    let vpc_is_stated = match arguments
+        .config
+        .as_deref()
+        .map(every_endpoint_states_its_vpc)
+    {
+        Some(Err(problems)) => {
+            eprintln!("{problems}");
+            return ExitCode::FAILURE;
+        }
+        Some(Ok(stated)) => Some(stated),
+        None => None,
+    };
+    let knows = |key: crate::policy::Key<'_>| app::knows(key, vpc_is_stated.unwrap_or(false));
+    let listener = vpc_is_stated.map(|_| Listener {
+        knows: &knows,
+        knows_principal_arn: false,
+    });
     let mut good = true;
     for file in &arguments.files {
-        match check(file, attachment, arguments.format) {
+        match check(file, attachment, listener.as_ref(), arguments.format) {
             Ok(valid) => good &= valid,
             Err(problems) => {
                 eprintln!("{problems}");
@@ -55,7 +76,31 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn check(file: &Path, attachment: Attachment, format: Format) -> Result<bool, Problems> {
+/// Whether `aws:SourceVpc` is known whichever endpoint of a configuration a request comes through.
+fn every_endpoint_states_its_vpc(file: &Path) -> Result<bool, Problems> {
+    let text = read(file)?;
+    let config = Config::parse(&text, file)?;
+    Ok(config
+        .endpoints
+        .iter()
+        .all(|endpoint| endpoint.vpc.is_some()))
+}
+
+fn read(file: &Path) -> Result<String, Problems> {
+    std::fs::read_to_string(file).map_err(|error| {
+        Problems(vec![Problem::of_file(
+            file,
+            format_args!("cannot be read: {error}"),
+        )])
+    })
+}
+
+fn check(
+    file: &Path,
+    attachment: Attachment,
+    listener: Option<&Listener<'_>>,
+    format: Format,
+) -> Result<bool, Problems> {
     if file
         .extension()
         .is_some_and(|extension| extension == "toml")
@@ -67,13 +112,8 @@ fn check(file: &Path, attachment: Attachment, format: Format) -> Result<bool, Pr
         println!("{}: valid", file.display());
         return Ok(true);
     }
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Problems(vec![Problem::of_file(
-            file,
-            format_args!("cannot be read: {error}"),
-        )])
-    })?;
-    let findings = check_policy::findings(&text, attachment, None);
+    let text = read(file)?;
+    let findings = check_policy::findings(&text, attachment, listener);
     let mut out = io::stdout().lock();
     let name = file.display().to_string();
     let valid = check_policy::print(&name, &findings, format, &mut out).unwrap_or(false);

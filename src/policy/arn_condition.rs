@@ -58,12 +58,6 @@ impl ArnTest {
         }
     }
 
-    pub(super) fn may_be_null(&self, context: &dyn Context) -> bool {
-        self.patterns()
-            .iter()
-            .any(|pattern| pattern.may_be_null(context))
-    }
-
     /// Not an ARN by its own text, nor by variables?
     pub(super) fn is_shapeless(&self) -> bool {
         matches!(self, ArnTest::Whole(pattern) if !pattern.has_variables())

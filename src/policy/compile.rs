@@ -137,6 +137,15 @@ fn document(
                 if member.value.text().is_none() {
                     reporter.wrong_type(&member.value, "a string");
                 }
+                if options.attachment == Attachment::Identity
+                    && options.strictness == Strictness::Aws
+                {
+                    reporter.error(
+                        member.start,
+                        Problem::new("unexpected-id", "an identity policy has no `Id`")
+                            .fix("remove it"),
+                    );
+                }
             }
             "Statement" => listed = Some(&member.value),
             name => reporter.error(

@@ -124,26 +124,18 @@ impl Condition {
         }
     }
 
-    /// One request value against all values of the policy: OR, or NOR for a negated operator.
+    /// One request value against all values of the policy: OR, or NOR for a negated operator. A
+    /// policy value whose variable has no value is null: nothing equals it, so that a negated
+    /// operator matches (reference_policies_variables, policy variables with no value).
     fn one(&self, value: Value<'_>, context: &dyn Context) -> Match {
         if matches!(value, Value::Opaque) {
             return Match::Maybe;
         }
-        let negated = self.operator.negated();
-        self.any(value, negated, context).negate_if(negated)
+        self.any(value, context).negate_if(self.operator.negated())
     }
 
-    fn any(&self, value: Value<'_>, negated: bool, context: &dyn Context) -> Match {
+    fn any(&self, value: Value<'_>, context: &dyn Context) -> Match {
         let key = self.key.key();
-        // CONTESTED: a variable without a value under a negated operator. One sentence of AWS's
-        // page lets the operator match, another makes the statement invalid.
-        let null = |found: Match, may_be_null: bool| {
-            if negated && may_be_null {
-                found.or(Match::Maybe)
-            } else {
-                found
-            }
-        };
         match &self.test {
             Test::Null(_) => Match::No,
             Test::Bool(wanted) => match value {
@@ -180,12 +172,7 @@ impl Condition {
                 let Some(text) = render(value, key) else {
                     return VALUE_OF_ANOTHER_TYPE;
                 };
-                best(wanted, |wanted| {
-                    null(
-                        wanted.matches(text.as_str(), context),
-                        wanted.may_be_null(context),
-                    )
-                })
+                best(wanted, |wanted| wanted.matches(text.as_str(), context))
             }
             Test::FoldedText(wanted) => {
                 let Some(text) = render(value, key) else {
@@ -193,10 +180,7 @@ impl Condition {
                 };
                 best(wanted, |wanted| match wanted {
                     Pattern::Dynamic(template) => {
-                        let found = null(
-                            template.matches_folded(text.as_str(), context),
-                            wanted.may_be_null(context),
-                        );
+                        let found = template.matches_folded(text.as_str(), context);
                         let plain = found != Match::No || text.as_str().is_ascii();
                         if plain { found } else { Match::Maybe }
                     }
@@ -208,12 +192,7 @@ impl Condition {
                 let Some(text) = render(value, key) else {
                     return VALUE_OF_ANOTHER_TYPE;
                 };
-                best(wanted, |wanted| {
-                    null(
-                        wanted.matches(text.as_str(), context),
-                        wanted.may_be_null(context),
-                    )
-                })
+                best(wanted, |wanted| wanted.matches(text.as_str(), context))
             }
             Test::Binary(wanted) => {
                 let Some(text) = render(value, key) else {

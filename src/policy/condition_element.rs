@@ -2,7 +2,7 @@
 
 use super::compile::{Reporter, Strictness};
 use super::condition::{Condition, Test};
-use super::condition_values::check_key;
+use super::condition_values::{check_exists, check_key};
 use super::element::Scope;
 use super::finding::Problem;
 use super::json::{Member, NodeKind};
@@ -86,11 +86,18 @@ fn condition(
     scope: &Scope<'_>,
     reporter: &mut Reporter<'_>,
 ) -> Option<Condition> {
-    if let Err(problem) = check_key(&member.name) {
+    let strict = scope.strictness == Strictness::Aws;
+    let checked = check_key(&member.name).and_then(|()| {
+        if strict {
+            check_exists(&member.name)
+        } else {
+            Ok(())
+        }
+    });
+    if let Err(problem) = checked {
         reporter.error(member.start, problem);
         return None;
     }
-    let strict = scope.strictness == Strictness::Aws;
     let key = Key::of(&member.name);
     let needs_set = key.count() == Some(Count::Multi)
         && operator.set == Set::None

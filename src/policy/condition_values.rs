@@ -73,7 +73,7 @@ impl Test {
     }
 }
 
-/// Checks the form of a condition key's name, and that global and Kinesis keys exist.
+/// Checks the form of a condition key's name.
 pub(super) fn check_key(name: &str) -> Result<(), Problem> {
     let bad_form = || {
         Problem::new(
@@ -98,6 +98,12 @@ pub(super) fn check_key(name: &str) -> Result<(), Problem> {
                 .fix("write the tag's key after the slash"),
         );
     }
+    Ok(())
+}
+
+/// Checks that a global or Kinesis condition key exists.
+pub(super) fn check_exists(name: &str) -> Result<(), Problem> {
+    let service = name.split(':').next().unwrap_or(name);
     if let Key::Other(_) = Key::of(name) {
         if service.eq_ignore_ascii_case("aws") {
             return Err(Problem::new(

@@ -123,21 +123,32 @@ fn sid(member: &Member<'_>, scope: &Scope<'_>, reporter: &mut Reporter<'_>) -> O
     reporter.enter("Sid", |reporter| match member.value.text() {
         None => reporter.wrong_type(&member.value, "a string"),
         Some(text) => {
-            let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            if !plain && scope.strictness == Strictness::Aws {
-                reporter.error(
-                    member.value.start,
-                    Problem::new(
-                        "sid-form",
-                        format!("the Sid `{text}` has more than letters and digits"),
-                    )
-                    .fix("use a-z, A-Z and 0-9 only"),
-                );
+            // Only IAM's own policies are bound to letters and digits: AWS's examples of endpoint
+            // policies have Sids such as `Access-to-specific-bucket-only`.
+            let refused = match scope.attachment {
+                Attachment::Identity => !is_plain_sid(text),
+                Attachment::Endpoint => text.contains("${"),
+            };
+            if refused && scope.strictness == Strictness::Aws {
+                reporter.error(member.value.start, sid_form(text));
             }
             found = (!text.is_empty()).then(|| text.into());
         }
     });
     found
+}
+
+pub(super) fn sid_form(text: &str) -> Problem {
+    Problem::new(
+        "sid-form",
+        format!("the Sid `{text}` has more than letters and digits"),
+    )
+    .fix("use a-z, A-Z and 0-9 only")
+}
+
+/// Letters and digits only.
+pub(super) fn is_plain_sid(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn effect(

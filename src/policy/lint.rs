@@ -5,6 +5,7 @@
 use super::Effect;
 use super::action::ActionPattern;
 use super::compile::{Attachment, Options, Reporter, examine};
+use super::element::{is_plain_sid, sid_form};
 use super::finding::{Finding, Problem};
 use super::json::{self, Node, NodeKind};
 use super::key::Key;
@@ -81,6 +82,7 @@ impl Document<'_> {
         let at = |name: &str| node.member(name).map_or(node.start, |member| member.start);
         if self.is_endpoint() {
             self.principal(node, statement, reporter);
+            self.sid(node, reporter);
         }
         if statement.actions.negated {
             if statement.effect == Effect::Allow {
@@ -105,6 +107,18 @@ impl Document<'_> {
         if let Some(conditions) = node.member("Condition") {
             reporter.enter("Condition", |reporter| {
                 lint_condition::conditions(self, conditions, statement, reporter);
+            });
+        }
+    }
+
+    fn sid(&self, node: &Node<'_>, reporter: &mut Reporter<'_>) {
+        let Some(sid) = node.member("Sid") else {
+            return;
+        };
+        let text = sid.text().unwrap_or("");
+        if !is_plain_sid(text) {
+            reporter.enter("Sid", |reporter| {
+                reporter.warn(sid.start, sid_form(text));
             });
         }
     }

@@ -115,7 +115,7 @@ fn of_condition(
             at,
             Problem::new(
                 "negated-variable",
-                format!("where `{variable}` has no value, AWS's pages disagree on whether `{operator}` matches: here it never allows, and denies"),
+                format!("where `{variable}` has no value, `{operator}` matches"),
             )
             .fix(format!("give it a default, `${{{variable}, 'none'}}`")),
         );

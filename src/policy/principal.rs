@@ -63,7 +63,10 @@ fn exempt(forms: &[Form], principal: &Principal<'_>) -> Match {
     if forms.contains(&Form::Everyone) {
         return Match::Yes;
     }
-    if principal.kind != PrincipalKind::Aws {
+    if !matches!(
+        principal.kind,
+        PrincipalKind::Aws | PrincipalKind::RoleSession
+    ) {
         return any(forms, principal, |form| matches!(form, Form::Service(_)));
     }
     let account = any(forms, principal, |form| matches!(form, Form::Account(_)));
@@ -146,7 +149,7 @@ impl Form {
                 Match::from(name.eq_ignore_ascii_case(service))
             }
             (Form::Service(_), PrincipalKind::Unknown) => Match::Maybe,
-            (Form::Service(_), PrincipalKind::Aws) => Match::No,
+            (Form::Service(_), PrincipalKind::Aws | PrincipalKind::RoleSession) => Match::No,
             (_, PrincipalKind::AwsService(_)) => Match::No,
             (Form::Account(id), kind) => at_most(
                 kind,
@@ -162,6 +165,9 @@ impl Form {
                 // A session says which role it is of, but not the role's path.
                 let found = match principal.session {
                     Fact::Known(session) if role_name(session) != role_name(arn) => Match::No,
+                    Fact::Known(_) if kind == PrincipalKind::RoleSession => {
+                        found.or(same_owner(arn, principal.arn).at_most_maybe())
+                    }
                     _ => found,
                 };
                 at_most(kind, found)
@@ -201,6 +207,15 @@ fn named(arn: &str, fact: Fact<&str>, principal: &Principal<'_>) -> Match {
             _ => Match::Maybe,
         },
     }
+}
+
+/// Are two ARNs of one partition and account?
+fn same_owner(arn: &str, other: Fact<&str>) -> Match {
+    let Fact::Known(other) = other else {
+        return Match::Maybe;
+    };
+    let owner = |arn| Arn::parse(arn).map(|arn| (arn.partition, arn.account));
+    Match::from(owner(arn) == owner(other))
 }
 
 /// `R` of `…:role/path/R` and of `…:assumed-role/R/S`; else the whole text.

@@ -82,6 +82,9 @@ pub enum PrincipalKind<'a> {
     AwsService(&'a str),
     /// A user, role session, federated user or root user of some account.
     Aws,
+    /// A role session that is known by its own ARN alone, which has no path of the role: `arn` is
+    /// the role's as if it had none.
+    RoleSession,
     /// Any of the above.
     Unknown,
 }

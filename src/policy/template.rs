@@ -1,5 +1,6 @@
 //! Strings of a document with `*`, `?` and `${variables}` in them.
 
+use super::condition_values::{check_exists, check_key};
 use super::finding::Problem;
 use super::key::{Count, Key, OwnedKey};
 use super::pattern::char_width;
@@ -216,7 +217,8 @@ fn check_name(name: &str) -> Result<(), Problem> {
             format!("`{name}` cannot be the name of a variable; variables do not nest"),
         ));
     }
-    super::condition_values::check_key(name)?;
+    check_key(name)?;
+    check_exists(name)?;
     if Key::of(name).count() == Some(Count::Multi) {
         return Err(Problem::new(
             "variable-multivalued",

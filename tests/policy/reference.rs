@@ -36,7 +36,7 @@ fn matches(statement: &Statement, contested: bool, model: &Model, facts: &Facts)
         && statement
             .effective()
             .into_iter()
-            .all(|one| condition(one, contested, model, facts))
+            .all(|one| condition(one, model, facts))
 }
 
 fn is<'a>(known: &'a Known<&'static str>) -> Option<&'a str> {
@@ -125,7 +125,7 @@ fn resource(statement: &Statement, contested: bool, model: &Model, facts: &Facts
     }
 }
 
-fn condition(one: &Condition, contested: bool, model: &Model, facts: &Facts) -> bool {
+fn condition(one: &Condition, model: &Model, facts: &Facts) -> bool {
     let known = facts.key(one.key);
     let values: Option<&[&str]> = match known {
         Known::Is(values) => Some(values),
@@ -139,19 +139,12 @@ fn condition(one: &Condition, contested: bool, model: &Model, facts: &Facts) -> 
     }
     let negated = one.operator.contains("Not");
     let test = |value: &str| -> bool {
-        let mut null = false;
-        let any = one.values.iter().any(|wanted| {
-            compare(one.operator, wanted, value, model, facts).unwrap_or_else(|| {
-                null = true;
-                false
-            })
-        });
-        match (any, negated) {
-            (true, negated) => !negated,
-            // A variable without a value under a negated operator.
-            (false, true) if null => contested,
-            (false, negated) => negated,
-        }
+        // A variable without a value is null: nothing equals it.
+        let any = one
+            .values
+            .iter()
+            .any(|wanted| compare(one.operator, wanted, value, model, facts).unwrap_or(false));
+        any != negated
     };
     match (one.set, values) {
         ("ForAllValues:", None) => true,

@@ -30,6 +30,8 @@ enum Caller<'t> {
 
 enum ArnFact {
     Known(String),
+    /// A role's, whose path nobody says.
+    WithoutPath(String),
     Unknown,
 }
 
@@ -109,10 +111,13 @@ impl<'t> Given<'t> {
                 arn,
                 session,
             } => Principal {
-                kind: PrincipalKind::Aws,
+                kind: match arn {
+                    ArnFact::WithoutPath(_) => PrincipalKind::RoleSession,
+                    _ => PrincipalKind::Aws,
+                },
                 account: Fact::Known(account),
                 arn: match arn {
-                    ArnFact::Known(arn) => Fact::Known(arn),
+                    ArnFact::Known(arn) | ArnFact::WithoutPath(arn) => Fact::Known(arn),
                     ArnFact::Unknown => Fact::Unknown,
                 },
                 session: session.map_or(Fact::Absent, Fact::Known),
@@ -196,7 +201,7 @@ fn caller<'t>(text: Option<&'t str>, keys: &Keys) -> Result<Caller<'t>, String> 
             ArnFact::Known(known.to_owned())
         }
         Fact::Unknown => ArnFact::Unknown,
-        _ => ArnFact::Known(derived),
+        _ => ArnFact::WithoutPath(derived),
     };
     Ok(Caller::Aws {
         account,
