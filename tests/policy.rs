@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use kinesis_gate::policy::{Count, Key, Kind, Knowledge, REGISTRY};
 use serde_json::Value;
 
 #[test]
@@ -112,6 +113,52 @@ fn one_decision_is_explained_down_to_operator_and_value() {
         text.contains("StringNotEquals aws:SourceVpce [`vpce-11aa22bb`]: matches; the request has `vpce-99aa22bb`"),
         "{text}"
     );
+}
+
+/// The page's table of condition keys is what the code says of them.
+#[test]
+fn the_page_tells_of_every_key_what_the_registry_does() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy-language.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let families = [
+        ("aws:PrincipalTag/…", Key::PrincipalTag("x")),
+        ("aws:RequestTag/…", Key::RequestTag("x")),
+        ("aws:ResourceTag/…", Key::ResourceTag("x")),
+        ("any other", Key::Other("x:y")),
+    ];
+    let registered = REGISTRY
+        .iter()
+        .map(|registered| (registered.name, registered.key));
+    let rows: Vec<String> = registered.chain(families).map(row).collect();
+    let table = rows.join("\n");
+    assert!(page.contains(&table), "the table is to be:\n{table}");
+}
+
+fn row((name, key): (&str, Key<'_>)) -> String {
+    let kind = match key.kind() {
+        Some(Kind::String) => "text",
+        Some(Kind::Arn) => "ARN",
+        Some(Kind::Bool) => "boolean",
+        Some(Kind::Numeric) => "number",
+        Some(Kind::Date) => "date",
+        Some(Kind::Ip) => "address",
+        None => "",
+    };
+    let count = match key.count() {
+        Some(Count::Single) => "one",
+        Some(Count::Multi) => "several",
+        None => "",
+    };
+    let known = |knowledge| match knowledge {
+        Knowledge::Known => "known",
+        Knowledge::Absent => "absent",
+        Knowledge::Configured => "from the configuration",
+        Knowledge::Partly => "for some callers",
+        Knowledge::Unknowable => "unknown",
+    };
+    let (passed, signed) = (known(key.in_passthrough()), known(key.in_resign()));
+    format!("| `{name}` | {kind} | {count} | {passed} | {signed} |")
+        .replace("`any other`", "any other")
 }
 
 /// The lines of a file of `tests/policy/`, and what the command answers to each.

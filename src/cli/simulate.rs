@@ -4,6 +4,7 @@ mod cases;
 mod given;
 mod layer;
 mod report;
+mod written;
 
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -127,7 +128,11 @@ fn load(files: &[PathBuf], attachment: Attachment) -> Result<Option<Layer>, Stri
                 .collect();
             lines.join("\n")
         })?;
-        layer.documents.push(Document { name, policy });
+        layer.documents.push(Document {
+            name,
+            policy,
+            text: Some(text),
+        });
     }
     Ok(Some(layer))
 }

@@ -47,7 +47,10 @@ fn operator(name: &str) -> Result<Operator, Problem> {
             "operator",
             format!("there is no condition operator `{name}`"),
         )
-        .fix("write it as the documentation does; case counts"));
+        .fix(match Operator::of_any_case(name) {
+            Some(meant) => format!("write `{meant}`"),
+            None => "write one of the documentation's, such as `StringEquals`".to_owned(),
+        }));
     };
     if operator.base == Base::Null && operator.if_exists {
         return Err(

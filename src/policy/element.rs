@@ -207,13 +207,16 @@ fn one_of<'m, 't>(
                 "Resource" => "missing-resource",
                 _ => "missing-principal",
             };
-            reporter.error(
-                node.start,
-                Problem::new(
-                    code,
-                    format!("the statement has neither `{name}` nor `{not_name}`"),
-                ),
+            let problem = Problem::new(
+                code,
+                format!("the statement has neither `{name}` nor `{not_name}`"),
             );
+            let problem = problem.fix(match name {
+                "Action" => "add `\"Action\": \"kinesis:*\"`, or the actions that are meant",
+                "Resource" => "add `\"Resource\": \"*\"`, or the ARNs that are meant",
+                _ => "add `\"Principal\": \"*\"`; only an identity policy has none",
+            });
+            reporter.error(node.start, problem);
             None
         }
     }

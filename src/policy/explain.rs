@@ -34,10 +34,23 @@ pub struct ConditionExplanation {
     pub key: String,
     /// The policy's values, as written.
     pub values: Vec<String>,
-    /// What the request has: `absent`, `unknown`, or the values.
-    pub request: String,
+    /// What the request has.
+    pub request: Requested,
     /// Whether it holds.
     pub found: Match,
+}
+
+/// What a request has of one condition key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requested {
+    /// No such key.
+    Absent,
+    /// It cannot be known whether the key is there, nor its value.
+    Unknown,
+    /// The key is there; its value cannot be known.
+    Opaque,
+    /// These values; of a key with one value, this one.
+    Values(Vec<String>),
 }
 
 impl Policy {
@@ -69,27 +82,26 @@ fn explain(id: StatementId, statement: &Statement, request: &Request<'_>) -> Exp
                 operator: condition.operator.to_string(),
                 key: condition.key.key().to_string(),
                 values: condition.written.iter().map(ToString::to_string).collect(),
-                request: describe(condition.key.key(), request),
+                request: requested(condition.key.key(), request),
                 found: condition.matches(request.context),
             })
             .collect(),
     }
 }
 
-fn describe(key: super::Key<'_>, request: &Request<'_>) -> String {
+fn requested(key: super::Key<'_>, request: &Request<'_>) -> Requested {
     match request.context.value(key) {
-        Fact::Absent => "absent".into(),
-        Fact::Unknown => "unknown".into(),
-        Fact::Known(Value::Opaque) => "present, value unknown".into(),
+        Fact::Absent => Requested::Absent,
+        Fact::Unknown => Requested::Unknown,
         Fact::Known(Value::Many(values)) => {
             let mut listed = Vec::new();
             while let Some(text) = values.at(listed.len()) {
-                listed.push(format!("`{text}`"));
+                listed.push(text.to_owned());
             }
-            format!("[{}]", listed.join(", "))
+            Requested::Values(listed)
         }
-        Fact::Known(value) => {
-            render(value, key).map_or_else(String::new, |text| format!("`{}`", text.as_str()))
-        }
+        Fact::Known(value) => render(value, key).map_or(Requested::Opaque, |text| {
+            Requested::Values(vec![text.as_str().to_owned()])
+        }),
     }
 }

@@ -300,8 +300,8 @@ fn never(why: &str) -> Problem {
 /// What an unknowable fact does to a statement.
 pub(super) fn unknowable(what: &str, effect: Effect) -> Problem {
     let then = match effect {
-        Effect::Allow => "the Allow never applies",
-        Effect::Deny => "the Deny applies whatever it is",
+        Effect::Allow => "an Allow that depends on it never applies",
+        Effect::Deny => "a Deny that depends on it applies whatever it is",
     };
     Problem::new(
         "unknowable",

@@ -4,7 +4,7 @@ use super::Effect;
 use super::action::ActionPattern;
 use super::compile::Reporter;
 use super::finding::Problem;
-use super::lint::Document;
+use super::lint::{Document, unknowable};
 use super::pattern::Pattern;
 use super::request::EmptyContext;
 use super::resource::ResourcePattern;
@@ -22,6 +22,12 @@ impl Document<'_> {
         let ResourcePattern::Arn(arn) = pattern else {
             return;
         };
+        let listener = self.listener;
+        for key in arn.resource.variables() {
+            if listener.is_some_and(|listener| !(listener.knows)(key)) {
+                reporter.warn(at, unknowable(&format!("`{key}`"), statement.effect));
+            }
+        }
         if arn.is_contested() {
             reporter.warn(
                 at,

@@ -46,7 +46,7 @@ pub use decision::{
     Outcome, Permitted, Unknown, Verdict,
 };
 
-pub use explain::{ConditionExplanation, Explanation};
+pub use explain::{ConditionExplanation, Explanation, Requested};
 pub use finding::{Finding, Level};
 pub use key::{Count, Key, Kind, Knowledge, REGISTRY, Registered, same_name};
 pub use lint::{Listener, lint};

@@ -123,6 +123,18 @@ impl Operator {
         })
     }
 
+    /// What a name may be meant for that differs in case alone.
+    pub(super) fn of_any_case(written: &str) -> Option<String> {
+        ["", "ForAllValues:", "ForAnyValue:"]
+            .iter()
+            .flat_map(|set| {
+                OPERATORS.iter().flat_map(move |(name, _)| {
+                    ["", "IfExists"].map(|end| format!("{set}{name}{end}"))
+                })
+            })
+            .find(|name| name.eq_ignore_ascii_case(written))
+    }
+
     /// Is it the opposite of another operator? Such operators match where the key is missing.
     pub(super) fn negated(self) -> bool {
         match self.base {

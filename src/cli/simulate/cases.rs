@@ -272,7 +272,11 @@ fn read_layer(
             None => Policy::compile_node(line, node, &options(attachment)),
         };
         match compiled {
-            Ok(policy) => layer.documents.push(Document { name, policy }),
+            Ok(policy) => layer.documents.push(Document {
+                name,
+                policy,
+                text: None,
+            }),
             Err(found) => {
                 layer.invalid = true;
                 findings.extend(found.iter().map(|finding| format!("{name}: {finding}")));

@@ -15,6 +15,15 @@ pub(super) struct Given<'t> {
     action: &'t str,
     resources: Vec<Named<'t>>,
     keys: Keys,
+    words: Words,
+}
+
+/// A request as it was given.
+pub(super) struct Words {
+    pub(super) principal: Option<String>,
+    pub(super) action: String,
+    /// One for each request of [`Given::requests`].
+    pub(super) resources: Vec<Option<String>>,
 }
 
 enum Caller<'t> {
@@ -65,8 +74,21 @@ impl<'t> Given<'t> {
                 Named::Unknown
             });
         }
+        let words = Words {
+            principal: principal.map(str::to_owned),
+            action: action.to_owned(),
+            resources: match (resources, scope) {
+                ([], Scope::Nothing) => vec![Some("*".to_owned())],
+                ([], Scope::Something) => vec![None],
+                (resources, _) => resources
+                    .iter()
+                    .map(|resource| Some((*resource).to_owned()))
+                    .collect(),
+            },
+        };
         let principal = caller(principal, &keys)?;
         Ok(Given {
+            words,
             principal,
             service,
             action: name,
@@ -92,6 +114,11 @@ impl<'t> Given<'t> {
             },
             context: &self.keys,
         })
+    }
+
+    /// The principal, action and resources as they were given; `None` where they are not known.
+    pub(super) fn words(&self) -> &Words {
+        &self.words
     }
 
     fn principal(&self) -> Principal<'_> {

@@ -7,6 +7,8 @@ use crate::policy::{Decision, Outcome, Policy};
 pub(super) struct Document {
     pub(super) name: String,
     pub(super) policy: Policy,
+    /// Its text, where its statements are explained.
+    pub(super) text: Option<String>,
 }
 
 /// All documents of one layer: their statements count as one policy's.

@@ -6,32 +6,54 @@ use serde_json::{Value, json};
 
 use super::given::Given;
 use super::layer::{Document, Layer, LayerDecision, deciding, name};
-use crate::policy::{ConditionExplanation, Effect, Explanation, Match, Outcome, Unknown};
+use super::written::{self, Written};
+use crate::policy::{
+    ConditionExplanation, Effect, Explanation, Match, Outcome, Requested, Unknown,
+};
 
 /// A decision about one request, explained.
 pub(super) struct Report<'l> {
     outcome: Outcome,
     endpoint: Option<LayerDecision<'l>>,
     identity: Option<LayerDecision<'l>>,
-    statements: Vec<(&'l Document, Explanation)>,
+    given: &'l Given<'l>,
+    statements: Vec<Explained<'l>>,
+}
+
+/// One statement against one resource of the request.
+struct Explained<'l> {
+    document: &'l Document,
+    /// As the document has it.
+    written: Option<Written>,
+    /// Which resource of the request.
+    resource: usize,
+    one: Explanation,
 }
 
 impl<'l> Report<'l> {
     pub(super) fn of(
         endpoint: Option<&'l Layer>,
         identity: Option<&'l Layer>,
-        given: &Given<'_>,
+        given: &'l Given<'l>,
     ) -> Report<'l> {
-        let decided = |layer: Option<&'l Layer>| layer.map(|layer| layer.decide(given));
         let mut statements = Vec::new();
-        for layer in [endpoint, identity].into_iter().flatten() {
-            for document in &layer.documents {
-                for request in given.requests() {
-                    let explained = document.policy.explain(&request);
-                    statements.extend(explained.into_iter().map(|one| (document, one)));
+        for (resource, request) in given.requests().enumerate() {
+            for layer in [endpoint, identity].into_iter().flatten() {
+                for document in &layer.documents {
+                    let text = document.text.as_deref().unwrap_or_default();
+                    let mut written = written::statements(text).into_iter();
+                    for one in document.policy.explain(&request) {
+                        statements.push(Explained {
+                            document,
+                            written: written.next(),
+                            resource,
+                            one,
+                        });
+                    }
                 }
             }
         }
+        let decided = |layer: Option<&'l Layer>| layer.map(|layer| layer.decide(given));
         let (endpoint, identity) = (decided(endpoint), decided(identity));
         let last = deciding(endpoint.as_ref(), identity.as_ref());
         let outcome = last.map_or(Outcome::Allow, |last| last.decision.outcome);
@@ -39,6 +61,7 @@ impl<'l> Report<'l> {
             outcome,
             endpoint,
             identity,
+            given,
             statements,
         }
     }
@@ -73,30 +96,47 @@ impl<'l> Report<'l> {
             "final": name(self.outcome),
             "by": by,
             "unknown": self.unknown(),
-            "statements": self.statements.iter().map(statement_json).collect::<Vec<_>>(),
+            "statements": self.statements.iter().map(|one| self.statement_json(one)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn statement_json(&self, explained: &Explained<'_>) -> Value {
+        let Explained {
+            document,
+            resource,
+            one,
+            ..
+        } = explained;
+        let about = self.given.words().resources.get(*resource);
+        let label = document.policy.statement(one.statement);
+        json!({
+            "policy": document.name,
+            "about": about,
+            "statement": label.to_string(),
+            "line": label.line,
+            "effect": effect(one.effect),
+            "matches": word(one.found),
+            "principal": word(one.principal),
+            "action": word(one.action),
+            "resource": word(one.resource),
+            "conditions": one.conditions.iter().map(|condition| json!({
+                "operator": condition.operator,
+                "key": condition.key,
+                "values": condition.values,
+                "request": requested_json(&condition.request),
+                "matches": word(condition.found),
+            })).collect::<Vec<_>>(),
         })
     }
 }
 
-fn statement_json((document, one): &(&Document, Explanation)) -> Value {
-    let label = document.policy.statement(one.statement);
-    json!({
-        "policy": document.name,
-        "statement": label.to_string(),
-        "line": label.line,
-        "effect": effect(one.effect),
-        "matches": word(one.found),
-        "principal": word(one.principal),
-        "action": word(one.action),
-        "resource": word(one.resource),
-        "conditions": one.conditions.iter().map(|condition| json!({
-            "operator": condition.operator,
-            "key": condition.key,
-            "values": condition.values,
-            "request": condition.request,
-            "matches": word(condition.found),
-        })).collect::<Vec<_>>(),
-    })
+fn requested_json(request: &Requested) -> Value {
+    match request {
+        Requested::Absent => "absent".into(),
+        Requested::Unknown => "unknown".into(),
+        Requested::Opaque => "present".into(),
+        Requested::Values(values) => json!(values),
+    }
 }
 
 impl fmt::Display for Report<'_> {
@@ -128,30 +168,74 @@ impl fmt::Display for Report<'_> {
             )?;
         }
         writeln!(f)?;
-        for (document, one) in &self.statements {
-            let label = document.policy.statement(one.statement);
-            writeln!(
-                f,
-                "  {}:{} {} {label}: {}",
-                document.name,
-                label.line,
-                effect(one.effect),
-                verb(one.found)
-            )?;
-            let elements = [
-                ("principal", one.principal),
-                ("action", one.action),
-                ("resource", one.resource),
-            ];
-            for (element, found) in elements {
-                writeln!(f, "    {element}: {}", verb(found))?;
+        let words = self.given.words();
+        let mut about = None;
+        for explained in &self.statements {
+            let resource = words.resources.get(explained.resource);
+            if let [_, _, ..] = words.resources.as_slice()
+                && about != resource
+            {
+                writeln!(f, "  about {}:", quoted(resource.and_then(Option::as_ref)))?;
             }
-            for condition in &one.conditions {
-                writeln!(f, "    {}", Line(condition))?;
-            }
+            about = resource;
+            self.write_statement(explained, f)?;
         }
         Ok(())
     }
+}
+
+impl Report<'_> {
+    fn write_statement(
+        &self,
+        explained: &Explained<'_>,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        let Explained {
+            document,
+            written,
+            resource,
+            one,
+        } = explained;
+        let label = document.policy.statement(one.statement);
+        writeln!(
+            f,
+            "  {}:{} {} {label}: {}",
+            document.name,
+            label.line,
+            effect(one.effect),
+            verb(one.found)
+        )?;
+        let words = self.given.words();
+        let asked = words.resources.get(*resource).and_then(Option::as_ref);
+        let elements = written.as_ref().map(|written| {
+            [
+                (&written.principal, one.principal, words.principal.as_ref()),
+                (&written.action, one.action, Some(&words.action)),
+                (&written.resource, one.resource, asked),
+            ]
+        });
+        for (element, found, asked) in elements.into_iter().flatten() {
+            let Some((name, value)) = element else {
+                continue;
+            };
+            write!(f, "    {name} {value}: {}", verb(found))?;
+            if found != Match::Yes {
+                write!(f, "; the request has {}", quoted(asked))?;
+            }
+            writeln!(f)?;
+        }
+        for condition in &one.conditions {
+            writeln!(f, "    {}", Line(condition))?;
+        }
+        Ok(())
+    }
+}
+
+fn quoted(text: Option<&String>) -> String {
+    text.map_or_else(
+        || "one that is not known".into(),
+        |text| format!("`{text}`"),
+    )
 }
 
 struct Line<'c>(&'c ConditionExplanation);
@@ -167,11 +251,19 @@ impl fmt::Display for Line<'_> {
         } = self.0;
         let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
         let values = values.join(", ");
-        write!(
-            f,
-            "{operator} {key} [{values}]: {}; the request has {request}",
-            verb(*found)
-        )
+        write!(f, "{operator} {key} [{values}]: {}; ", verb(*found))?;
+        match request {
+            Requested::Absent => f.write_str("the request has no such key"),
+            Requested::Unknown => f.write_str("what the request has cannot be known"),
+            Requested::Opaque => f.write_str("the request has a value that cannot be known"),
+            Requested::Values(values) => {
+                let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+                match values.as_slice() {
+                    [only] => write!(f, "the request has {only}"),
+                    values => write!(f, "the request has [{}]", values.join(", ")),
+                }
+            }
+        }
     }
 }
 
