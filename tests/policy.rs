@@ -115,6 +115,84 @@ fn one_decision_is_explained_down_to_operator_and_value() {
     );
 }
 
+#[test]
+fn a_report_has_a_part_for_each_resource_and_the_documents_own_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("policy.json");
+    let policy = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*",
+        "Action":["kinesis:Put*","kinesis:StartStreamEncryption"],"Resource":"arn:aws:kinesis:*:*:stream/*",
+        "Condition":{"StringEquals":{"aws:PrincipalTag/team":"red"},"Null":{"aws:TagKeys":"true"}}}}"#;
+    std::fs::write(&file, policy).expect("written");
+    let simulate = |format: &str| {
+        let output = kinesis_gate()
+            .args(["simulate", "--format", format, "--policy"])
+            .arg(&file)
+            .args(["--principal", "123456789012"])
+            .args(["--action", "kinesis:StartStreamEncryption"])
+            .args([
+                "--resource",
+                "arn:aws:kinesis:us-east-1:123456789012:stream/s",
+            ])
+            .args(["--resource", "arn:aws:kms:us-east-1:123456789012:key/k"])
+            .args(["--unknown", "aws:PrincipalTag/*"])
+            .output()
+            .expect("ran");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let text = simulate("text");
+    for line in [
+        "  about `arn:aws:kms:us-east-1:123456789012:key/k`:",
+        "    Action [`kinesis:Put*`, `kinesis:StartStreamEncryption`]: matches",
+        "    Resource [`arn:aws:kinesis:*:*:stream/*`]: does not match; the request has `arn:aws:kms:us-east-1:123456789012:key/k`",
+        "    StringEquals aws:PrincipalTag/team [`red`]: may match; what the request has cannot be known",
+        "    Null aws:TagKeys [`true`]: matches; the request has no such key",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    let report: Value = serde_json::from_str(&simulate("json")).expect("JSON");
+    let second = &report["statements"][1];
+    assert_eq!(second["about"], "arn:aws:kms:us-east-1:123456789012:key/k");
+    assert_eq!(second["conditions"][0]["request"], "unknown");
+    assert_eq!(second["conditions"][1]["request"], "absent");
+}
+
+#[test]
+fn what_the_listeners_of_a_configuration_cannot_know_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("policy.json");
+    let policy = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kinesis:*",
+        "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/${aws:PrincipalTag/team}*",
+        "Condition":{"StringEquals":{"aws:userid":"AIDAX","aws:SourceVpce":"vpce-11aa22bb"}}}}"#;
+    std::fs::write(&file, policy).expect("written");
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/gateway.toml");
+    let output = kinesis_gate()
+        .args(["check", "--format", "json", "--config"])
+        .args([&config, &file])
+        .output()
+        .expect("ran");
+    assert!(output.status.success());
+    let checked: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let told: Vec<(&str, &str)> = checked["findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|finding| {
+            let text = |name: &str| finding[name].as_str().expect("text");
+            (text("code"), text("path"))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("unknowable", "$.Statement.Resource"),
+            (
+                "unknowable",
+                "$.Statement.Condition.StringEquals.aws:userid"
+            ),
+        ]
+    );
+}
+
 /// The page's table of condition keys is what the code says of them.
 #[test]
 fn the_page_tells_of_every_key_what_the_registry_does() {

@@ -2,6 +2,9 @@
 //!
 //! Its context is complete: a key that is neither given nor marked unknown is absent.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
 use crate::kinesis;
 use crate::policy::json::{Node, NodeKind};
 use crate::policy::{
@@ -245,11 +248,11 @@ fn is_role(text: &str, account: &str, role: &str) -> bool {
     })
 }
 
-/// The context keys.
+/// The context keys, by [`folded`] name.
 #[derive(Default)]
 pub(super) struct Keys {
-    known: Vec<(String, Held)>,
-    unknown: Vec<String>,
+    known: HashMap<String, Held>,
+    unknown: HashSet<String>,
 }
 
 enum Held {
@@ -260,22 +263,18 @@ enum Held {
 impl Keys {
     pub(super) fn from_arguments(context: &[String], unknown: &[String]) -> Result<Keys, String> {
         let mut keys = Keys {
-            known: Vec::new(),
-            unknown: unknown.to_vec(),
+            known: HashMap::new(),
+            unknown: unknown.iter().map(|name| folded(name)).collect(),
         };
         for pair in context {
             let (key, value) = pair
                 .split_once('=')
                 .ok_or_else(|| format!("`{pair}` is not a context key: write `key=value`"))?;
-            let before = keys
-                .known
-                .iter_mut()
-                .find(|(name, _)| Key::of(name).same(Key::of(key)));
-            match before {
-                None => keys
-                    .known
-                    .push((key.to_owned(), Held::One(value.to_owned()))),
-                Some((_, held)) => held.push(value),
+            match keys.known.entry(folded(key)) {
+                Entry::Vacant(free) => {
+                    free.insert(Held::One(value.to_owned()));
+                }
+                Entry::Occupied(mut held) => held.get_mut().push(value),
             }
         }
         Ok(keys)
@@ -286,16 +285,17 @@ impl Keys {
         unknown: Option<&Node<'_>>,
     ) -> Result<Keys, String> {
         let mut keys = Keys::default();
+        let mut named = HashSet::new();
         match context.map(|node| &node.kind) {
             None | Some(NodeKind::Null) => {}
             Some(NodeKind::Map(members)) => {
                 for member in members {
-                    let key = Key::of(&member.name);
-                    if keys.known.iter().any(|(name, _)| Key::of(name).same(key)) {
+                    let name = folded(&member.name);
+                    if !named.insert(name.clone()) {
                         return Err(format!("`context` has `{}` twice", member.name));
                     }
                     if let Some(held) = held(&member.value)? {
-                        keys.known.push((member.name.to_string(), held));
+                        keys.known.insert(name, held);
                     }
                 }
             }
@@ -306,7 +306,7 @@ impl Keys {
             Some(NodeKind::List(nodes)) => {
                 for node in nodes {
                     let name = node.text().ok_or("`unknown` is not a list of strings")?;
-                    keys.unknown.push(name.to_owned());
+                    keys.unknown.insert(folded(name));
                 }
             }
             Some(_) => return Err("`unknown` is not a list of strings".into()),
@@ -314,18 +314,25 @@ impl Keys {
         Ok(keys)
     }
 
-    fn is_unknown(&self, key: Key<'_>) -> bool {
-        self.unknown.iter().any(|name| {
-            Key::of(name).same(key)
-                || match (key, Key::of(name)) {
-                    // `aws:PrincipalTag/*`: whichever tag.
-                    (Key::PrincipalTag(_), Key::PrincipalTag("*"))
-                    | (Key::RequestTag(_), Key::RequestTag("*"))
-                    | (Key::ResourceTag(_), Key::ResourceTag("*")) => true,
-                    _ => false,
-                }
-        })
+    fn is_unknown(&self, key: Key<'_>, name: &str) -> bool {
+        if self.unknown.is_empty() {
+            return false;
+        }
+        // `aws:PrincipalTag/*`: whichever tag.
+        let family = match key {
+            Key::PrincipalTag(_) => Some(Key::PrincipalTag("*")),
+            Key::RequestTag(_) => Some(Key::RequestTag("*")),
+            Key::ResourceTag(_) => Some(Key::ResourceTag("*")),
+            _ => None,
+        };
+        self.unknown.contains(name)
+            || family.is_some_and(|family| self.unknown.contains(&folded(&family.to_string())))
     }
+}
+
+/// The name of a key or tag as it is compared: case does not count, in any script.
+fn folded(name: &str) -> String {
+    name.chars().flat_map(char::to_lowercase).collect()
 }
 
 impl Held {
@@ -339,13 +346,14 @@ impl Held {
 
 impl Context for Keys {
     fn value(&self, key: Key<'_>) -> Fact<Value<'_>> {
-        if self.is_unknown(key) {
+        let name = folded(&key.to_string());
+        if self.is_unknown(key, &name) {
             return Fact::Unknown;
         }
-        match self.known.iter().find(|(name, _)| Key::of(name).same(key)) {
+        match self.known.get(&name) {
             None => Fact::Absent,
-            Some((_, Held::One(text))) => Fact::Known(Value::Text(text)),
-            Some((_, Held::Many(values))) => Fact::Known(Value::Many(values)),
+            Some(Held::One(text)) => Fact::Known(Value::Text(text)),
+            Some(Held::Many(values)) => Fact::Known(Value::Many(values)),
         }
     }
 }

@@ -12,6 +12,9 @@ pub(super) struct Fault {
     message: &'static str,
 }
 
+/// More names given twice than anybody reads about; each costs a place and a path.
+const MAX_DUPLICATES: usize = 200;
+
 pub(super) struct Reader<'t> {
     text: &'t str,
     at: usize,
@@ -98,7 +101,7 @@ impl<'t> Reader<'t> {
                 continue;
             }
             if self.eat(b'}') {
-                self.report_duplicates(&members);
+                self.report_duplicates(&members)?;
                 return Ok(NodeKind::Map(members));
             }
             return Err(self.fault("a `,` or `}` was expected here"));
@@ -129,13 +132,16 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn report_duplicates(&mut self, members: &[Member<'t>]) {
+    fn report_duplicates(&mut self, members: &[Member<'t>]) -> Result<(), Fault> {
         let mut order: Vec<&Member<'t>> = members.iter().collect();
         order.sort_by(|a, b| a.name.cmp(&b.name).then(a.start.cmp(&b.start)));
         for pair in order.windows(2) {
             if let [first, second] = pair
                 && first.name == second.name
             {
+                if self.duplicates.len() == MAX_DUPLICATES {
+                    return Err(self.fault("too many names are given twice"));
+                }
                 self.duplicates.push(Duplicate {
                     at: second.start,
                     path: self.path.clone(),
@@ -143,6 +149,7 @@ impl<'t> Reader<'t> {
                 });
             }
         }
+        Ok(())
     }
 
     fn string(&mut self) -> Result<Cow<'t, str>, Fault> {
