@@ -71,7 +71,8 @@ impl ActionPattern {
             ));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        if service.is_empty() || name.is_empty() || !service.bytes().all(plain) {
+        let misplaced = name.is_empty() || name.contains(':');
+        if service.is_empty() || misplaced || !service.bytes().all(plain) {
             return Err(
                 Problem::new("action-form", format!("`{text}` is not an action"))
                     .fix("write `kinesis:PutRecord`, `kinesis:*` or `*`"),
@@ -133,6 +134,8 @@ mod tests {
             "**",
             "kinesis:${aws:username}",
             "kine sis:Put",
+            "arn:aws:kinesis:PutRecord",
+            "kinesis:PutRecord:",
         ] {
             assert!(ActionPattern::parse(text).is_err(), "{text}");
         }

@@ -10,12 +10,13 @@ use super::finding::Problem;
 use super::json::{Member, Node, NodeKind};
 use super::principal::{Form, PrincipalElement};
 use super::resource::{ResourceElement, ResourcePattern};
+use super::sid;
 use super::statement::{MAX_NUMBERED, Statement};
 use super::strict;
 
 /// What every statement of one document shares.
 pub(super) struct Scope<'o> {
-    attachment: Attachment,
+    pub(super) attachment: Attachment,
     pub(super) strictness: Strictness,
     /// The document's version has variables.
     pub(super) variables: bool,
@@ -93,7 +94,7 @@ pub(super) fn statement(
         }
     }
     let find = |name: &str| members.iter().find(|member| member.name == name);
-    let sid = find("Sid").and_then(|member| sid(member, scope, reporter));
+    let sid = find("Sid").and_then(|member| sid::read(member, scope, reporter));
     let effect = effect(node, find("Effect"), reporter);
     let principal = principal(
         node,
@@ -116,39 +117,6 @@ pub(super) fn statement(
         resources,
         conditions: conditions.unwrap_or_default().into(),
     })
-}
-
-fn sid(member: &Member<'_>, scope: &Scope<'_>, reporter: &mut Reporter<'_>) -> Option<Box<str>> {
-    let mut found = None;
-    reporter.enter("Sid", |reporter| match member.value.text() {
-        None => reporter.wrong_type(&member.value, "a string"),
-        Some(text) => {
-            // Only IAM's own policies are bound to letters and digits: AWS's examples of endpoint
-            // policies have Sids such as `Access-to-specific-bucket-only`.
-            let refused = match scope.attachment {
-                Attachment::Identity => !is_plain_sid(text),
-                Attachment::Endpoint => text.contains("${"),
-            };
-            if refused && scope.strictness == Strictness::Aws {
-                reporter.error(member.value.start, sid_form(text));
-            }
-            found = (!text.is_empty()).then(|| text.into());
-        }
-    });
-    found
-}
-
-pub(super) fn sid_form(text: &str) -> Problem {
-    Problem::new(
-        "sid-form",
-        format!("the Sid `{text}` has more than letters and digits"),
-    )
-    .fix("use a-z, A-Z and 0-9 only")
-}
-
-/// Letters and digits only.
-pub(super) fn is_plain_sid(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn effect(

@@ -5,13 +5,13 @@
 use super::Effect;
 use super::action::ActionPattern;
 use super::compile::{Attachment, Options, Reporter, examine};
-use super::element::{is_plain_sid, sid_form};
 use super::finding::{Finding, Problem};
 use super::json::{self, Node, NodeKind};
 use super::key::Key;
 use super::lint_condition;
 use super::principal::{Form, PrincipalElement};
 use super::resource::ResourcePattern;
+use super::sid;
 use super::statement::Statement;
 
 /// What the listener that a policy stands at can know.
@@ -112,13 +112,13 @@ impl Document<'_> {
     }
 
     fn sid(&self, node: &Node<'_>, reporter: &mut Reporter<'_>) {
-        let Some(sid) = node.member("Sid") else {
+        let Some(member) = node.member("Sid") else {
             return;
         };
-        let text = sid.text().unwrap_or("");
-        if !is_plain_sid(text) {
+        let (at, text) = (member.start, member.text().unwrap_or(""));
+        if !sid::is_plain(text) {
             reporter.enter("Sid", |reporter| {
-                reporter.warn(sid.start, sid_form(text));
+                reporter.warn(at, sid::form_problem(text));
             });
         }
     }
