@@ -41,6 +41,9 @@ struct Group {
     scanned: Vec<u32>,
     /// Lengths of the literal beginnings, ascending.
     lengths: Vec<usize>,
+    /// Some pattern names no single account. A look-up that cannot find anything is not free: in a
+    /// large table it waits for memory.
+    of_anyone: bool,
 }
 
 /// Which table a key is of, and under which account.
@@ -123,7 +126,8 @@ impl Index {
     ) {
         let owner = account.map_or(Owner::Someone, owner_of);
         let mut probe = |hash: u64, exact: bool| {
-            for owner in [owner, Owner::Anyone] {
+            let owners = [Some(owner), group.of_anyone.then_some(Owner::Anyone)];
+            for owner in owners.into_iter().flatten() {
                 if let Some(&(from, to)) = self.table.get(&key(hash, exact, owner, id)) {
                     let found = self.listed.get(from as usize..to as usize).unwrap_or(&[]);
                     consider_all(found, statements, search);
@@ -281,7 +285,10 @@ impl Builder {
                     enter(owner_of(account));
                     enter(Owner::Someone);
                 }
-                _ => enter(Owner::Anyone),
+                _ => {
+                    enter(Owner::Anyone);
+                    group.of_anyone = true;
+                }
             }
         }
     }
