@@ -3,7 +3,7 @@
 //! Bytes flow one way, and each room knows only the rooms to its right:
 //!
 //! ```text
-//! listener -> server -> gate -> { caller, kinesis, policy } -> upstream
+//! listener -> server -> gate -> { caller, kinesis, policy, tokens } -> upstream
 //!                         |-> reject (the only map from any failure to a wire response)
 //!                         `-> observe (one record per request, closed on drop)
 //! ```
@@ -24,4 +24,5 @@ pub mod reject;
 pub mod sandbox;
 pub mod server;
 pub mod shutdown;
+pub mod tokens;
 pub mod upstream;

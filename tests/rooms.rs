@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "app",
         &[
             "admin", "caller", "config", "gate", "kinesis", "listener", "observe", "policy",
-            "shutdown", "upstream",
+            "shutdown", "tokens", "upstream",
         ],
     ),
     ("listener", &["gate", "observe", "server", "shutdown"]),
@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "gate",
         &[
-            "caller", "config", "kinesis", "observe", "policy", "reject", "upstream",
+            "caller", "config", "kinesis", "observe", "policy", "reject", "tokens", "upstream",
         ],
     ),
     ("reject", &["caller", "kinesis", "upstream"]),
@@ -32,6 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("shutdown", &[]),
     ("executor", &[]),
+    ("tokens", &[]),
     ("sandbox", &[]),
     ("policy", &[]),
     ("kinesis", &[]),
