@@ -15,7 +15,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::caller::Unauthenticated;
-use crate::kinesis::{Disagreement, Format, Malformed};
+use crate::kinesis::{Disagreement, Format, Malformed, Member};
 use crate::upstream::Failure;
 
 /// Why a request is answered here and not by Kinesis.
@@ -42,6 +42,9 @@ pub enum Rejection {
     Malformed(Malformed),
     /// What the request names does not fit together.
     Disagreement(Disagreement),
+    /// The opaque token in this member was not handed out here in the last 300 seconds, and the
+    /// policy tells the streams apart that it may stand for.
+    UnknownToken(Member),
     /// The body is longer than `limits.body-bytes`.
     TooLarge,
     /// The body did not arrive in time.
@@ -88,6 +91,13 @@ const AUTHORIZATION_MESSAGE: &str = "Message";
 /// The member that holds the message in errors of the service's own.
 const MESSAGE: &str = "message";
 
+/// What the service says of an iterator that is older than 300 seconds.
+const EXPIRED_ITERATOR: &str =
+    "The shard iterator has expired. Shard iterators are only valid for 300 seconds";
+/// Not verified against Kinesis itself: its words for a `NextToken`.
+const EXPIRED_NEXT_TOKEN: &str =
+    "The next token has expired. Next tokens are only valid for 300 seconds";
+
 impl Rejection {
     /// The status the client gets.
     pub fn status(&self) -> StatusCode {
@@ -99,6 +109,7 @@ impl Rejection {
             | Rejection::Scope { .. }
             | Rejection::Malformed(_)
             | Rejection::Disagreement(_)
+            | Rejection::UnknownToken(_)
             | Rejection::BodyTimeout
             | Rejection::BodyBroken
             | Rejection::Denied(_) => StatusCode::BAD_REQUEST,
@@ -121,6 +132,8 @@ impl Rejection {
             Rejection::Unauthenticated(why) => why.error_type(),
             Rejection::Scope { .. } => "InvalidSignatureException",
             Rejection::Disagreement(why) => why.error_type(),
+            Rejection::UnknownToken(Member::ShardIterator) => "ExpiredIteratorException",
+            Rejection::UnknownToken(_) => "ExpiredNextTokenException",
             Rejection::TooLarge => "RequestEntityTooLargeException",
             Rejection::BodyTimeout => "RequestTimeoutException",
             Rejection::Busy | Rejection::Upstream(_) => "ServiceUnavailable",
@@ -146,6 +159,8 @@ impl Rejection {
                  correct service: 'kinesis'."
             ))),
             Rejection::Disagreement(why) => Some(Cow::Owned(why.message())),
+            Rejection::UnknownToken(Member::ShardIterator) => text(EXPIRED_ITERATOR),
+            Rejection::UnknownToken(_) => text(EXPIRED_NEXT_TOKEN),
             Rejection::TooLarge => text("Request size exceeded the limit of the endpoint"),
             Rejection::BodyTimeout => text("The request body did not arrive in time"),
             Rejection::Busy => text("The endpoint is handling too many large requests"),
@@ -175,6 +190,11 @@ impl Rejection {
             )),
             Rejection::Malformed(rule) => Some(rule.to_string()),
             Rejection::Disagreement(why) => Some(why.to_string()),
+            Rejection::UnknownToken(member) => Some(format!(
+                "unknown token: `{}` was not handed out here in the last 300 seconds, or is \
+                 forgotten",
+                member.name()
+            )),
             Rejection::TooLarge => Some("the body is longer than `body-bytes`".to_owned()),
             Rejection::BodyTimeout => Some("the body stalled for `body-timeout`".to_owned()),
             Rejection::BodyBroken => Some("the body broke off".to_owned()),

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::caller::account_of;
 use crate::config::{self, Config, EndpointPolicy, ListenerTls, Problem, Problems};
-use crate::gate::{Endpoint, Identity, Principal, Principals, Site};
+use crate::gate::{Endpoint, Identity, Principal, Principals, Site, TokenRules};
 use crate::kinesis::{ACTION_NAMES, partition_of, regional_endpoint};
 use crate::listener::{Authority, Certificates, server_config};
 use crate::observe::Clock;
@@ -124,7 +124,7 @@ fn options(attachment: Attachment) -> Options<'static> {
 }
 
 /// Collects problems while it opens what it can.
-struct Opening<'a> {
+pub(super) struct Opening<'a> {
     file: &'a Path,
     clock: Clock,
     problems: Vec<Problem>,
@@ -165,6 +165,7 @@ impl Opening<'_> {
                 )
             })
             .collect();
+        let tokens = self.tokens(&config.tokens, endpoints.iter().flatten());
         Some(Loaded {
             workers: config.workers,
             limits: config.limits.clone(),
@@ -177,6 +178,7 @@ impl Opening<'_> {
                 .map(|endpoint| endpoint.id.clone())
                 .collect(),
             doors,
+            tokens: tokens?,
             notices: std::mem::take(&mut self.notices),
             clock: self.clock,
         })
@@ -209,7 +211,7 @@ impl Opening<'_> {
         };
         let (partition, service_name) = names?;
         let (policy_name, policy) = policy?;
-        Some(Arc::new(Endpoint {
+        let mut endpoint = Endpoint {
             place,
             id: endpoint.id.as_str().into(),
             vpc: endpoint.vpc.clone(),
@@ -219,7 +221,10 @@ impl Opening<'_> {
             policy,
             policy_name,
             identity: Arc::clone(identity),
-        }))
+            tokens: TokenRules::default(),
+        };
+        endpoint.tokens = TokenRules::of(&endpoint);
+        Some(Arc::new(endpoint))
     }
 
     /// A policy is compiled once for each principal that it is attached to.
@@ -253,12 +258,7 @@ impl Opening<'_> {
         attachment: Attachment,
         vpc: Option<&str>,
     ) -> Option<(Arc<str>, Policy)> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| {
-                self.problems
-                    .push(unreadable(self.file, path, file, &error))
-            })
-            .ok()?;
+        let text = self.read(path, file)?;
         match compile(&text, file, attachment) {
             Ok(policy) => {
                 let found = notices(&text, file, attachment, vpc);
@@ -423,7 +423,16 @@ impl Opening<'_> {
         }
     }
 
-    fn problem(&mut self, path: impl Display, message: impl Display) {
+    pub(super) fn read(&mut self, path: &str, file: &Path) -> Option<String> {
+        std::fs::read_to_string(file)
+            .map_err(|error| {
+                self.problems
+                    .push(unreadable(self.file, path, file, &error))
+            })
+            .ok()
+    }
+
+    pub(super) fn problem(&mut self, path: impl Display, message: impl Display) {
         let problem = Problem::of_value(self.file, path, message);
         self.problems.push(problem);
     }

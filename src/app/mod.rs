@@ -2,6 +2,7 @@
 
 mod load;
 mod run;
+mod token_store;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use crate::config::{self, Config, Limits, LogAllowed, Problem, Problems};
 use crate::gate::Site;
 use crate::listener;
 use crate::observe::{Clock, Format};
-use crate::upstream;
+use crate::{tokens, upstream};
 
 pub use load::{compile, knows};
 pub use run::Running;
@@ -29,6 +30,8 @@ pub struct Loaded {
     admin: Option<SocketAddr>,
     endpoints: Vec<String>,
     doors: Vec<Door>,
+    /// None where no policy tells streams apart.
+    tokens: Option<Arc<tokens::Store>>,
     notices: Vec<Problem>,
     clock: Clock,
 }

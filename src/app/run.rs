@@ -17,6 +17,7 @@ use crate::gate::Worker;
 use crate::listener::Listener;
 use crate::observe::{Counters, Format, LogBuffer, LogWriter, Observer};
 use crate::shutdown::{self, Draining, Trigger};
+use crate::tokens::{self, Tokens};
 use crate::upstream::{self, Upstream};
 
 use super::Bound;
@@ -40,6 +41,7 @@ struct Seed {
     clock: crate::observe::Clock,
     draining: Draining,
     permits: Arc<Semaphore>,
+    tokens: Option<Arc<tokens::Store>>,
 }
 
 /// How often a loop hands its log lines over and closes connections that were not used.
@@ -89,6 +91,7 @@ pub(super) fn start(
             clock: loaded.clock,
             draining: draining.clone(),
             permits: Arc::clone(&permits),
+            tokens: loaded.tokens.clone(),
         };
         let name = format!("loop-{n}");
         loops.push(
@@ -176,6 +179,7 @@ fn run_loop(seed: Seed) -> io::Result<()> {
             upstream,
             limits: seed.limits,
             budget: Arc::new(Semaphore::new(seed.budget)),
+            tokens: seed.tokens.as_ref().map(Tokens::new),
         });
         for listener in seed.listeners {
             let permits = Arc::clone(&seed.permits);

@@ -6,8 +6,10 @@
 mod place;
 mod problem;
 mod read;
+mod tokens;
 mod values;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,6 +32,8 @@ pub struct Config {
     pub log: Log,
     /// Caps and deadlines.
     pub limits: Limits,
+    /// What opaque tokens stand for, and where that is remembered.
+    pub tokens: Tokens,
     /// The endpoints this process stands for; at least one.
     pub endpoints: Vec<Endpoint>,
     /// What is known of callers beyond the account in their access key id.
@@ -104,6 +108,31 @@ pub struct Limits {
     pub upstream_idle: Duration,
     /// How long accepted requests may take to finish after SIGTERM.
     pub drain: Duration,
+}
+
+/// `[tokens]`: what shard iterators and `NextToken`s stand for, where a policy tells streams apart.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// Tokens remembered at once, in the whole process.
+    pub capacity: usize,
+    /// Where replicas of a gateway share them; none where each remembers its own.
+    pub redis: Option<Redis>,
+}
+
+/// `store = "redis"` in `[tokens]`: Redis 6.2 or newer, or Valkey.
+#[derive(Clone)]
+pub struct Redis {
+    /// `redis://`, `rediss://`, `valkey://`, `valkeys://` or `redis+unix://`. It may hold a
+    /// password.
+    pub url: String,
+    /// A file with the password.
+    pub password_file: Option<PathBuf>,
+    /// Roots to trust instead of the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// A file with the secret, the same for all replicas, that tokens are hashed with.
+    pub key_file: PathBuf,
+    /// For connecting and for each command.
+    pub timeout: Duration,
 }
 
 /// `[[endpoint]]`: one VPC endpoint that this process stands for.
@@ -188,6 +217,25 @@ impl Config {
     /// Every problem of the text at once.
     pub fn parse(text: &str, file: &Path) -> Result<Config, Problems> {
         read::config(text, file)
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Tokens {
+        Tokens {
+            capacity: 1 << 18,
+            redis: None,
+        }
+    }
+}
+
+/// A URL may hold a password.
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("key_file", &self.key_file)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 

@@ -44,6 +44,7 @@ impl<'de> Deserialize<'de> for Config {
                 allowed: LogAllowed::All,
             }),
             limits: table.optional("limits").unwrap_or_default(),
+            tokens: table.optional("tokens").unwrap_or_default(),
             endpoints: table.required("endpoint").unwrap_or_default(),
             principals: table.optional("principal").unwrap_or_default(),
             identity_policies: table.optional("identity-policy").unwrap_or_default(),
@@ -119,6 +120,10 @@ impl Config {
     fn rebase(&mut self, folder: &Path) {
         let rebase = |path: &mut PathBuf| *path = folder.join(&path);
         self.upstream.ca_file.iter_mut().for_each(rebase);
+        if let Some(redis) = &mut self.tokens.redis {
+            let optional = redis.password_file.iter_mut().chain(&mut redis.ca_file);
+            optional.chain([&mut redis.key_file]).for_each(rebase);
+        }
         for endpoint in &mut self.endpoints {
             if let EndpointPolicy::File(path) = &mut endpoint.policy {
                 rebase(path);

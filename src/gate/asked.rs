@@ -12,7 +12,7 @@ use super::decide::{self, Ruled};
 use super::facts::Facts;
 use super::head::Head;
 use super::principal::KnownCaller;
-use super::site::Route;
+use super::site::{Endpoint, Route};
 
 /// A head, read.
 pub(super) struct Asked<'a> {
@@ -42,8 +42,24 @@ impl<'a> Asked<'a> {
         })
     }
 
-    /// Decides by what of the body is known: all of it, or enough to begin forwarding.
+    /// The endpoint it came through.
+    pub(super) fn endpoint(&self) -> &'a Endpoint {
+        &self.connection.site.endpoint
+    }
+
+    /// Decides by what of the body is known: all of it, or enough to begin forwarding. A token
+    /// leaves the resource unknown.
     pub(super) fn judge(&self, members: &Members, now: SystemTime) -> Result<Ruled, Rejection> {
+        self.judge_token_of(None, members, now)
+    }
+
+    /// Decides about a request whose token stands for `stream`, if it is known.
+    pub(super) fn judge_token_of(
+        &self,
+        stream: Option<&str>,
+        members: &Members,
+        now: SystemTime,
+    ) -> Result<Ruled, Rejection> {
         let endpoint = &self.connection.site.endpoint;
         let scope = Scope {
             partition: endpoint.partition,
@@ -53,8 +69,13 @@ impl<'a> Asked<'a> {
         };
         let target = &self.head.target;
         let mut resources = Resources::default();
-        kinesis::resources(target, members, &scope, &mut resources)
-            .map_err(Rejection::Disagreement)?;
+        let named = match stream {
+            None => kinesis::resources(target, members, &scope, &mut resources),
+            Some(stream) => {
+                kinesis::resources_of_token(target, members, &scope, stream, &mut resources)
+            }
+        };
+        named.map_err(Rejection::Disagreement)?;
         let headers = &self.parts.headers;
         let facts = Facts::new(self.connection, headers, &self.caller, target, members, now);
         Ok(decide::decide(

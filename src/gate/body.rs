@@ -15,9 +15,10 @@ use tokio::time::timeout;
 use crate::kinesis::{Format, Scanner};
 use crate::observe::Record;
 use crate::reject::Rejection;
-use crate::upstream::{RequestBody, ResponseBody};
+use crate::upstream::RequestBody;
 
 use super::Worker;
+use super::handed::Passing;
 
 /// A request's body as far as it was read: every piece scanned, none of it gone.
 ///
@@ -46,7 +47,7 @@ pub struct Answer {
 }
 
 enum Source {
-    Upstream(ResponseBody),
+    Upstream(Passing),
     Own(Full<Bytes>),
 }
 
@@ -172,7 +173,7 @@ async fn reserve(worker: &Worker, bytes: u32) -> Result<OwnedSemaphorePermit, Re
 
 impl Answer {
     /// Kinesis' answer, streaming.
-    pub(super) fn upstream(body: ResponseBody, record: Record) -> Answer {
+    pub(super) fn upstream(body: Passing, record: Record) -> Answer {
         Answer {
             body: Source::Upstream(body),
             record,

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::kinesis::{self, NamedArn, Resources, Target};
+use crate::kinesis::{self, NamedArn, Operation, Resources, Target};
 use crate::observe::{Outcome, Ruling};
 use crate::policy::{
-    self, Action, Arn, Fact, Layer, LayeredDecision, Layers, Permitted, Request, Resource, Unknown,
-    Verdict,
+    self, Action, Arn, Fact, Layer, LayeredDecision, Layers, Permitted, Principal, Request,
+    Resource, Unknown, Verdict,
 };
 use crate::reject::{Denied, DeniedBy};
 
-use super::facts::{Facts, FactsOf};
+use super::facts::{AnyRequest, Facts, FactsOf};
 use super::principal::KnownCaller;
 use super::site::Endpoint;
 
@@ -20,6 +20,8 @@ pub(super) struct Ruled {
     resources: Resources,
     /// The place of the resource that decided; the first where all are allowed.
     place: usize,
+    /// Whether one of the resources is denied whatever it is that cannot be known here.
+    hopeless: bool,
 }
 
 /// Decides a request about everything it names.
@@ -32,13 +34,10 @@ pub(super) fn decide(
 ) -> Ruled {
     let layers = endpoint.layers();
     let principal = caller.principal();
-    let action = Action {
-        service: "kinesis",
-        name: target.name(),
-        number: target.number(),
-    };
+    let action = action_of(target);
     let mut verdict = Verdict::start();
     let mut deciding = 0;
+    let mut hopeless = false;
     for (place, resource) in resources.iter().enumerate() {
         let (asked, resource_account) = in_policy(&resource);
         let context = FactsOf {
@@ -52,7 +51,9 @@ pub(super) fn decide(
             context: &context,
         };
         let before = verdict.decision();
-        verdict = verdict.and(layers.decide(&request));
+        let decided = layers.decide(&request);
+        hopeless |= is_certain_denial(&decided.decision);
+        verdict = verdict.and(decided);
         if verdict.decision() != before {
             deciding = place;
         }
@@ -61,7 +62,20 @@ pub(super) fn decide(
         verdict,
         resources,
         place: deciding,
+        hopeless,
     }
+}
+
+fn action_of<'a>(target: &Target<'a>) -> Action<'a> {
+    Action {
+        service: "kinesis",
+        name: target.name(),
+        number: target.number(),
+    }
+}
+
+fn is_certain_denial(decision: &policy::Decision) -> bool {
+    decision.outcome != policy::Outcome::Allow && decision.unknown.is_none()
 }
 
 impl Ruled {
@@ -92,6 +106,16 @@ impl Ruled {
     /// Whether everything it names is allowed.
     pub(super) fn is_allowed(&self) -> bool {
         self.outcome() == Outcome::Allow
+    }
+
+    /// Whether it is denied whatever it is that cannot be known here: its token's stream, say.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.hopeless
+    }
+
+    /// The one stream that the request is about, as an ARN; none if it may be about more.
+    pub(super) fn stream(&self) -> Option<&str> {
+        self.resources.stream()
     }
 
     /// The outcome for the record.
@@ -141,6 +165,23 @@ impl Ruled {
 }
 
 impl Endpoint {
+    /// Whether the answer about an operation can depend on the stream, for anybody.
+    pub(super) fn tells_streams_apart(&self, operation: &'static Operation) -> bool {
+        let action = action_of(&Target::Operation(operation));
+        let attached = self.identity.policies.iter().map(|it| &it.policy);
+        let mut policies = attached.chain([&self.policy]);
+        if !policies.any(|policy| policy.distinguishes_resources(&action)) {
+            return false;
+        }
+        let anything = Request {
+            principal: Principal::UNKNOWN,
+            action,
+            resource: Resource::Unknown,
+            context: &AnyRequest(self),
+        };
+        self.layers().decide(&anything).decision.outcome != policy::Outcome::Allow
+    }
+
     /// The policies in front of a request. The client's signature passes through and IAM decides
     /// upstream, so that identity policies are a guard rail here.
     fn layers(&self) -> Layers<'_> {

@@ -33,6 +33,9 @@ pub(super) struct FactsOf<'a> {
     pub(super) resource_account: Fact<&'a str>,
 }
 
+/// What is known of every request that comes through an endpoint.
+pub(super) struct AnyRequest<'a>(pub(super) &'a Endpoint);
+
 /// The tags a request sets or removes.
 struct Tags<'a> {
     members: &'a Members,
@@ -88,14 +91,14 @@ impl Context for FactsOf<'_> {
         let caller = facts.caller;
         match key {
             // The connection and the configuration.
-            Key::SourceVpce => Fact::Known(Value::Text(&facts.endpoint.id)),
-            Key::SourceVpc => text(facts.endpoint.vpc.as_deref().map_or(Fact::Unknown, Fact::Known)),
+            Key::SourceVpce | Key::SourceVpc | Key::RequestedRegion => {
+                facts.endpoint.fact(key)
+            }
             Key::VpcSourceIp => Fact::Known(Value::Ip(facts.peer)),
             // Through an endpoint there is none, as on AWS.
             Key::SourceIp => Fact::Absent,
             Key::SecureTransport => Fact::Known(Value::Bool(true)),
             Key::CurrentTime | Key::EpochTime => facts.millis(),
-            Key::RequestedRegion => Fact::Known(Value::Text(&facts.endpoint.region)),
 
             // The request.
             Key::UserAgent => facts.header(&USER_AGENT),
@@ -145,6 +148,24 @@ impl Context for FactsOf<'_> {
 
             // Inside a session token, in IAM or in AWS Organizations; and whatever is newer than
             // the registry.
+            _ => Fact::Unknown,
+        }
+    }
+}
+
+impl Context for AnyRequest<'_> {
+    fn value(&self, key: Key<'_>) -> Fact<Value<'_>> {
+        self.0.fact(key)
+    }
+}
+
+impl Endpoint {
+    /// What the endpoint alone tells of a key.
+    fn fact(&self, key: Key<'_>) -> Fact<Value<'_>> {
+        match key {
+            Key::SourceVpce => Fact::Known(Value::Text(&self.id)),
+            Key::SourceVpc => text(self.vpc.as_deref().map_or(Fact::Unknown, Fact::Known)),
+            Key::RequestedRegion => Fact::Known(Value::Text(&self.region)),
             _ => Fact::Unknown,
         }
     }
@@ -203,7 +224,7 @@ mod tests {
     use crate::kinesis::{Format, Scanner, Target};
     use crate::policy::{Context, Fact, Key, Knowledge, Options, Policy, REGISTRY};
 
-    use super::super::site::{Endpoint, Identity, Principals, Site};
+    use super::super::site::{Endpoint, Identity, Principals, Site, TokenRules};
     use super::super::worker::Connection;
     use super::{Facts, FactsOf};
 
@@ -220,6 +241,7 @@ mod tests {
                     policy: Policy::full_access(&Options::ENDPOINT),
                     policy_name: "default-full-access".into(),
                     identity: Arc::new(Identity::default()),
+                    tokens: TokenRules::default(),
                 }),
                 principals: Arc::new(Principals::default()),
                 names: Names::default(),

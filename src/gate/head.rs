@@ -44,6 +44,15 @@ pub(super) fn format(headers: &HeaderMap) -> Option<Format> {
     Format::of_content_type(headers.get(CONTENT_TYPE)?.to_str().ok()?)
 }
 
+/// The encoding of an answer that names one, once.
+pub(super) fn only_format(headers: &HeaderMap) -> Option<Format> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    match (types.next(), types.next()) {
+        (Some(_), None) => format(headers),
+        _ => None,
+    }
+}
+
 /// The id that the service gave its answer.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.get(REQUEST_ID)?.to_str().ok().map(str::to_owned)

@@ -4,10 +4,12 @@ mod asked;
 mod body;
 mod decide;
 mod facts;
+mod handed;
 mod head;
 mod principal;
 mod site;
 mod tail;
+mod token;
 mod worker;
 
 use std::rc::Rc;
@@ -18,15 +20,15 @@ use tokio::time::Instant;
 
 use crate::observe::{Outcome, Record};
 use crate::reject::Rejection;
-use crate::upstream::ResponseBody;
 
 pub use body::Answer;
-pub use site::{Endpoint, Identity, Principal, Principals, Site};
+pub use site::{Endpoint, Identity, Principal, Principals, Site, TokenRules};
 pub use worker::{Connection, Worker};
 
 use asked::Asked;
 use body::Reading;
 use decide::Ruled;
+use handed::Passing;
 
 /// Answers one request: by Kinesis if the policy allows it, as AWS would if not.
 pub async fn handle(
@@ -70,7 +72,7 @@ async fn exchange(
     connection: &Rc<Connection>,
     request: Request<Incoming>,
     record: &mut Record,
-) -> Result<Response<ResponseBody>, Rejection> {
+) -> Result<Response<Passing>, Rejection> {
     let (parts, incoming) = request.into_parts();
 
     // 1. Where to, what, and by whom: the head.
@@ -88,14 +90,14 @@ async fn exchange(
     reading.read_to_be_judged(asked.head.may_be_large()).await?;
 
     // 3. The resources it names, and the decision about them. What is not allowed by what is known
-    //    so far is answered by what it says as a whole.
+    //    so far is answered by what it says as a whole, and by the stream its token stands for.
     let deciding = Instant::now();
     let mut ruled = asked.judge(reading.scanner.members(), record.arrived());
     if !reading.has_ended() && !ruled.as_ref().is_ok_and(Ruled::is_allowed) {
         reading.read_to_end().await?;
         ruled = asked.judge(reading.scanner.members(), record.arrived());
     }
-    let ruled = ruled?;
+    let ruled = token::settle(worker, &asked, &reading, ruled?, record).await?;
     let endpoint = &connection.site.endpoint;
     record.decide = Some(deciding.elapsed());
     record.request_bytes = reading.body.len();
@@ -104,6 +106,7 @@ async fn exchange(
     record.ruling = ruled.ruling(endpoint);
 
     // 4. The request as it came, if it is permitted.
+    let watch = handed::expected(&asked, &reading, &ruled);
     let (body, passage) = match reading.has_ended() {
         true => (reading.into_whole(), None),
         false => {
@@ -125,5 +128,8 @@ async fn exchange(
     if let Some(passage) = passage {
         passage.borrow_mut().settle(record)?;
     }
-    answer.map_err(Rejection::Upstream)
+
+    // 6. The answer as it comes; a token in it is bound before its last byte leaves.
+    let answer = answer.map_err(Rejection::Upstream)?;
+    Ok(handed::pass(worker, answer, watch))
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::Names;
-use crate::kinesis::Host;
+use crate::kinesis::{Host, Operation, operations};
 use crate::policy::{AttachedPolicy, Policy};
 
 /// What one listener stands for. Read-only, shared by every event loop.
@@ -38,6 +38,8 @@ pub struct Endpoint {
     pub policy_name: Arc<str>,
     /// Policies of principals.
     pub identity: Arc<Identity>,
+    /// Which opaque tokens these policies make it necessary to know.
+    pub tokens: TokenRules,
 }
 
 /// Identity policies, each with the file it came from.
@@ -47,6 +49,20 @@ pub struct Identity {
     pub policies: Vec<AttachedPolicy>,
     /// Their files, in the same order.
     pub names: Vec<Arc<str>>,
+}
+
+/// Which tokens have to be known: those of operations for which the policies tell streams apart.
+/// Where they do not, an answer is passed on unread and nothing is remembered.
+#[derive(Debug, Default)]
+pub struct TokenRules(Box<[Option<Handed>]>);
+
+/// A token that an answer hands out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Handed {
+    /// The operation that takes it.
+    pub(super) taker: &'static Operation,
+    /// The member of the answer that holds it.
+    pub(super) member: &'static str,
 }
 
 /// Principals by access key id.
@@ -68,6 +84,35 @@ pub(super) struct Route<'a> {
     pub(super) server_name: &'a str,
     /// The account in the endpoint's name.
     pub(super) account: Option<&'a str>,
+}
+
+impl TokenRules {
+    /// The rules under an endpoint's policy and the policies of principals.
+    pub fn of(endpoint: &Endpoint) -> TokenRules {
+        let handed = |operation: &'static Operation| {
+            let (taker, member) = operation.hands_out_for()?;
+            endpoint
+                .tells_streams_apart(taker)
+                .then_some(Handed { taker, member })
+        };
+        TokenRules(operations().iter().map(handed).collect())
+    }
+
+    /// Whether no token has to be known.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// The token that answers to an operation hand out, if it has to be known.
+    pub(super) fn handed_out_by(&self, operation: &Operation) -> Option<Handed> {
+        *self.0.get(usize::from(operation.number))?
+    }
+
+    /// Whether the token in a request for an operation has to be known. An operation that takes
+    /// tokens hands out the next one.
+    pub(super) fn matter_to(&self, operation: &Operation) -> bool {
+        operation.token.is_some() && self.handed_out_by(operation).is_some()
+    }
 }
 
 impl Site {

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::Limits;
 use crate::observe::Observer;
+use crate::tokens::Tokens;
 use crate::upstream::Upstream;
 
 use super::Site;
@@ -23,6 +24,8 @@ pub struct Worker {
     pub limits: Limits,
     /// Bytes of request bodies this loop may still hold.
     pub budget: Arc<Semaphore>,
+    /// What opaque tokens stand for; none where no policy makes it necessary to know.
+    pub tokens: Option<Tokens>,
 }
 
 /// What is known of a connection before its first request.

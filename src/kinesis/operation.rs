@@ -28,6 +28,23 @@ pub struct Operation {
     pub event_stream: bool,
 }
 
+impl Operation {
+    /// The operation that takes the tokens which this one hands out, and the member of the answer
+    /// that holds one. Tokens of lists over an account stand for no stream and are none here.
+    pub fn hands_out_for(&self) -> Option<(&'static Operation, &'static str)> {
+        let member = *self.hands_out.first()?;
+        let taker = if member != Member::NextToken.name() {
+            let mut all = OPERATIONS.iter();
+            all.find(|operation| operation.token == Some(Member::ShardIterator))
+        } else if self.scope != ResourceScope::Account {
+            find(self.name)
+        } else {
+            None
+        }?;
+        Some((taker, member))
+    }
+}
+
 /// The half of the service that an operation belongs to, as in `data-kinesis` hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plane {
@@ -120,6 +137,28 @@ mod tests {
                 "SubscribeToShard"
             ]
         );
+    }
+
+    #[test]
+    fn tokens_are_taken_by_the_operation_that_asks_on() {
+        let handing: Vec<_> = operations()
+            .iter()
+            .filter_map(|operation| {
+                let (taker, member) = operation.hands_out_for()?;
+                Some((operation.name, taker.name, member))
+            })
+            .collect();
+        assert_eq!(
+            handing,
+            [
+                ("GetRecords", "GetRecords", "NextShardIterator"),
+                ("GetShardIterator", "GetRecords", "ShardIterator"),
+                ("ListShards", "ListShards", "NextToken"),
+                ("ListStreamConsumers", "ListStreamConsumers", "NextToken"),
+            ]
+        );
+        // One member each: no answer hands out two.
+        assert!(operations().iter().all(|o| o.hands_out.len() <= 1));
     }
 
     #[test]

@@ -59,6 +59,16 @@ pub struct Counters {
     pub upstream: Histogram,
     /// Reading the caller and the resources, and deciding.
     pub decide: Histogram,
+    /// Opaque tokens bound to a stream.
+    pub tokens_bound: Counter,
+    /// Bindings lost before their time: the store is full.
+    pub tokens_evicted: Counter,
+    /// Answers that could not be read, so that a token in them was not bound.
+    pub tokens_unread: Counter,
+    /// Requests whose token was not known and was answered as an expired one.
+    pub tokens_unknown: Counter,
+    /// The shared store did not answer, or not in time.
+    pub token_store_failures: Counter,
     /// Log lines that a slow reader made us drop.
     pub log_dropped: Counter,
     requests: Family,
@@ -87,6 +97,11 @@ impl Counters {
             total: Histogram::new(),
             upstream: Histogram::new(),
             decide: Histogram::new(),
+            tokens_bound: Counter::default(),
+            tokens_evicted: Counter::default(),
+            tokens_unread: Counter::default(),
+            tokens_unknown: Counter::default(),
+            token_store_failures: Counter::default(),
             log_dropped: Counter::default(),
             requests: Family::new(endpoints * OPERATIONS * Outcome::NAMES.len()),
         }

@@ -94,6 +94,36 @@ impl All {
         metric.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)
     }
 
+    fn tokens(&self, e: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        self.counter(e, "tokens_bound", "Opaque tokens bound to a stream", |c| {
+            &c.tokens_bound
+        })?;
+        self.counter(
+            e,
+            "tokens_evicted",
+            "Tokens forgotten before their time: `tokens.capacity` is too small",
+            |c| &c.tokens_evicted,
+        )?;
+        self.counter(
+            e,
+            "tokens_unread",
+            "Answers that could not be read, so that a token in them was not bound",
+            |c| &c.tokens_unread,
+        )?;
+        self.counter(
+            e,
+            "tokens_unknown",
+            "Requests answered as if their token had expired: it was not known",
+            |c| &c.tokens_unknown,
+        )?;
+        self.counter(
+            e,
+            "token_store_failures",
+            "Calls to the shared token store that failed or took too long",
+            |c| &c.token_store_failures,
+        )
+    }
+
     fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let help = "Requests by endpoint, operation and decision";
         let mut metric = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
@@ -171,6 +201,7 @@ impl Collector for All {
         self.counter(e, "response_bytes", "Bytes of answers' bodies", |c| {
             &c.response_bytes
         })?;
+        self.tokens(e)?;
         self.counter(
             e,
             "log_lines_dropped",

@@ -64,6 +64,31 @@ impl Observer {
         self.counters.connections_refused.add(1);
     }
 
+    /// A token was bound to its stream.
+    pub fn token_bound(&self) {
+        self.counters.tokens_bound.add(1);
+    }
+
+    /// A binding was lost before its time.
+    pub fn token_evicted(&self) {
+        self.counters.tokens_evicted.add(1);
+    }
+
+    /// An answer could not be read, so that a token in it was not bound.
+    pub fn token_unread(&self) {
+        self.counters.tokens_unread.add(1);
+    }
+
+    /// A token was not known where it had to be.
+    pub fn token_unknown(&self) {
+        self.counters.tokens_unknown.add(1);
+    }
+
+    /// The store that replicas share did not answer.
+    pub fn token_store_failed(&self) {
+        self.counters.token_store_failures.add(1);
+    }
+
     /// Whether a client connection is open on this event loop.
     pub fn has_open_connections(&self) -> bool {
         self.counters.connections_open.value() > 0

@@ -71,7 +71,7 @@ fn explain(id: StatementId, statement: &Statement, request: &Request<'_>) -> Exp
         effect: statement.effect,
         found: statement.matches(id, request).0,
         principal: statement.principal.matches(&request.principal),
-        action: statement.action(request),
+        action: statement.action(&request.action),
         resource: statement
             .resources
             .matches(&request.resource, statement.effect, request.context),

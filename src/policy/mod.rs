@@ -216,11 +216,11 @@ impl Policy {
         })
     }
 
-    /// Can the answer differ from one resource to another?
+    /// Can the answer about an action differ from one resource to another?
     #[must_use]
-    pub fn distinguishes_resources(&self) -> bool {
-        self.statements
-            .iter()
-            .any(Statement::distinguishes_resources)
+    pub fn distinguishes_resources(&self, action: &Action<'_>) -> bool {
+        self.statements.iter().any(|statement| {
+            statement.action(action) != Match::No && statement.distinguishes_resources()
+        })
     }
 }

@@ -5,7 +5,7 @@ use super::condition::Condition;
 use super::decision::{ConditionId, Decision, Outcome, Unknown};
 use super::key::Key;
 use super::principal::PrincipalElement;
-use super::request::Request;
+use super::request::{Action, Request};
 use super::resource::{ResourceElement, ResourcePattern};
 use super::truth::Match;
 use super::{Effect, StatementId};
@@ -33,18 +33,18 @@ impl Statement {
         id: StatementId,
         request: &Request<'_>,
     ) -> (Match, Option<Unknown>) {
-        match self.action(request) {
+        match self.action(&request.action) {
             Match::No => (Match::No, None),
             action => self.matches_rest(id, action, request),
         }
     }
 
-    pub(super) fn action(&self, request: &Request<'_>) -> Match {
-        match request.action.number {
+    pub(super) fn action(&self, action: &Action<'_>) -> Match {
+        match action.number {
             Some(number) if number < MAX_NUMBERED && !self.actions.patterns.is_empty() => {
                 Match::from(self.action_bits >> number & 1 == 1)
             }
-            _ => self.actions.matches(&request.action),
+            _ => self.actions.matches(action),
         }
     }
 

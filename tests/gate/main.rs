@@ -28,5 +28,8 @@ mod retries;
 mod sdk;
 mod support;
 mod tail;
+mod tokens;
+mod tokens_answers;
+mod tokens_shared;
 mod unknowns;
 mod upstream;

@@ -129,13 +129,6 @@ const CASES: &[Case] = &[
         NO_POLICY_ALLOWS,
     ),
     (1, KEY_ID, "ListStreams", "{}", NO_POLICY_ALLOWS),
-    (
-        1,
-        KEY_ID,
-        "GetRecords",
-        r#"{"ShardIterator":"x"}"#,
-        NO_POLICY_ALLOWS,
-    ),
     // A key id that hides its account, and no word on whose it is: the name may be in any account,
     // and the caller may be the analyst.
     (

@@ -58,7 +58,7 @@ fn http_client(gate: &Gate, speaks: Speaks) -> SharedHttpClient {
         .build_https()
 }
 
-fn client(gate: &Gate, endpoint: usize, key_id: &str, speaks: Speaks) -> Client {
+pub fn client(gate: &Gate, endpoint: usize, key_id: &str, speaks: Speaks) -> Client {
     client_with(gate, endpoint, key_id, speaks, RetryConfig::standard())
 }
 

@@ -1,6 +1,6 @@
 //! From members to ARNs, one kind of name at a time.
 
-use super::super::arn::Arn;
+use super::super::arn::{Arn, is_account};
 use super::super::members::{Member, Members};
 use super::set::{Parts, Resources};
 use super::{Disagreement, Scope, Scoping};
@@ -16,6 +16,32 @@ pub(super) struct Naming<'a, 'o> {
 struct Consumer<'a> {
     stream: &'a str,
     name: &'a str,
+}
+
+/// The stream that a token is bound to, as [`Resources::stream`] wrote it.
+struct BoundStream<'a> {
+    partition: &'a str,
+    region: &'a str,
+    /// None where the token was handed out for the stream of a caller whose account is hidden.
+    account: Option<&'a str>,
+    name: &'a str,
+}
+
+impl<'a> BoundStream<'a> {
+    fn read(text: &'a str) -> Option<BoundStream<'a>> {
+        let rest = text.strip_prefix("arn:")?;
+        let (partition, rest) = rest.split_once(':')?;
+        let (region, rest) = rest.strip_prefix("kinesis:")?.split_once(':')?;
+        let (account, resource) = rest.split_once(':')?;
+        let known = !account.is_empty();
+        let name = read_stream(resource)?;
+        (!known || is_account(account)).then_some(BoundStream {
+            partition,
+            region,
+            account: known.then_some(account),
+            name,
+        })
+    }
 }
 
 impl<'a> Naming<'a, '_> {
@@ -210,25 +236,26 @@ impl<'a> Naming<'a, '_> {
             self.out.unknown();
             return Ok(());
         };
-        let bound = Arn::parse(text).map_err(|_| Disagreement::Token)?;
-        let bound_name = read_stream(bound.resource).ok_or(Disagreement::Token)?;
+        let bound = BoundStream::read(text).ok_or(Disagreement::Token)?;
         if bound.partition != self.scope.partition || bound.region != self.scope.region {
             return Err(Disagreement::Token);
         }
         if let Some(text) = self.members.stream_arn() {
             let (named, name) = self.stream_arn(Member::StreamArn, text)?;
-            if named.account != bound.account || name != bound_name {
+            let same_account = bound.account.is_none_or(|account| account == named.account);
+            if !same_account || name != bound.name {
                 return Err(Disagreement::Token);
             }
         }
         if self
             .members
             .stream_name()
-            .is_some_and(|name| name != bound_name)
+            .is_some_and(|name| name != bound.name)
         {
             return Err(Disagreement::Token);
         }
-        self.push_arn(&bound, Scoping::Scoped);
+        let resource = ["stream/", bound.name];
+        self.push(bound.account, &resource, false, Scoping::Scoped);
         Ok(())
     }
 

@@ -90,6 +90,41 @@ impl Resources {
         self.entries.is_empty()
     }
 
+    /// The one stream that the request is about, as an ARN; its account is empty where it cannot be
+    /// known. `None` where the request is about anything else, or about more.
+    ///
+    /// A name and an ARN of the same name, beside an unknown caller, may be two streams: what is
+    /// known of both is the name.
+    pub fn stream(&self) -> Option<&str> {
+        let mut found: Option<(NamedArn<'_>, &str)> = None;
+        for entry in &self.entries {
+            let Entry::Named { text, .. } = entry else {
+                return None;
+            };
+            let Resource::Arn(arn) = self.resource(*entry) else {
+                return None;
+            };
+            let is_stream = arn.service == "kinesis"
+                && !arn.open
+                && arn
+                    .resource
+                    .strip_prefix("stream/")
+                    .is_some_and(|name| !name.contains('/'));
+            let fits = found.is_none_or(|(first, _)| {
+                let same_account = first.account == arn.account;
+                first.resource == arn.resource
+                    && (same_account || first.account.is_none() || arn.account.is_none())
+            });
+            if !is_stream || !fits {
+                return None;
+            }
+            if found.is_none() || arn.account.is_none() {
+                found = Some((arn, self.text.get(text.start..text.end)?));
+            }
+        }
+        found.map(|(_, text)| text)
+    }
+
     pub(super) fn clear(&mut self) {
         self.text.clear();
         self.entries.clear();

@@ -9,6 +9,8 @@ use super::Malformed;
 /// ([`Collector::ignores`]) it need not.
 pub(super) struct Collector {
     members: Members,
+    /// In an answer: the only member that is kept.
+    kept: Option<&'static str>,
     /// Containers open at this moment, as far as the grammar reported them.
     depth: u32,
     /// What the top-level member being read is.
@@ -80,6 +82,7 @@ impl Default for Collector {
     fn default() -> Collector {
         Collector {
             members: Members::default(),
+            kept: None,
             depth: 0,
             field: Field::Ignored,
             keys: [Key { start: 0, len: 0 }; MAX_KEYS],
@@ -96,6 +99,14 @@ impl Default for Collector {
 }
 
 impl Collector {
+    /// One that keeps the token of an answer and nothing else.
+    pub(super) fn of_answer(name: &'static str) -> Collector {
+        Collector {
+            kept: Some(name),
+            ..Collector::default()
+        }
+    }
+
     pub(super) fn members(&self) -> &Members {
         &self.members
     }
@@ -355,7 +366,10 @@ impl Collector {
         if self.keys.iter().take(self.key_count).any(|key| known(&key)) {
             return Err(Malformed::DuplicateKey);
         }
-        let field = classify(text)?;
+        let field = match self.kept {
+            None => classify(text, &FIELDS)?,
+            Some(name) => classify(text, &[(name, Field::Text(Member::NextToken))])?,
+        };
         let len = u8::try_from(text.len()).map_err(|_| Malformed::KeyTooLong)?;
         let slot = self
             .keys
@@ -394,8 +408,8 @@ enum Place {
 }
 
 /// What a top-level key stands for.
-fn classify(key: &[u8]) -> Result<Field, Malformed> {
-    let found = FIELDS
+fn classify(key: &[u8], fields: &[(&str, Field)]) -> Result<Field, Malformed> {
+    let found = fields
         .iter()
         .find(|(name, _)| key.eq_ignore_ascii_case(name.as_bytes()));
     match found {

@@ -17,7 +17,7 @@ use super::head::Format;
 use super::members::Members;
 use collect::Collector;
 
-/// An incremental reader of one request body.
+/// An incremental reader of one body.
 ///
 /// Memory is bounded: nesting by `MAX_DEPTH`, keys at the top by their number and length, and all
 /// kept text together by 2 MiB, of which a usual request needs a hundred bytes.
@@ -45,6 +45,15 @@ impl Scanner {
             },
             collector: Collector::default(),
             failed: None,
+        }
+    }
+
+    /// A reader of an answer's body in that encoding, of which one member is kept: the one called
+    /// `name`, as [`Members::next_token`]. No answer is refused by what else it says.
+    pub fn of_answer(format: Format, name: &'static str) -> Scanner {
+        Scanner {
+            collector: Collector::of_answer(name),
+            ..Scanner::new(format)
         }
     }
 

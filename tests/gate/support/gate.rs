@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use kinesis_gate::app::{self, Running};
-use kinesis_gate::observe::Format;
+use kinesis_gate::observe::{Clock, Format};
 use kinesis_gate::sandbox::Authority;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -30,6 +30,9 @@ pub struct GateBuilder {
     upstream: String,
     policies: Vec<(&'static str, String)>,
     limits: String,
+    tokens: String,
+    clock: Clock,
+    workers: usize,
     port: u16,
 }
 
@@ -47,6 +50,9 @@ impl GateBuilder {
             ),
             policies: Vec::new(),
             limits: String::new(),
+            tokens: String::new(),
+            clock: app::clock,
+            workers: 1,
             port: 0,
         }
     }
@@ -69,6 +75,24 @@ impl GateBuilder {
         self
     }
 
+    /// Settings of `[tokens]`.
+    pub fn tokens(mut self, settings: &str) -> GateBuilder {
+        self.tokens = settings.to_owned();
+        self
+    }
+
+    /// Another clock than the process's.
+    pub fn clock(mut self, clock: Clock) -> GateBuilder {
+        self.clock = clock;
+        self
+    }
+
+    /// So many event loops.
+    pub fn workers(mut self, workers: usize) -> GateBuilder {
+        self.workers = workers;
+        self
+    }
+
     /// An endpoint with a policy document, and a listener for it.
     pub fn endpoint(mut self, id: &'static str, policy: &str) -> GateBuilder {
         self.policies.push((id, policy.to_owned()));
@@ -87,7 +111,7 @@ impl GateBuilder {
         self.authority.write(folder.path()).unwrap();
         let file = folder.path().join("gate.toml");
         std::fs::write(&file, self.text(folder.path())).unwrap();
-        let loaded = app::load(&file, app::clock).unwrap_or_else(|problems| panic!("{problems}"));
+        let loaded = app::load(&file, self.clock).unwrap_or_else(|problems| panic!("{problems}"));
         let bound = loaded
             .bind()
             .unwrap_or_else(|problems| panic!("{problems}"));
@@ -107,15 +131,17 @@ impl GateBuilder {
     fn text(&self, folder: &Path) -> String {
         let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policies");
         let mut text = format!(
-            "workers = 1\n[upstream]\n{}\n[limits]\n{}\n[admin]\naddress = \"127.0.0.1:0\"\n\
+            "workers = {}\n[upstream]\n{}\n[limits]\n{}\n[tokens]\n{}\n[admin]\naddress = \"127.0.0.1:0\"\n\
              [[principal]]\naccess-key-id = \"{ANALYST}\"\n\
              arn = \"arn:aws:iam::{ACCOUNT}:user/analyst\"\n\
              [[principal]]\naccess-key-id = \"{KEY_ID}\"\n\
              arn = \"arn:aws:iam::{ACCOUNT}:user/producer\"\n\
              [[identity-policy]]\nfile = \"{}\"\n\
              principals = [\"arn:aws:iam::{ACCOUNT}:user/analyst\"]\n",
+            self.workers,
             self.upstream,
             self.limits,
+            self.tokens,
             policies.join("only-through-endpoint.json").display(),
         );
         for (n, (id, policy)) in self.policies.iter().enumerate() {

@@ -5,6 +5,8 @@ pub mod http1;
 pub mod http2;
 pub mod raw;
 pub mod recorder;
+pub mod redis;
+pub mod responder;
 pub mod signature;
 
 pub use gate::{Gate, GateBuilder};

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use super::recorder::dechunk;
 use super::signature::sign;
 use super::{HOST, KEY_ID};
 
@@ -203,6 +204,25 @@ impl Connection {
             head,
             body: bytes[end..].to_vec(),
         })
+    }
+
+    /// Reads a chunked body to its end, of which `bytes` came with the head; what came of it where
+    /// it breaks off.
+    pub fn chunked(&mut self, mut bytes: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
+        loop {
+            if let Some((body, _)) = dechunk(&bytes) {
+                return Ok(body);
+            }
+            if !self.read_some(&mut bytes) {
+                return Err(bytes);
+            }
+        }
+    }
+
+    /// Reads until so many bytes of a body are there, of which `bytes` came with the head.
+    pub fn at_least(&mut self, len: usize, mut bytes: Vec<u8>) -> Vec<u8> {
+        while bytes.len() < len && self.read_some(&mut bytes) {}
+        bytes
     }
 
     fn read_some(&mut self, bytes: &mut Vec<u8>) -> bool {

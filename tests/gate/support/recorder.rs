@@ -212,7 +212,7 @@ fn parse(bytes: &[u8]) -> Option<(Recorded, usize)> {
 }
 
 /// A whole chunked body, and the bytes it took.
-fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(super) fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
         let line = at + find(&bytes[at..], b"\r\n")?;

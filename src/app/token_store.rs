@@ -1,0 +1,64 @@
+//! Where the process remembers what opaque tokens stand for.
+
+use std::sync::Arc;
+
+use crate::config;
+use crate::gate::Endpoint;
+use crate::tokens::{Key, Settings, Store};
+
+use super::load::Opening;
+
+impl Opening<'_> {
+    /// The store, if a policy of one of the endpoints needs it; `None` if it cannot be opened. Nobody
+    /// is connected to yet: a gateway starts without its shared store.
+    pub(super) fn tokens<'e>(
+        &mut self,
+        config: &config::Tokens,
+        mut endpoints: impl Iterator<Item = &'e Arc<Endpoint>>,
+    ) -> Option<Option<Arc<Store>>> {
+        let needed = endpoints.any(|endpoint| !endpoint.tokens.is_empty());
+        let (key, shared) = match &config.redis {
+            Some(redis) => {
+                let (key, settings) = self.redis(redis)?;
+                (key, Some(settings))
+            }
+            None => match Key::random() {
+                Ok(key) => (key, None),
+                Err(error) => {
+                    self.problem("tokens", format_args!("no random key: {error}"));
+                    return None;
+                }
+            },
+        };
+        let store = || Arc::new(Store::new(key, config.capacity, shared));
+        Some(needed.then(store))
+    }
+
+    fn redis(&mut self, redis: &config::Redis) -> Option<(Key, Settings)> {
+        let secret = self.read("tokens.key-file", &redis.key_file)?;
+        let key = Key::shared(secret.trim().as_bytes());
+        if key.is_none() {
+            self.problem(
+                "tokens.key-file",
+                format_args!(
+                    "`{}` holds fewer than {} characters: make one with `openssl rand -hex 32`",
+                    redis.key_file.display(),
+                    Key::FEWEST_BYTES
+                ),
+            );
+        }
+        let password = match &redis.password_file {
+            Some(file) => Some(self.read("tokens.password-file", file)?),
+            None => None,
+        };
+        let root = match &redis.ca_file {
+            Some(file) => Some(self.read("tokens.ca-file", file)?.into_bytes()),
+            None => None,
+        };
+        let password = password.as_deref().map(str::trim);
+        let settings = Settings::new(&redis.url, password, root, redis.timeout)
+            .map_err(|error| self.problem("tokens.url", format_args!("no store: {error}")))
+            .ok();
+        key.zip(settings)
+    }
+}

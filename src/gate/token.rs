@@ -1,0 +1,49 @@
+//! Requests that carry an opaque token in place of a stream.
+
+use crate::kinesis::{self, Target};
+use crate::observe::Record;
+use crate::reject::Rejection;
+
+use super::Worker;
+use super::asked::Asked;
+use super::body::Reading;
+use super::decide::Ruled;
+
+/// Decides by the stream that the request's token stands for, where that can change anything: where
+/// the policies tell streams apart, and the request is neither allowed nor denied whatever its
+/// token. There, a token that is not known is one that expired.
+pub(super) async fn settle(
+    worker: &Worker,
+    asked: &Asked<'_>,
+    reading: &Reading<'_>,
+    ruled: Ruled,
+    record: &Record,
+) -> Result<Ruled, Rejection> {
+    let members = reading.scanner.members();
+    let (Target::Operation(operation), Some(tokens)) = (asked.head.target, &worker.tokens) else {
+        return Ok(ruled);
+    };
+    if ruled.is_allowed() || !asked.endpoint().tokens.matter_to(operation) {
+        return Ok(ruled);
+    }
+    let Some((member, token)) = kinesis::token(&asked.head.target, members) else {
+        return Ok(ruled);
+    };
+    if ruled.is_hopeless() {
+        return Ok(ruled);
+    }
+    let now = record.arrived();
+    let digest = tokens.digest(operation.name, token);
+    match tokens.stream(digest, now).await {
+        Ok(Some(stream)) => asked.judge_token_of(Some(&stream), members, now),
+        Ok(None) => {
+            worker.observer.token_unknown();
+            Err(Rejection::UnknownToken(member))
+        }
+        Err(_) => {
+            worker.observer.token_unknown();
+            worker.observer.token_store_failed();
+            Err(Rejection::UnknownToken(member))
+        }
+    }
+}

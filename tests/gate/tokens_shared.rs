@@ -1,0 +1,197 @@
+//! Replicas of a gateway that share their tokens through Redis, and consumers that heal themselves.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
+use kinesis_gate::sandbox::{Authority, Kinesis};
+
+use crate::sdk::{Speaks, block_on, client};
+use crate::support::redis::Redis;
+use crate::support::responder::Responder;
+use crate::support::{ACCOUNT, ENDPOINT, Gate, GateBuilder, KEY_ID};
+use crate::tokens::{Caller, POLICY, WIRES, kinesis, metric};
+
+const EXPIRED: &str = "ExpiredIteratorException";
+const DENIED: &str = "AccessDeniedException";
+
+struct Replicas {
+    kinesis: Responder,
+    redis: Redis,
+    gates: [Gate; 2],
+}
+
+fn replicas() -> Replicas {
+    let authority = Arc::new(Authority::create().unwrap());
+    let kinesis = kinesis(&authority);
+    let redis = Redis::start();
+    let start = || {
+        GateBuilder::new(&authority, kinesis.address())
+            .endpoint(ENDPOINT, POLICY)
+            .tokens(&redis.settings())
+            .start()
+    };
+    let gates = [start(), start()];
+    Replicas {
+        kinesis,
+        redis,
+        gates,
+    }
+}
+
+#[test]
+fn replicas_know_each_others_tokens_and_a_forbidden_stream_is_still_not_read() {
+    let Replicas {
+        kinesis,
+        redis,
+        gates,
+    } = replicas();
+    let mut read = 0;
+    for wire in WIRES {
+        let callers = gates.each_ref().map(|gate| Caller::new(gate, wire));
+        let private = callers[0].iterator("private");
+        assert_eq!(callers[1].read_error(&private), DENIED);
+        assert_eq!(callers[1].read_error("invented"), EXPIRED);
+        let mut iterator = callers[0].iterator("orders");
+        for n in 0..4 {
+            iterator = callers[(n + 1) % 2].read(&iterator);
+            read += 1;
+        }
+        // What the store says by mistake or malice is not believed.
+        let orders = callers[0].iterator("orders");
+        let contents = redis.contents();
+        let private = callers[0].iterator("private");
+        let allowed = contents.first().unwrap().1.clone();
+        for (key, value, ttl) in redis.contents() {
+            assert!((299..=300).contains(&ttl), "{ttl}");
+            let text = String::from_utf8_lossy(&value).into_owned();
+            for secret in [&private, &orders, &iterator] {
+                assert!(!key.contains(secret.as_str()) && !text.contains(secret.as_str()));
+            }
+            if !contents.iter().any(|(known, ..)| *known == key) {
+                redis.set(&key, &allowed);
+            }
+        }
+        assert_eq!(callers[1].read_error(&private), EXPIRED);
+        assert_eq!(callers[0].read_error(&private), DENIED);
+        redis.clear();
+    }
+    assert_eq!(kinesis.count("GetRecords"), read);
+    assert_eq!(metric(&gates[0], "token_store_failures"), 0);
+    assert_eq!(metric(&gates[1], "token_store_failures"), 0);
+}
+
+#[test]
+fn without_the_store_tokens_are_unknown_and_nobody_waits_long() {
+    let Replicas {
+        kinesis,
+        mut redis,
+        gates,
+    } = replicas();
+    let callers = gates.each_ref().map(|gate| Caller::new(gate, WIRES[0]));
+    let before = callers[0].iterator("orders");
+    redis.stop();
+    let started = Instant::now();
+    assert_eq!(callers[1].read_error(&before), EXPIRED);
+    let during = callers[0].iterator("orders");
+    assert_eq!(callers[1].read_error(&during), EXPIRED);
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_eq!(kinesis.count("GetRecords"), 0);
+    // Each knows what it handed out itself.
+    callers[0].read(&during);
+    assert!(metric(&gates[0], "token_store_failures") > 0);
+    assert!(metric(&gates[1], "token_store_failures") > 0);
+
+    redis.restart();
+    shared_again(&callers);
+}
+
+#[test]
+fn a_store_that_says_nothing_is_waited_for_no_longer_than_its_timeout() {
+    let Replicas {
+        kinesis,
+        redis,
+        gates,
+    } = replicas();
+    let callers = gates.each_ref().map(|gate| Caller::new(gate, WIRES[0]));
+    let before = callers[0].iterator("orders");
+    redis.freeze(true);
+    for _ in 0..3 {
+        let started = Instant::now();
+        let during = callers[0].iterator("orders");
+        assert_eq!(callers[1].read_error(&before), EXPIRED);
+        callers[0].read(&during);
+        // Three waits of 200 ms at most, and what the calls take themselves.
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+    assert_eq!(kinesis.count("GetRecords"), 3);
+    redis.freeze(false);
+    shared_again(&callers);
+}
+
+/// After a pause, the store is asked again.
+fn shared_again(callers: &[Caller<'_>; 2]) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let iterator = callers[0].iterator("orders");
+        let body = serde_json::json!({"ShardIterator": iterator});
+        if callers[1].call("GetRecords", &body).0 == 200 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it is never asked again");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The AWS SDK behind a gate that was restarted: one call more, and it reads on.
+#[test]
+fn a_consumer_of_a_restarted_gate_heals_itself_with_one_call() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let emulator = Kinesis::start(&authority, ACCOUNT, &["orders", "private"]).unwrap();
+    let start = || {
+        GateBuilder::new(&authority, emulator.address())
+            .endpoint(ENDPOINT, POLICY)
+            .start()
+    };
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        let gate = start();
+        let consumer = client(&gate, 0, KEY_ID, speaks);
+        let iterator = block_on(new_iterator(&consumer, "orders"));
+        let next = block_on(async {
+            let read = consumer.get_records().shard_iterator(iterator).send().await;
+            read.unwrap().next_shard_iterator().unwrap().to_owned()
+        });
+        drop(gate);
+
+        let gate = start();
+        let consumer = client(&gate, 0, KEY_ID, speaks);
+        block_on(async {
+            let read = consumer.get_records().shard_iterator(&next).send().await;
+            let expired = read.unwrap_err().into_service_error();
+            assert!(expired.is_expired_iterator_exception(), "{expired:?}");
+            assert!(expired.message().unwrap().contains("300 seconds"));
+            let iterator = new_iterator(&consumer, "orders").await;
+            let read = consumer.get_records().shard_iterator(iterator).send().await;
+            let next = read.unwrap().next_shard_iterator().unwrap().to_owned();
+            let read = consumer.get_records().shard_iterator(next).send().await;
+            assert!(read.is_ok(), "{read:?}");
+
+            let iterator = new_iterator(&consumer, "private").await;
+            let read = consumer.get_records().shard_iterator(iterator).send().await;
+            let denied = read.unwrap_err().into_service_error();
+            assert!(denied.is_access_denied_exception(), "{denied:?}");
+        });
+        assert_eq!(gate.log(6).len(), 6, "an expired iterator is not retried");
+    }
+}
+
+async fn new_iterator(client: &aws_sdk_kinesis::Client, stream: &str) -> String {
+    let iterator = client
+        .get_shard_iterator()
+        .stream_name(stream)
+        .shard_id("shardId-000000000000")
+        .shard_iterator_type("TRIM_HORIZON".into())
+        .send()
+        .await;
+    iterator.unwrap().shard_iterator().unwrap().to_owned()
+}
