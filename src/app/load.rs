@@ -165,7 +165,7 @@ impl Opening<'_> {
                 )
             })
             .collect();
-        let tokens = self.tokens(&config.tokens, endpoints.iter().flatten());
+        let tokens = self.tokens(&config.tokens);
         Some(Loaded {
             workers: config.workers,
             limits: config.limits.clone(),

@@ -30,8 +30,7 @@ pub struct Loaded {
     admin: Option<SocketAddr>,
     endpoints: Vec<String>,
     doors: Vec<Door>,
-    /// None where no policy tells streams apart.
-    tokens: Option<Arc<tokens::Store>>,
+    tokens: Arc<tokens::Store>,
     notices: Vec<Problem>,
     clock: Clock,
 }

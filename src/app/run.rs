@@ -41,7 +41,7 @@ struct Seed {
     clock: crate::observe::Clock,
     draining: Draining,
     permits: Arc<Semaphore>,
-    tokens: Option<Arc<tokens::Store>>,
+    tokens: Arc<tokens::Store>,
 }
 
 /// How often a loop hands its log lines over and closes connections that were not used.
@@ -91,7 +91,7 @@ pub(super) fn start(
             clock: loaded.clock,
             draining: draining.clone(),
             permits: Arc::clone(&permits),
-            tokens: loaded.tokens.clone(),
+            tokens: Arc::clone(&loaded.tokens),
         };
         let name = format!("loop-{n}");
         loops.push(
@@ -179,7 +179,7 @@ fn run_loop(seed: Seed) -> io::Result<()> {
             upstream,
             limits: seed.limits,
             budget: Arc::new(Semaphore::new(seed.budget)),
-            tokens: seed.tokens.as_ref().map(Tokens::new),
+            tokens: Tokens::new(&seed.tokens),
         });
         for listener in seed.listeners {
             let permits = Arc::clone(&seed.permits);

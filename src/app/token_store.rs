@@ -3,20 +3,15 @@
 use std::sync::Arc;
 
 use crate::config;
-use crate::gate::Endpoint;
 use crate::tokens::{Key, Settings, Store};
 
 use super::load::Opening;
 
 impl Opening<'_> {
-    /// The store, if a policy of one of the endpoints needs it; `None` if it cannot be opened. Nobody
-    /// is connected to yet: a gateway starts without its shared store.
-    pub(super) fn tokens<'e>(
-        &mut self,
-        config: &config::Tokens,
-        mut endpoints: impl Iterator<Item = &'e Arc<Endpoint>>,
-    ) -> Option<Option<Arc<Store>>> {
-        let needed = endpoints.any(|endpoint| !endpoint.tokens.is_empty());
+    /// The store; `None` if it cannot be opened. Nobody is connected to yet: a gateway starts
+    /// without its shared store. Where no policy makes it necessary to know a token, it stays empty
+    /// and takes no memory.
+    pub(super) fn tokens(&mut self, config: &config::Tokens) -> Option<Arc<Store>> {
         let (key, shared) = match &config.redis {
             Some(redis) => {
                 let (key, settings) = self.redis(redis)?;
@@ -30,8 +25,7 @@ impl Opening<'_> {
                 }
             },
         };
-        let store = || Arc::new(Store::new(key, config.capacity, shared));
-        Some(needed.then(store))
+        Some(Arc::new(Store::new(key, config.capacity, shared)))
     }
 
     fn redis(&mut self, redis: &config::Redis) -> Option<(Key, Settings)> {

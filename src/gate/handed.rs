@@ -89,9 +89,7 @@ pub(super) fn pass(
     answer: Response<ResponseBody>,
     expected: Option<Expected>,
 ) -> Response<Passing> {
-    let (Some(expected), Some(tokens), StatusCode::OK) =
-        (expected, &worker.tokens, answer.status())
-    else {
+    let (Some(expected), StatusCode::OK) = (expected, answer.status()) else {
         return answer.map(Passing::Unread);
     };
     let Some(scanner) = scanner(answer.headers(), expected.handed.member) else {
@@ -103,7 +101,7 @@ pub(super) fn pass(
             body,
             scanner,
             expected,
-            tokens: tokens.clone(),
+            tokens: worker.tokens.clone(),
             observer: Rc::clone(&worker.observer),
             held: None,
             trailers: None,

@@ -98,11 +98,6 @@ impl TokenRules {
         TokenRules(operations().iter().map(handed).collect())
     }
 
-    /// Whether no token has to be known.
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(Option::is_none)
-    }
-
     /// The token that answers to an operation hand out, if it has to be known.
     pub(super) fn handed_out_by(&self, operation: &Operation) -> Option<Handed> {
         *self.0.get(usize::from(operation.number))?

@@ -20,21 +20,19 @@ pub(super) async fn settle(
     record: &Record,
 ) -> Result<Ruled, Rejection> {
     let members = reading.scanner.members();
-    let (Target::Operation(operation), Some(tokens)) = (asked.head.target, &worker.tokens) else {
+    let Target::Operation(operation) = asked.head.target else {
         return Ok(ruled);
     };
-    if ruled.is_allowed() || !asked.endpoint().tokens.matter_to(operation) {
+    let settled = ruled.is_allowed() || ruled.is_hopeless();
+    if settled || !asked.endpoint().tokens.matter_to(operation) {
         return Ok(ruled);
     }
     let Some((member, token)) = kinesis::token(&asked.head.target, members) else {
         return Ok(ruled);
     };
-    if ruled.is_hopeless() {
-        return Ok(ruled);
-    }
     let now = record.arrived();
-    let digest = tokens.digest(operation.name, token);
-    match tokens.stream(digest, now).await {
+    let digest = worker.tokens.digest(operation.name, token);
+    match worker.tokens.stream(digest, now).await {
         Ok(Some(stream)) => asked.judge_token_of(Some(&stream), members, now),
         Ok(None) => {
             worker.observer.token_unknown();

@@ -24,8 +24,8 @@ pub struct Worker {
     pub limits: Limits,
     /// Bytes of request bodies this loop may still hold.
     pub budget: Arc<Semaphore>,
-    /// What opaque tokens stand for; none where no policy makes it necessary to know.
-    pub tokens: Option<Tokens>,
+    /// What opaque tokens stand for.
+    pub tokens: Tokens,
 }
 
 /// What is known of a connection before its first request.

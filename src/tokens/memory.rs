@@ -30,8 +30,9 @@ pub(super) enum Known {
 const UNDIVIDED: usize = 4096;
 const SHARDS: usize = 16;
 
-/// Tokens for each stream that there is room for: names cost at most 8 bytes a token then.
-const TOKENS_A_STREAM: usize = 64;
+/// Tokens for each stream that there is room for: the longest names cost 5 bytes a token then. A
+/// consumer that reads a shard once a second has 300 alive.
+const TOKENS_A_STREAM: usize = 128;
 
 /// In place of a stream's number: two were claimed for the token.
 const CONTESTED: u32 = u32::MAX;

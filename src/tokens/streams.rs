@@ -44,7 +44,7 @@ impl Streams {
         {
             let generations = self.generations.read();
             let generations = generations.unwrap_or_else(PoisonError::into_inner);
-            let generation = of(&*generations, current);
+            let generation = of(&generations, current);
             if let Some(number) = generation.numbers.get(stream)
                 && generation.number == current
             {
@@ -79,7 +79,7 @@ impl Streams {
     pub(super) fn name(&self, number: u32) -> Option<Arc<str>> {
         let generations = self.generations.read();
         let generations = generations.unwrap_or_else(PoisonError::into_inner);
-        let generation = of(&*generations, number >> PLACE_BITS);
+        let generation = of(&generations, number >> PLACE_BITS);
         if generation.number << PLACE_BITS != number & !(MOST as u32) {
             return None;
         }

@@ -112,6 +112,46 @@ fn a_wrong_configuration_is_refused_with_every_error() {
 }
 
 #[test]
+fn wrong_settings_of_tokens_are_refused() {
+    let folder = config();
+    let valid = std::fs::read_to_string(folder.path().join("sidecar.toml")).unwrap();
+    std::fs::write(folder.path().join("short.key"), "secret").unwrap();
+    let redis = "store = \"redis\"\nkey-file = \"tls/ca-key.pem\"";
+    for (settings, words) in [
+        (
+            "capacity = 0".to_owned(),
+            "tokens: `capacity` must be from 1 to",
+        ),
+        ("store = \"disk\"".to_owned(), "tokens: `store` is `disk`"),
+        (
+            redis.to_owned(),
+            "tokens: `store = \"redis\"` needs a `url` and a `key-file`",
+        ),
+        ("timeout = \"1s\"".to_owned(), "are for `store = \"redis\"`"),
+        (
+            format!("{redis}\nurl = \"redis://:secret@\""),
+            "`tokens.url` is no store: ",
+        ),
+        (
+            "store = \"redis\"\nurl = \"redis://:secret@h\"\nkey-file = \"short.key\"".to_owned(),
+            "short.key: holds fewer than 32 characters",
+        ),
+        (
+            format!("{redis}\nurl = \"redis://:secret@h\"\nca-file = \"none.pem\""),
+            "none.pem: ",
+        ),
+    ] {
+        let text = format!("{valid}\n[tokens]\n{settings}\n");
+        std::fs::write(folder.path().join("wrong.toml"), text).unwrap();
+        let output = check(folder.path(), &["wrong.toml"]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{settings}: {errors}");
+        assert!(errors.contains(words), "`{words}` is not in\n{errors}");
+        assert!(!errors.contains("secret"), "{errors}");
+    }
+}
+
+#[test]
 fn a_wrong_policy_is_refused_with_its_place() {
     let folder = config();
     let text = "{\n  \"Statement\": [{\"Effect\": \"allow\", \"Principal\": \"*\", \"Action\": \"*\",\n    \"Resource\": \"*\", \"Colour\": \"red\"}]\n}";

@@ -660,6 +660,68 @@ fn a_token_that_is_known_stands_for_its_stream() {
 }
 
 #[test]
+fn the_one_stream_of_a_request_is_what_its_token_will_stand_for() {
+    let hidden = Scope {
+        caller_account: None,
+        ..scope()
+    };
+    let unknown_owner = "arn:aws:kinesis:us-east-1::stream/orders";
+    let both = format!(r#"{{"StreamName":"orders","StreamARN":"{STREAM}"}}"#);
+    let consumer = format!(r#"{{"ConsumerARN":"{STREAM}/consumer/c:1700000000"}}"#);
+    for (scope, operation, body, expected) in [
+        (
+            scope(),
+            "GetShardIterator",
+            r#"{"StreamName":"orders"}"#,
+            Some(STREAM),
+        ),
+        (scope(), "GetShardIterator", both.as_str(), Some(STREAM)),
+        (
+            hidden,
+            "GetShardIterator",
+            r#"{"StreamName":"orders"}"#,
+            Some(unknown_owner),
+        ),
+        // The ARN's account, or the caller's, whichever that is.
+        (
+            hidden,
+            "GetShardIterator",
+            both.as_str(),
+            Some(unknown_owner),
+        ),
+        (
+            scope(),
+            "GetShardIterator",
+            r#"{"StreamName":"orders","StreamId":"abcdefghij0123456789-abc"}"#,
+            None,
+        ),
+        (scope(), "GetRecords", r#"{"ShardIterator":"AAAA"}"#, None),
+        (scope(), "GetShardIterator", "{}", None),
+        (scope(), "ListStreams", "{}", None),
+        (scope(), "UpdateStreamMode", both.as_str(), None),
+        (scope(), "SubscribeToShard", consumer.as_str(), None),
+    ] {
+        let mut out = Resources::default();
+        let scanner = scanned(body);
+        resources(&target(operation), scanner.members(), &scope, &mut out).unwrap();
+        assert_eq!(out.stream(), expected, "{operation} {body}");
+    }
+
+    // Bound so, it is a stream of nobody knows whom, and whatever is named beside it counts too.
+    let mut out = Resources::default();
+    let body = scanned(&format!(
+        r#"{{"ShardIterator":"AAAA","StreamARN":"{STREAM}"}}"#
+    ));
+    let (operation, members) = (target("GetRecords"), body.members());
+    resources_of_token(&operation, members, &scope(), unknown_owner, &mut out).unwrap();
+    assert_eq!(
+        shown(&out),
+        [STREAM, "arn:aws:kinesis:us-east-1:?:stream/orders"]
+    );
+    assert_eq!(out.stream(), Some(unknown_owner));
+}
+
+#[test]
 fn every_operation_names_something_and_a_reused_buffer_forgets() {
     let mut out = Resources::default();
     let empty = scanned("{}");

@@ -299,6 +299,54 @@ fn json_rules() {
 }
 
 #[test]
+fn of_an_answer_its_token_alone_is_kept() {
+    let read = |format, answer: &[u8]| {
+        let mut found = None;
+        for at in 0..=answer.len() {
+            let mut scanner = Scanner::of_answer(format, "NextShardIterator");
+            let (first, second) = answer.split_at(at);
+            let read = scanner
+                .push(first)
+                .and_then(|()| scanner.push(second))
+                .and_then(|()| scanner.finish());
+            let token = read.map(|()| scanner.members().next_token().map(str::to_owned));
+            assert_eq!(
+                *found.get_or_insert_with(|| token.clone()),
+                token,
+                "cut at {at}"
+            );
+        }
+        found.unwrap()
+    };
+    let token = Ok(Some("AA".to_owned()));
+    // What would be refused or kept in a request is neither here.
+    let answer = br#"{"Tags":1,"streamname":2,"NextToken":"x","NextShardIterator":"AA","Records":[{"NextShardIterator":"x"}]}"#;
+    assert_eq!(read(Format::Json, answer), token);
+    let answer = bytes(
+        "bf 67 'Records' 9f bf 64 'Data' 43 010203 78 1b 'ApproximateArrivalTimestamp' c1 1b \
+         0000018bcfe569f4 ff ff 71 'NextShardIterator' 62 'AA' ff",
+    );
+    assert_eq!(read(Format::Cbor, &answer), token);
+    for answer in [r#"{"NextShardIterator":null}"#, "{}"] {
+        assert_eq!(read(Format::Json, answer.as_bytes()), Ok(None));
+    }
+    for (answer, rule) in [
+        (
+            r#"{"NextShardIterator":"AA","nextSharditerator":"x"}"#,
+            Malformed::KeyCase,
+        ),
+        (
+            r#"{"NextShardIterator":"AA","NextShardIterator":"AA"}"#,
+            Malformed::DuplicateKey,
+        ),
+        (r#"{"NextShardIterator":1}"#, Malformed::WrongType),
+        (r#"{"NextShardIterator":"AA"#, Malformed::Truncated),
+    ] {
+        assert_eq!(read(Format::Json, answer.as_bytes()), Err(rule), "{answer}");
+    }
+}
+
+#[test]
 fn limits_are_as_stated() {
     let key = format!(r#"{{"{}":1}}"#, "k".repeat(128));
     assert!(json(key).is_ok());
