@@ -90,6 +90,7 @@ impl Ruled {
             verdict,
             resources,
             place,
+            hopeless: _,
         } = self;
         verdict.permit(request).map_err(|(denial, _)| Denied {
             user: user(),

@@ -130,15 +130,15 @@ fn wrong_settings_of_tokens_are_refused() {
         ("timeout = \"1s\"".to_owned(), "are for `store = \"redis\"`"),
         (
             format!("{redis}\nurl = \"redis://:secret@\""),
-            "`tokens.url` is no store: ",
+            "tokens.url: no store: ",
         ),
         (
             "store = \"redis\"\nurl = \"redis://:secret@h\"\nkey-file = \"short.key\"".to_owned(),
-            "short.key: holds fewer than 32 characters",
+            "tokens.key-file: `short.key` holds fewer than 32 characters",
         ),
         (
             format!("{redis}\nurl = \"redis://:secret@h\"\nca-file = \"none.pem\""),
-            "none.pem: ",
+            "tokens.ca-file: `none.pem` cannot be read",
         ),
     ] {
         let text = format!("{valid}\n[tokens]\n{settings}\n");
