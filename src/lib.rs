@@ -15,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod executor;
 pub mod gate;
+pub mod http1;
 pub mod kinesis;
 pub mod listener;
 pub mod observe;

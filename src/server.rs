@@ -2,16 +2,21 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::time::Duration;
 
+use http::Request;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Limits;
 use crate::executor::LocalExecutor;
 use crate::gate::{self, Connection, Worker};
+use crate::http1::{self, Incoming};
 use crate::shutdown::Draining;
 
 /// What ALPN agreed on.
@@ -46,6 +51,55 @@ impl Protocol {
 /// Serves one connection until it ends. When the drain begins, HTTP/2 gets a GOAWAY, HTTP/1.1
 /// closes after the answer under way.
 pub async fn serve(
+    mut stream: TlsStream<TcpStream>,
+    protocol: Protocol,
+    connection: Connection,
+    worker: Rc<Worker>,
+    draining: Draining,
+) {
+    let http2 = match protocol {
+        Protocol::Http1 => false,
+        Protocol::Http2 => true,
+        Protocol::Unnamed => match begins_http2(&mut stream, worker.limits.head_timeout).await {
+            Some(http2) => http2,
+            None => return,
+        },
+    };
+    match http2 {
+        true => serve_http2(stream, protocol, connection, worker, draining).await,
+        false => serve_http1(stream, connection, worker, draining).await,
+    }
+}
+
+/// What HTTP/2 begins with (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Whether the first bytes may be those of HTTP/2; `None` where none come.
+async fn begins_http2(stream: &mut TlsStream<TcpStream>, patience: Duration) -> Option<bool> {
+    let first = stream.fill_buf();
+    let first = timeout(patience, first).await.ok()?.ok()?;
+    let mut pairs = first.iter().zip(PREFACE);
+    (!first.is_empty()).then(|| pairs.all(|(byte, expected)| byte == expected))
+}
+
+async fn serve_http1(
+    stream: TlsStream<TcpStream>,
+    connection: Connection,
+    worker: Rc<Worker>,
+    mut draining: Draining,
+) {
+    let limits = http1::Limits {
+        head_bytes: worker.limits.head_bytes,
+        head_timeout: worker.limits.head_timeout,
+        write_timeout: worker.limits.body_timeout,
+    };
+    let connection = Rc::new(connection);
+    let handle = |request| gate::handle(&worker, &connection, request);
+    http1::serve(stream, limits, draining.begun(), handle).await;
+}
+
+/// hyper tells the versions apart where only a part of the preface has come.
+async fn serve_http2(
     stream: TlsStream<TcpStream>,
     protocol: Protocol,
     connection: Connection,
@@ -53,14 +107,13 @@ pub async fn serve(
     mut draining: Draining,
 ) {
     let mut builder = builder(&worker.limits);
-    builder = match protocol {
-        Protocol::Http1 => builder.http1_only(),
-        Protocol::Http2 => builder.http2_only(),
-        Protocol::Unnamed => builder,
-    };
+    if protocol == Protocol::Http2 {
+        builder = builder.http2_only();
+    }
     let connection = Rc::new(connection);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<_>| {
         let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
+        let request = request.map(Incoming::Hyper);
         async move { Ok::<_, Infallible>(gate::handle(&worker, &connection, request).await) }
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service);

@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
+use crate::http1::{Broken, Incoming, Outgoing};
 use crate::kinesis::{Format, Scanner};
 use crate::observe::Record;
 use crate::reject::Rejection;
@@ -61,7 +61,7 @@ pub(super) const TRAILERS: Rejection = Rejection::Ambiguous("the request has tra
 impl<'w> Reading<'w> {
     /// Begins to read a body; refuses one that says it is too long.
     pub(super) fn begin(
-        incoming: Incoming,
+        mut incoming: Incoming,
         format: Format,
         worker: &'w Worker,
     ) -> Result<Reading<'w>, Rejection> {
@@ -69,11 +69,12 @@ impl<'w> Reading<'w> {
         if announced.is_some_and(|len| len > worker.limits.body_bytes as u64) {
             return Err(Rejection::TooLarge);
         }
+        let body = RequestBody::new(incoming.take_verbatim());
         Ok(Reading {
             worker,
             incoming,
             scanner: Scanner::new(format),
-            body: RequestBody::default(),
+            body,
             permits: None,
             ended: false,
         })
@@ -191,12 +192,12 @@ impl Answer {
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let answer = &mut *self;
         let polled = match &mut answer.body {
             Source::Upstream(body) => Pin::new(body).poll_frame(cx),
@@ -228,6 +229,15 @@ impl Body for Answer {
         match &self.body {
             Source::Upstream(body) => body.size_hint(),
             Source::Own(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Outgoing for Answer {
+    fn verbatim(&self) -> Option<&Bytes> {
+        match &self.body {
+            Source::Upstream(body) => body.verbatim(),
+            Source::Own(_) => None,
         }
     }
 }

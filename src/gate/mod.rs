@@ -15,9 +15,9 @@ mod worker;
 use std::rc::Rc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use crate::http1::Incoming;
 use crate::observe::{Outcome, Record};
 use crate::reject::Rejection;
 

@@ -16,9 +16,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::http1::Incoming;
 use crate::kinesis::Scanner;
 use crate::observe::{Outcome, Record, Ruling};
 use crate::reject::Rejection;

@@ -9,14 +9,16 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
+
+use crate::http1::{Broken, Incoming, Outgoing};
 
 use super::pool::Lease;
 
 /// A request's body: the pieces that were read and judged, and perhaps a rest that still comes.
 #[derive(Default)]
 pub struct RequestBody {
+    verbatim: Option<Bytes>,
     chunks: VecDeque<Bytes>,
     left: u64,
     held: Option<OwnedSemaphorePermit>,
@@ -37,11 +39,20 @@ pub struct Withheld;
 /// An answer's body, streaming. Once it has ended, its connection serves another request; dropped
 /// before, the connection is closed.
 pub struct ResponseBody {
+    verbatim: Option<Bytes>,
     incoming: Incoming,
     lease: Option<Lease>,
 }
 
 impl RequestBody {
+    /// An empty body, and the bytes of its request's head where they are to leave as they came.
+    pub fn new(verbatim: Option<Bytes>) -> RequestBody {
+        RequestBody {
+            verbatim,
+            ..RequestBody::default()
+        }
+    }
+
     /// Adds what came next.
     pub fn push(&mut self, chunk: Bytes) {
         self.left = self.left.saturating_add(chunk.len() as u64);
@@ -109,6 +120,12 @@ impl Body for RequestBody {
     }
 }
 
+impl Outgoing for RequestBody {
+    fn verbatim(&self) -> Option<&Bytes> {
+        self.verbatim.as_ref()
+    }
+}
+
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the rest of the body is withheld")
@@ -118,8 +135,9 @@ impl fmt::Display for Withheld {
 impl std::error::Error for Withheld {}
 
 impl ResponseBody {
-    pub(super) fn new(incoming: Incoming, lease: Lease) -> ResponseBody {
+    pub(super) fn new(incoming: Incoming, lease: Lease, verbatim: Option<Bytes>) -> ResponseBody {
         let mut body = ResponseBody {
+            verbatim,
             incoming,
             lease: Some(lease),
         };
@@ -138,12 +156,12 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         match &frame {
             Some(Ok(_)) => self.release_at_end(),
@@ -163,5 +181,11 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+impl Outgoing for ResponseBody {
+    fn verbatim(&self) -> Option<&Bytes> {
+        self.verbatim.as_ref()
     }
 }

@@ -25,7 +25,7 @@ pub enum Failure {
     /// The HTTP handshake failed, or the connection broke before any of the request was sent.
     Unsent(hyper::Error),
     /// The connection broke after bytes of the request may have left.
-    Broken(hyper::Error),
+    Broken(Box<dyn std::error::Error + Send + Sync>),
     /// No answer within the deadline.
     ResponseTimeout,
 }
@@ -80,7 +80,11 @@ impl fmt::Display for Failure {
             Failure::NoHttp2 => f.write_str("the client spoke HTTP/2 and the upstream does not"),
             Failure::Unsent(error) => write!(f, "the connection broke before sending: {error}"),
             Failure::Broken(error) => {
-                write!(f, "the connection broke before an answer: {}", Chain(error))
+                write!(
+                    f,
+                    "the connection broke before an answer: {}",
+                    Chain(&**error)
+                )
             }
             Failure::ResponseTimeout => f.write_str("no answer within `response-timeout`"),
         }

@@ -2,22 +2,24 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::TokioTimer;
+use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::client::TlsStream;
 
 use crate::executor::LocalExecutor;
+use crate::http1::{self, Incoming, Unanswered as Http1Unanswered};
 
 use super::connect::Connector;
-use super::{Failure, RequestBody, ResponseBody};
+use super::{Failure, RequestBody, ResponseBody, Withheld};
 
 /// The HTTP version of one exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +46,12 @@ pub(super) struct Endpoint {
 }
 
 struct Unused {
-    sender: http1::SendRequest<RequestBody>,
+    connection: Http1,
     since: Instant,
 }
+
+/// An HTTP/1.1 connection.
+type Http1 = http1::Connection<TlsStream<TcpStream>>;
 
 struct Shared {
     sender: http2::SendRequest<RequestBody>,
@@ -57,8 +62,9 @@ struct Shared {
 /// The right to use a connection until an answer's body has ended.
 pub(super) enum Lease {
     Http1 {
-        sender: http1::SendRequest<RequestBody>,
+        connection: Http1,
         endpoint: Rc<Endpoint>,
+        stays: bool,
     },
     Http2(#[expect(dead_code, reason = "held for its drop")] Stream),
 }
@@ -97,7 +103,7 @@ impl Pool {
         let now = Instant::now();
         self.endpoints.borrow_mut().retain(|_, endpoint| {
             endpoint.http1.borrow_mut().retain(|unused| {
-                !unused.sender.is_closed() && now.duration_since(unused.since) < self.idle
+                unused.connection.is_idle() && now.duration_since(unused.since) < self.idle
             });
             endpoint.http2.borrow_mut().retain(|shared| {
                 !shared.sender.is_closed()
@@ -125,40 +131,25 @@ impl Pool {
         &self,
         name: &str,
         endpoint: Rc<Endpoint>,
-        mut request: Request<RequestBody>,
+        request: Request<RequestBody>,
         deadline: Duration,
     ) -> Result<Response<ResponseBody>, Failure> {
-        loop {
-            let reused = endpoint.reuse_http1().await;
-            let fresh = reused.is_none();
-            let mut sender = match reused {
-                Some(sender) => sender,
-                None => self.open_http1(name).await?,
-            };
-            let passed = request.body().passed();
-            match answer(deadline, &passed, sender.try_send_request(request)).await {
-                Ok(response) => {
-                    let lease = Lease::Http1 { sender, endpoint };
-                    return Ok(response.map(|body| ResponseBody::new(body, lease)));
-                }
-                // A kept connection that the upstream closed before hyper wrote a byte: hyper
-                // hands the request back only then, so that sending it elsewhere sends it once.
-                Err(Unanswered::HandedBack(returned, _)) if !fresh => request = returned,
-                Err(unanswered) => return Err(unanswered.into()),
+        // A kept connection that has closed is passed over before a byte is written to it.
+        let mut connection = match endpoint.reuse_http1() {
+            Some(connection) => connection,
+            None => {
+                let stream = self.connector.open(name, Exchange::Http1).await?;
+                Http1::new(stream.into_inner(), HEAD_BYTES)
             }
-        }
-    }
-
-    async fn open_http1(&self, name: &str) -> Result<http1::SendRequest<RequestBody>, Failure> {
-        let stream = self.connector.open(name, Exchange::Http1).await?;
-        let (sender, connection) = http1::Builder::new()
-            .preserve_header_case(true)
-            .max_buf_size(READ_BUFFER)
-            .handshake(stream)
-            .await
-            .map_err(Failure::Unsent)?;
-        drive(connection);
-        Ok(sender)
+        };
+        let reply = connection.send(request, deadline).await?;
+        let lease = Lease::Http1 {
+            connection,
+            endpoint,
+            stays: reply.stays,
+        };
+        let body = ResponseBody::new(reply.body, lease, reply.verbatim);
+        Ok(Response::from_parts(reply.parts, body))
     }
 
     async fn send_http2(
@@ -184,7 +175,9 @@ impl Pool {
             let passed = request.body().passed();
             match answer(deadline, &passed, sender.try_send_request(request)).await {
                 Ok(response) => {
-                    return Ok(response.map(|body| ResponseBody::new(body, Lease::Http2(stream))));
+                    return Ok(response.map(|body| {
+                        ResponseBody::new(Incoming::Hyper(body), Lease::Http2(stream), None)
+                    }));
                 }
                 Err(Unanswered::HandedBack(returned, _)) if !fresh => {
                     endpoint
@@ -206,7 +199,7 @@ impl Pool {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
-            .max_header_list_size(64 << 10)
+            .max_header_list_size(HEAD_BYTES as u32)
             .handshake(stream)
             .await
             .map_err(Failure::Unsent)?;
@@ -221,8 +214,8 @@ impl Pool {
     }
 }
 
-/// Bytes read at once from an HTTP/1.1 upstream.
-const READ_BUFFER: usize = 64 << 10;
+/// Bytes of one answer's head.
+const HEAD_BYTES: usize = 64 << 10;
 /// Bytes an upstream may send ahead of the client's reading, on one stream.
 const STREAM_WINDOW: u32 = 256 << 10;
 /// The same on one connection. INVARIANT: as much as all its streams together, or subscribers that
@@ -233,19 +226,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 impl Endpoint {
     /// A kept connection that is ready for a request.
-    async fn reuse_http1(&self) -> Option<http1::SendRequest<RequestBody>> {
-        loop {
-            let mut unused = self.http1.borrow_mut().pop()?;
-            if unused.sender.is_ready() {
-                return Some(unused.sender);
-            }
-            // Its last answer has been read but its task has not run since: it is ready at its
-            // next turn, or closed.
-            let turn = timeout(TURN, poll_fn(|cx| unused.sender.poll_ready(cx)));
-            if let Ok(Ok(())) = turn.await {
-                return Some(unused.sender);
-            }
-        }
+    fn reuse_http1(&self) -> Option<Http1> {
+        let mut unused = self.http1.borrow_mut();
+        std::iter::from_fn(|| unused.pop())
+            .map(|unused| unused.connection)
+            .find(Http1::is_idle)
     }
 
     fn reuse_http2(&self) -> Option<Rc<Shared>> {
@@ -257,17 +242,18 @@ impl Endpoint {
     }
 }
 
-/// How long a kept connection may take to become ready.
-const TURN: Duration = Duration::from_millis(100);
-
 impl Lease {
     /// The answer has ended: the connection may serve another request.
     pub(super) fn release(self) {
-        if let Lease::Http1 { sender, endpoint } = self
-            && !sender.is_closed()
+        if let Lease::Http1 {
+            connection,
+            endpoint,
+            stays: true,
+        } = self
         {
+            connection.rest();
             let unused = Unused {
-                sender,
+                connection,
                 since: Instant::now(),
             };
             endpoint.http1.borrow_mut().push(unused);
@@ -309,12 +295,23 @@ impl From<Unanswered> for Failure {
     }
 }
 
+impl From<Http1Unanswered<Withheld>> for Failure {
+    fn from(unanswered: Http1Unanswered<Withheld>) -> Failure {
+        match unanswered {
+            Http1Unanswered::Timeout => Failure::ResponseTimeout,
+            broken => Failure::Broken(Box::new(broken)),
+        }
+    }
+}
+
 /// Waits for the head of an answer, the deadline long after the last piece of the body has passed.
 async fn answer(
     deadline: Duration,
     passed: &Cell<u64>,
-    sent: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
-) -> Result<Response<Incoming>, Unanswered> {
+    sent: impl Future<
+        Output = Result<Response<hyper::body::Incoming>, TrySendError<Request<RequestBody>>>,
+    >,
+) -> Result<Response<hyper::body::Incoming>, Unanswered> {
     let mut sent = pin!(sent);
     loop {
         let before = passed.get();
@@ -323,7 +320,7 @@ async fn answer(
             Ok(Err(mut error)) => {
                 return Err(match error.take_message() {
                     Some(request) => Unanswered::HandedBack(request, error.into_error()),
-                    None => Unanswered::Failed(Failure::Broken(error.into_error())),
+                    None => Unanswered::Failed(Failure::Broken(Box::new(error.into_error()))),
                 });
             }
             Err(_) if passed.get() != before => {}

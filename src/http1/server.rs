@@ -1,0 +1,248 @@
+//! The side that answers: one task reads a connection's requests in turn and writes the answers.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::{Request, Response, StatusCode, response};
+use tokio::io::{AsyncBufRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::body::{Body, Incoming, Outgoing};
+use super::deadline::Deadline;
+use super::head::{self, Malformed, RequestHead};
+use super::outbound::{Framing, Outbound};
+use super::wire::{NoHead, Wire};
+
+/// Caps and deadlines of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of one head.
+    pub head_bytes: usize,
+    /// For a whole head, from the end of the last exchange.
+    pub head_timeout: Duration,
+    /// For the client to take bytes of an answer.
+    pub write_timeout: Duration,
+}
+
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Serves a connection until it ends. When `draining` is ready, it closes as soon as no request is
+/// under way.
+pub async fn serve<S, H, F, B>(
+    stream: S,
+    limits: Limits,
+    draining: impl Future<Output = ()>,
+    mut handle: H,
+) where
+    S: AsyncBufRead + AsyncWrite + Unpin + 'static,
+    H: FnMut(Request<Incoming>) -> F,
+    F: Future<Output = Response<B>>,
+    B: Outgoing,
+{
+    let mut draining = pin!(draining);
+    let mut connection = Connection {
+        wire: Rc::new(RefCell::new(Wire::new(stream))),
+        outbound: Outbound::default(),
+        idle: Deadline::after(limits.head_timeout),
+        limits,
+        drained: false,
+    };
+    loop {
+        let stays = match connection.head(draining.as_mut()).await {
+            Next::Request(head) => connection.exchange(*head, &mut handle).await,
+            Next::Refused(answer) => {
+                let written = connection.refuse(answer);
+                let _ = timeout(GOODBYE, written).await;
+                Stays::No
+            }
+            Next::Ended => Stays::No,
+        };
+        match stays {
+            Stays::Yes => connection.idle.put_off(limits.head_timeout),
+            Stays::No => break,
+            // No close_notify: the client must see that the answer is not whole.
+            Stays::Broken => return,
+        }
+    }
+    let goodbye = poll_fn(|cx| connection.wire.borrow_mut().poll_close(cx));
+    let _ = timeout(GOODBYE, goodbye).await;
+}
+
+struct Connection<S> {
+    wire: Rc<RefCell<Wire<S>>>,
+    outbound: Outbound,
+    idle: Deadline,
+    limits: Limits,
+    drained: bool,
+}
+
+/// What came instead of, or as, the next request.
+enum Next {
+    Request(Box<RequestHead>),
+    Refused(&'static [u8]),
+    Ended,
+}
+
+/// What becomes of a connection after an exchange.
+enum Stays {
+    Yes,
+    No,
+    Broken,
+}
+
+const BAD_REQUEST: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const FIELDS_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
+    connection: close\r\ncontent-length: 0\r\n\r\n";
+
+impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
+    /// Waits for the next request's head.
+    async fn head(&mut self, mut draining: Pin<&mut impl Future<Output = ()>>) -> Next {
+        let read = poll_fn(|cx| {
+            let mut wire = self.wire.borrow_mut();
+            if let Poll::Ready(read) = wire.poll_head(self.limits.head_bytes, cx) {
+                return Poll::Ready(Some(read));
+            }
+            if wire.is_empty() {
+                wire.rest();
+                if self.drained || draining.as_mut().poll(cx).is_ready() {
+                    self.drained = true;
+                    return Poll::Ready(None);
+                }
+            }
+            self.idle.poll_passed(cx).map(|()| None)
+        });
+        match read.await {
+            None | Some(Err(NoHead::Ended)) => Next::Ended,
+            Some(Err(NoHead::TooLong)) => Next::Refused(FIELDS_TOO_LARGE),
+            Some(Err(NoHead::BareLineFeed)) => Next::Refused(BAD_REQUEST),
+            Some(Ok(bytes)) => match head::request(bytes) {
+                Ok(head) => Next::Request(Box::new(head)),
+                Err(Malformed::TooManyHeaders) => Next::Refused(FIELDS_TOO_LARGE),
+                Err(_) => Next::Refused(BAD_REQUEST),
+            },
+        }
+    }
+
+    /// One request and its answer.
+    async fn exchange<H, F, B>(&mut self, head: RequestHead, handle: &mut H) -> Stays
+    where
+        H: FnMut(Request<Incoming>) -> F,
+        F: Future<Output = Response<B>>,
+        B: Outgoing,
+    {
+        {
+            let mut wire = self.wire.borrow_mut();
+            wire.decoder = head.decoder;
+            wire.expects = head.expects;
+        }
+        let source = Rc::<RefCell<Wire<S>>>::clone(&self.wire);
+        let body = Incoming::Http1(Body::new(source, head.decoder, Some(head.verbatim)));
+        let mut answering = pin!(handle(Request::from_parts(head.parts, body)));
+        let answer = poll_fn(|cx| match answering.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            // A client that has gone wants no answer: dropping the exchange ends it upstream too.
+            Poll::Pending => self.wire.borrow_mut().poll_gone(cx).map(|()| None),
+        });
+        let Some(answer) = answer.await else {
+            return Stays::Broken;
+        };
+        // Nobody reads on: whoever held the body has let go of it with the answer.
+        let clean = self.wire.borrow_mut().skip_body() && Rc::strong_count(&self.wire) == 1;
+        let stays = head.stays && clean && !self.drained;
+        match self.answer(answer, stays).await {
+            Ok(()) if stays => Stays::Yes,
+            Ok(()) => Stays::No,
+            Err(()) => Stays::Broken,
+        }
+    }
+
+    async fn answer<B: Outgoing>(&mut self, answer: Response<B>, stays: bool) -> Result<(), ()> {
+        let (mut parts, mut body) = answer.into_parts();
+        let head = match body.verbatim() {
+            Some(head) if stays => head.clone(),
+            Some(head) => closing(head),
+            None => head_of(&mut parts, &body, stays),
+        };
+        let framing = match parts.status {
+            // What they say of a length is not about a body of theirs.
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::Length(0),
+            _ => Framing::of(&parts.headers),
+        };
+        self.outbound.begin(head, framing);
+        let patience = self.limits.write_timeout;
+        let mut stalled: Option<Deadline> = None;
+        poll_fn(|cx| {
+            let before = self.outbound.written();
+            let mut wire = self.wire.borrow_mut();
+            match self.outbound.poll_send(&mut wire, &mut body, cx) {
+                Poll::Ready(sent) => return Poll::Ready(sent.map_err(|_| ())),
+                Poll::Pending => {}
+            }
+            if self.outbound.written() != before || !self.outbound.is_held_up() {
+                stalled = None;
+            }
+            if self.outbound.is_held_up() {
+                let stalled = stalled.get_or_insert_with(|| Deadline::after(patience));
+                if stalled.poll_passed(cx).is_ready() {
+                    return Poll::Ready(Err(()));
+                }
+            }
+            wire.poll_gone(cx).map(Err)
+        })
+        .await
+    }
+
+    async fn refuse(&mut self, answer: &'static [u8]) {
+        let mut left = answer;
+        while !left.is_empty() {
+            let write = poll_fn(|cx| {
+                let mut wire = self.wire.borrow_mut();
+                wire.poll_write(&[std::io::IoSlice::new(left)], cx)
+            });
+            match write.await {
+                Ok(count) if count > 0 => left = left.get(count..).unwrap_or_default(),
+                _ => return,
+            }
+        }
+    }
+}
+
+const CLOSE: &[u8] = b"connection: close\r\n\r\n";
+
+/// The same head, saying that the connection closes.
+fn closing(head: &Bytes) -> Bytes {
+    let lines = head.len().saturating_sub(2);
+    let mut closing = BytesMut::with_capacity(lines + CLOSE.len());
+    closing.extend_from_slice(head.get(..lines).unwrap_or_default());
+    closing.extend_from_slice(CLOSE);
+    closing.freeze()
+}
+
+/// A head for an answer that came without one to send on.
+fn head_of<B: Outgoing>(parts: &mut response::Parts, body: &B, stays: bool) -> Bytes {
+    let headers = &mut parts.headers;
+    if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
+        match body.size_hint().exact() {
+            Some(len) => headers.insert(CONTENT_LENGTH, HeaderValue::from(len)),
+            None => headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+        };
+    }
+    let mut head = BytesMut::with_capacity(512);
+    head.extend_from_slice(b"HTTP/1.1 ");
+    head.extend_from_slice(parts.status.as_str().as_bytes());
+    head.extend_from_slice(b" ");
+    let reason = parts.status.canonical_reason().unwrap_or_default();
+    head.extend_from_slice(reason.as_bytes());
+    head.extend_from_slice(b"\r\n");
+    head::write_headers(headers, &mut head);
+    head.extend_from_slice(if stays { b"\r\n" } else { CLOSE });
+    head.freeze()
+}
