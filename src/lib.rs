@@ -20,6 +20,7 @@ pub mod kinesis;
 pub mod listener;
 pub mod observe;
 pub mod policy;
+pub mod read_ahead;
 pub mod reject;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

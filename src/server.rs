@@ -17,7 +17,11 @@ use crate::config::Limits;
 use crate::executor::LocalExecutor;
 use crate::gate::{self, Connection, Worker};
 use crate::http1::{self, Incoming};
+use crate::read_ahead::ReadAhead;
 use crate::shutdown::Draining;
+
+/// A client's connection.
+pub type Stream = TlsStream<ReadAhead<TcpStream>>;
 
 /// What ALPN agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +55,7 @@ impl Protocol {
 /// Serves one connection until it ends. When the drain begins, HTTP/2 gets a GOAWAY, HTTP/1.1
 /// closes after the answer under way.
 pub async fn serve(
-    mut stream: TlsStream<TcpStream>,
+    mut stream: Stream,
     protocol: Protocol,
     connection: Connection,
     worker: Rc<Worker>,
@@ -75,7 +79,7 @@ pub async fn serve(
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Whether the first bytes may be those of HTTP/2; `None` where none come.
-async fn begins_http2(stream: &mut TlsStream<TcpStream>, patience: Duration) -> Option<bool> {
+async fn begins_http2(stream: &mut Stream, patience: Duration) -> Option<bool> {
     let first = stream.fill_buf();
     let first = timeout(patience, first).await.ok()?.ok()?;
     let mut pairs = first.iter().zip(PREFACE);
@@ -83,7 +87,7 @@ async fn begins_http2(stream: &mut TlsStream<TcpStream>, patience: Duration) -> 
 }
 
 async fn serve_http1(
-    stream: TlsStream<TcpStream>,
+    stream: Stream,
     connection: Connection,
     worker: Rc<Worker>,
     mut draining: Draining,
@@ -100,7 +104,7 @@ async fn serve_http1(
 
 /// hyper tells the versions apart where only a part of the preface has come.
 async fn serve_http2(
-    stream: TlsStream<TcpStream>,
+    stream: Stream,
     protocol: Protocol,
     connection: Connection,
     worker: Rc<Worker>,

@@ -25,6 +25,8 @@ pub(super) enum Decoder {
     UntilEnd,
     /// Nothing.
     Ended,
+    /// It broke off or was framed wrongly: no byte behind that is known to be anything.
+    Broken,
 }
 
 /// The longest line that says a chunk's size: fifteen hexadecimal digits cannot overflow.
@@ -44,8 +46,21 @@ impl Decoder {
         }
     }
 
-    /// The next piece; `None` behind the last.
+    /// The next piece; `None` behind the last. INVARIANT: once it has failed it fails for ever, so
+    /// that nothing behind a framing error is taken for a next message.
     pub(super) fn poll_piece<S: AsyncBufRead + AsyncWrite + Unpin>(
+        &mut self,
+        wire: &mut Wire<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Piece>>> {
+        let piece = ready!(self.poll_framed(wire, cx));
+        if piece.is_err() {
+            *self = Decoder::Broken;
+        }
+        Poll::Ready(piece)
+    }
+
+    fn poll_framed<S: AsyncBufRead + AsyncWrite + Unpin>(
         &mut self,
         wire: &mut Wire<S>,
         cx: &mut Context<'_>,
@@ -66,6 +81,7 @@ impl Decoder {
                     };
                     return Poll::Ready(Ok(Some(Piece::Data(piece))));
                 }
+                Decoder::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                 Decoder::UntilEnd => {
                     let piece = ready!(wire.poll_take(u64::MAX, cx))?;
                     if !piece.is_empty() {

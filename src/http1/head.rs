@@ -44,7 +44,8 @@ pub enum Malformed {
     TooManyHeaders,
     /// The body's length is said twice, differently, or not as a number.
     Length,
-    /// A transfer coding that does not end in `chunked`, or beside a length, or in HTTP/1.0.
+    /// A transfer coding that is doubled or does not end in `chunked`, or beside a length, or in
+    /// HTTP/1.0.
     Coding,
 }
 
@@ -193,9 +194,13 @@ fn headers_of(bytes: &Bytes, parsed: &[Header<'_>]) -> Result<HeaderMap, Malform
 
 /// Whether the body is chunked. A coding that others would put beside it is for the gate to refuse.
 fn coding(headers: &HeaderMap, version: Version) -> Result<Option<()>, Malformed> {
-    let Some(last) = headers.get_all(TRANSFER_ENCODING).iter().next_back() else {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(last) = codings.next() else {
         return Ok(None);
     };
+    if codings.next().is_some() {
+        return Err(Malformed::Coding);
+    }
     let last = last.to_str().map_err(|_| Malformed::Coding)?;
     let last = last.rsplit(',').next().unwrap_or_default().trim();
     match last.eq_ignore_ascii_case("chunked") && version == Version::HTTP_11 {

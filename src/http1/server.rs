@@ -17,7 +17,7 @@ use super::body::{Body, Incoming, Outgoing};
 use super::deadline::Deadline;
 use super::head::{self, Malformed, RequestHead};
 use super::outbound::{Framing, Outbound};
-use super::wire::{NoHead, Wire};
+use super::wire::{CONTINUE, NoHead, Wire};
 
 /// Caps and deadlines of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +141,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
         {
             let mut wire = self.wire.borrow_mut();
             wire.decoder = head.decoder;
-            wire.expects = head.expects;
+            wire.interim = if head.expects { CONTINUE } else { &[] };
         }
         let source = Rc::<RefCell<Wire<S>>>::clone(&self.wire);
         let body = Incoming::Http1(Body::new(source, head.decoder, Some(head.verbatim)));

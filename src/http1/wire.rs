@@ -18,8 +18,8 @@ pub(super) struct Wire<S> {
     ahead: BytesMut,
     /// The body of the message under way.
     pub(super) decoder: Decoder,
-    /// Whether the peer waits for a word before it sends its body.
-    pub(super) expects: bool,
+    /// What has still to be said before the peer sends its body; empty where it waits for nothing.
+    pub(super) interim: &'static [u8],
     /// Whether bytes of a next message have come that were not taken from the stream.
     more: bool,
 }
@@ -35,7 +35,8 @@ pub(super) enum NoHead {
     BareLineFeed,
 }
 
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// Tells a client that waits for it to send its body (RFC 9110 section 15.2.1).
+pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl<S: AsyncBufRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S) -> Wire<S> {
@@ -43,7 +44,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Wire<S> {
             stream,
             ahead: BytesMut::new(),
             decoder: Decoder::Ended,
-            expects: false,
+            interim: &[],
             more: false,
         }
     }
@@ -153,7 +154,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Wire<S> {
     /// Reads what is there already of a body that nobody reads, and says whether that was all.
     pub(super) fn skip_body(&mut self) -> bool {
         // Whoever waits for a word before its body gets the answer instead.
-        while !self.expects && !self.decoder.has_ended() {
+        while self.interim.is_empty() && !self.decoder.has_ended() {
             match self.poll_piece(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Ok(Some(Piece::Data(_)))) => {}
                 Poll::Ready(Ok(None)) => return true,
@@ -182,12 +183,12 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Wire<S> {
 
 impl<S: AsyncBufRead + AsyncWrite + Unpin> Source for Wire<S> {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Piece>>> {
-        if self.expects {
-            // The first write on a connection with nothing else under way: it goes out whole.
-            if ready!(self.poll_write(&[IoSlice::new(CONTINUE)], cx))? < CONTINUE.len() {
+        while !self.interim.is_empty() {
+            let count = ready!(self.poll_write(&[IoSlice::new(self.interim)], cx))?;
+            if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.expects = false;
+            self.interim = self.interim.get(count..).unwrap_or_default();
         }
         let mut decoder = self.decoder;
         let piece = decoder.poll_piece(self, cx);

@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::gate::{Connection, Site, Worker};
 use crate::observe::TlsFailure;
+use crate::read_ahead::ReadAhead;
 use crate::server::{self, Protocol as Http};
 use crate::shutdown::Draining;
 
@@ -105,7 +106,7 @@ async fn serve(
     // Answers are written whole; waiting to fill a segment would only delay them.
     let _ = tcp.set_nodelay(true);
     let deadline = worker.limits.handshake_timeout;
-    let stream = match timeout(deadline, tls.accept(tcp)).await {
+    let stream = match timeout(deadline, tls.accept(ReadAhead::new(tcp))).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return worker.observer.tls_failed(tls::failure(&error)),
         Err(_) => return worker.observer.tls_failed(TlsFailure::Timeout),

@@ -13,11 +13,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::read_ahead::ReadAhead;
+
 use super::pool::Exchange;
 use super::{Failure, Settings};
 
 /// A verified TLS connection.
-pub(super) type Stream = TokioIo<TlsStream<TcpStream>>;
+pub(super) type Stream = TokioIo<TlsStream<ReadAhead<TcpStream>>>;
 
 /// Opens connections by the process's settings.
 pub(super) struct Connector {
@@ -76,7 +78,7 @@ impl Connector {
             Exchange::Http2 => &self.http2,
         };
         let tls = connector
-            .connect(server_name, tcp)
+            .connect(server_name, ReadAhead::new(tcp))
             .await
             .map_err(|error| tls_failure(error, exchange))?;
         let spoken = tls.get_ref().1.alpn_protocol();

@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::executor::LocalExecutor;
 use crate::http1::{self, Incoming, Unanswered as Http1Unanswered};
+use crate::read_ahead::ReadAhead;
 
 use super::connect::Connector;
 use super::{Failure, RequestBody, ResponseBody, Withheld};
@@ -51,7 +52,7 @@ struct Unused {
 }
 
 /// An HTTP/1.1 connection.
-type Http1 = http1::Connection<TlsStream<TcpStream>>;
+type Http1 = http1::Connection<TlsStream<ReadAhead<TcpStream>>>;
 
 struct Shared {
     sender: http2::SendRequest<RequestBody>,

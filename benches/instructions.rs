@@ -1,0 +1,178 @@
+//! The same work so many times, for `benches/compare` to count instructions of under callgrind.
+//!
+//! `instructions CASE TIMES` runs one case; without arguments every case runs once. Two runs with
+//! different TIMES tell what one time costs, whatever starting and preparing cost.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a bench stops by panicking"
+)]
+
+#[expect(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "the tests' parts; a bench uses few of them"
+)]
+#[path = "../tests/gate/support/mod.rs"]
+mod support;
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+use kinesis_gate::caller;
+use kinesis_gate::http1;
+use kinesis_gate::kinesis::{ACTION_NAMES, Format, Scanner};
+use kinesis_gate::policy::{
+    Action, Arn, EmptyContext, Fact, Options, Policy, Principal, PrincipalKind, Resource,
+};
+use kinesis_gate::reject::{Denied, DeniedBy, Rejection};
+use kinesis_gate::sandbox::Authority;
+use support::raw::{Connection, Request};
+use support::{Behaviour, GateBuilder, HOST, Recorder};
+
+/// A case's name and what it does so many times.
+type Case = (&'static str, fn(usize));
+
+const CASES: &[Case] = &[
+    ("head", head),
+    ("caller", read_caller),
+    ("decide", decide),
+    ("scan-1KiB", |times| scan(times, 1 << 10)),
+    ("scan-1MiB", |times| scan(times, 1 << 20)),
+    ("reject", reject),
+    ("request-1KiB", |times| {
+        request(times, 1 << 10, "orders", 200)
+    }),
+    ("request-1MiB", |times| {
+        request(times, 1 << 20, "orders", 200)
+    }),
+    ("denied-1KiB", |times| {
+        request(times, 1 << 10, "private", 400)
+    }),
+];
+
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
+    {"Effect":"Allow","Principal":"*","Action":"kinesis:PutRecord*",
+     "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"},
+    {"Effect":"Allow","Principal":"*","Action":["kinesis:List*","kinesis:Describe*"],"Resource":"*"},
+    {"Effect":"Deny","Principal":"*","Action":"kinesis:Delete*","Resource":"*"}]}"#;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo hands benches a flag of its own.
+    let mut words = arguments.iter().filter(|word| !word.starts_with("--"));
+    match (words.next(), words.next()) {
+        (Some(name), Some(times)) => {
+            let case = CASES.iter().find(|(known, _)| known == name);
+            let (_, run) = case.expect("a case");
+            run(times.parse().expect("a number"));
+        }
+        _ => CASES.iter().for_each(|(name, run)| {
+            run(1);
+            println!("{name}");
+        }),
+    }
+}
+
+fn put(size: usize, stream: &str) -> Request {
+    let data = "QUJD".repeat(size / 4);
+    let body = format!(r#"{{"Data":"{data}","PartitionKey":"1","StreamName":"{stream}"}}"#);
+    Request::new("PutRecord", body)
+}
+
+fn head(times: usize) {
+    let bytes = Bytes::from(put(8, "orders").head());
+    for _ in 0..times {
+        black_box(http1::request(black_box(bytes.clone())).expect("a head"));
+    }
+}
+
+fn read_caller(times: usize) {
+    let request = put(8, "orders");
+    let authorization = request
+        .headers
+        .iter()
+        .find(|(name, _)| name == "Authorization");
+    let (_, authorization) = authorization.expect("a signature");
+    for _ in 0..times {
+        black_box(caller::read(black_box(Some(authorization)), None).expect("a caller"));
+    }
+}
+
+fn decide(times: usize) {
+    let options = Options {
+        actions: &ACTION_NAMES,
+        ..Options::ENDPOINT
+    };
+    let policy = Policy::compile(POLICY, &options).expect("a policy");
+    let arn = Arn::parse("arn:aws:kinesis:us-east-1:123456789012:stream/orders").expect("an ARN");
+    let number = ACTION_NAMES.iter().position(|name| *name == "PutRecord");
+    let request = kinesis_gate::policy::Request {
+        principal: Principal {
+            kind: PrincipalKind::Aws,
+            account: Fact::Known("123456789012"),
+            arn: Fact::Unknown,
+            session: Fact::Unknown,
+        },
+        action: Action {
+            service: "kinesis",
+            name: "PutRecord",
+            number: number.and_then(|number| u16::try_from(number).ok()),
+        },
+        resource: Resource::Arn(arn),
+        context: &EmptyContext,
+    };
+    for _ in 0..times {
+        black_box(black_box(&policy).decide(black_box(&request)));
+    }
+}
+
+fn scan(times: usize, size: usize) {
+    let body = put(size, "orders").body;
+    for _ in 0..times {
+        let mut scanner = Scanner::new(Format::Json);
+        for record in black_box(&body).chunks(16 << 10) {
+            scanner.push(record).expect("a body that is valid");
+        }
+        scanner.finish().expect("a body that is whole");
+        black_box(scanner.members().stream_name());
+    }
+}
+
+fn reject(times: usize) {
+    let denied = Denied {
+        user: "arn:aws:iam::123456789012:user/producer".to_owned(),
+        action: "kinesis:PutRecord".to_owned(),
+        resource: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".to_owned(),
+        explicit: false,
+        layer: DeniedBy::Endpoint,
+    };
+    let rejection = Rejection::Denied(denied);
+    for _ in 0..times {
+        black_box(rejection.response(black_box(Some(Format::Json)), UNIX_EPOCH));
+    }
+}
+
+/// Client, gate and upstream in one process: their work is counted too.
+fn request(times: usize, size: usize, stream: &str, status: u16) {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .endpoint("vpce-33cc44dd", POLICY)
+        .start();
+    let bytes = put(size, stream).bytes();
+    let mut connection = Connection::open(&authority, gate.address(), HOST);
+    for _ in 0..times {
+        connection.write(&bytes);
+        assert_eq!(connection.answer().status, status);
+    }
+}

@@ -1,0 +1,173 @@
+//! The gate's HTTP/1.1 beside hyper's: whatever bytes come, what the gate accepts is what hyper
+//! accepts, understood alike.
+
+#![expect(clippy::unwrap_used, reason = "a test stops by panicking")]
+
+#[path = "http1/sides.rs"]
+mod sides;
+
+use proptest::prelude::{ProptestConfig, any, prop_assert_eq};
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use proptest::{collection, sample};
+
+/// A request on its own, and with what is read from it.
+const REQUESTS: &[&str] = &[
+    "POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: K.P\r\nContent-Length: 5\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
+    "POST /?a=b HTTP/1.1\r\nhost: a\r\nExpect: 100-continue\r\ncontent-length: 2\r\n\r\n{}",
+    "GET /x HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
+    "POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
+    "\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
+];
+
+/// What may be put in.
+const TOKENS: &[&str] = &[
+    "\r\n",
+    "\n",
+    "\r",
+    "\0",
+    " ",
+    "\t",
+    ":",
+    ",",
+    ";",
+    "0",
+    "a",
+    "Content-Length: 5\r\n",
+    "Content-Length: 0\r\n",
+    "Content-Length: +5\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Transfer-Encoding: gzip\r\n",
+    "Transfer-Encoding: chunked, identity\r\n",
+    "Connection: close\r\n",
+    "Expect: 100-continue\r\n",
+    "0\r\n\r\n",
+    "5;ext=1\r\n",
+    "\r\n\r\n",
+    "X: y\r\n z\r\n",
+];
+
+/// Accepted alike or not at all: what the gate hands on is a beginning of what hyper hands on.
+fn assert_alike(bytes: &[u8], piece: usize) -> Result<(), String> {
+    let ours = sides::gate(bytes, piece);
+    let theirs = sides::hyper(bytes, piece);
+    for (n, request) in ours.iter().enumerate() {
+        let Some(other) = theirs.get(n) else {
+            return Err(format!("hyper does not see request {n}: {request:?}"));
+        };
+        // A body that the gate does not read to its end is no body.
+        let same = request.body.is_none() || request.body == other.body;
+        if !same
+            || (&request.method, &request.target) != (&other.method, &other.target)
+            || request.headers != other.headers
+        {
+            return Err(format!("{request:?}\nis to hyper\n{other:?}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn plain_requests_are_understood_alike() {
+    for piece in [1, 7, 1 << 16] {
+        let all: String = REQUESTS.concat();
+        for request in REQUESTS.iter().copied().chain([all.as_str()]) {
+            assert_alike(request.as_bytes(), piece).unwrap();
+            let seen = sides::gate(request.as_bytes(), piece);
+            assert_eq!(seen, sides::hyper(request.as_bytes(), piece), "{request}");
+            assert!(!seen.is_empty() && seen.iter().all(|seen| seen.body.is_some()));
+        }
+    }
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_not_read() {
+    let cases = [
+        // Two framings.
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\nhello",
+        // Other line endings, folded lines, spaces.
+        "POST / HTTP/1.1\nHost: a\nContent-Length: 5\n\nhello",
+        "POST / HTTP/1.1\r\nHost: a\nContent-Length: 5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nHost: a\r\n folded\r\nContent-Length: 5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nHost : a\r\nContent-Length: 5\r\n\r\nhello",
+        "POST  / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nHost: a\rb\r\nContent-Length: 5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nHost: a\0\r\nContent-Length: 5\r\n\r\nhello",
+        "POST / HTTP/2.0\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    ];
+    for case in cases {
+        for piece in [3, 1 << 16] {
+            assert_eq!(sides::gate(case.as_bytes(), piece), [], "{case}");
+        }
+    }
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let bodies = [
+        "5;extension\r\nhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "\r\nhello\r\n0\r\n\r\n",
+        "5\nhello\n0\n\n",
+        "5\r\nhello0\r\n\r\n",
+        "5\r\nhello!\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0\r\nTrailer: x\r\n\r\n",
+        "10000000000000005\r\nhello\r\n0\r\n\r\n",
+        "5\0\nhello\r\n1\r\n!\r\n0\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "5\r\nhello\r\n",
+    ];
+    for body in bodies {
+        for piece in [3, 1 << 16] {
+            let seen = sides::gate(format!("{chunked}{body}").as_bytes(), piece);
+            assert_eq!(seen.len(), 1, "{body}");
+            assert_eq!(seen[0].body, None, "{body}");
+        }
+    }
+}
+
+#[test]
+fn changed_bytes_are_understood_alike_or_not_at_all() {
+    let mut runner = TestRunner::new_with_rng(
+        ProptestConfig {
+            cases: 4000,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        },
+        TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+    );
+    let change = (
+        any::<sample::Index>(),
+        0..4,
+        sample::select(TOKENS),
+        any::<u8>(),
+    );
+    let strategy = (
+        collection::vec(sample::select(REQUESTS), 1..4),
+        collection::vec(change, 0..4),
+        sample::select(&[1_usize, 5, 64, 1 << 16][..]),
+    );
+    let outcome = runner.run(&strategy, |(requests, changes, piece)| {
+        let mut bytes = requests.concat().into_bytes();
+        for (at, kind, token, byte) in changes {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = at.index(bytes.len());
+            match kind {
+                0 => bytes[at] = byte,
+                1 => drop(bytes.remove(at)),
+                _ => drop(bytes.splice(at..at, token.bytes())),
+            }
+        }
+        let alike = assert_alike(&bytes, piece);
+        prop_assert_eq!(alike, Ok(()), "{:?}", bytes.escape_ascii().to_string());
+        Ok(())
+    });
+    outcome.unwrap();
+}

@@ -1,0 +1,150 @@
+//! The same bytes, read by the gate's HTTP/1.1 and by hyper's.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use kinesis_gate::http1::{self, Limits, Outgoing};
+use tokio::io::{AsyncWriteExt, BufReader, DuplexStream, duplex};
+
+/// One request as a reader understood it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Understood {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// `None` where it broke off, was framed wrongly or has trailers.
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+type Seen = Rc<RefCell<Vec<Understood>>>;
+
+const HEAD_BYTES: usize = 16 << 10;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the gate understands of `bytes`, which come in pieces of `piece`.
+pub(crate) fn gate(bytes: &[u8], piece: usize) -> Vec<Understood> {
+    run(bytes, piece, |stream, seen| async move {
+        let limits = Limits {
+            head_bytes: HEAD_BYTES,
+            head_timeout: PATIENCE,
+            write_timeout: PATIENCE,
+        };
+        let handle = |request| understand(request, Rc::clone(&seen));
+        let never = std::future::pending();
+        http1::serve(BufReader::new(stream), limits, never, handle).await;
+    })
+}
+
+/// What hyper understands of the same.
+pub(crate) fn hyper(bytes: &[u8], piece: usize) -> Vec<Understood> {
+    run(bytes, piece, |stream, seen| async move {
+        let service = hyper::service::service_fn(move |request| {
+            let answer = understand(request, Rc::clone(&seen));
+            async { Ok::<_, Infallible>(answer.await.map(|body| body.0)) }
+        });
+        let _ = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .half_close(true)
+            .max_buf_size(HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+    })
+}
+
+fn run<F: Future<Output = ()>>(
+    bytes: &[u8],
+    piece: usize,
+    serve: impl FnOnce(DuplexStream, Seen) -> F,
+) -> Vec<Understood> {
+    let seen = Seen::default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        // Small, so that pieces arrive as pieces; answers are read as they come.
+        let (client, server) = duplex(piece.max(1));
+        let (mut answers, mut requests) = tokio::io::split(client);
+        let write = async {
+            let _ = requests.write_all(bytes).await;
+            let _ = requests.shutdown().await;
+        };
+        let read = async {
+            let _ = tokio::io::copy(&mut answers, &mut tokio::io::sink()).await;
+        };
+        let served = serve(server, Rc::clone(&seen));
+        let all = async { tokio::join!(write, read, served) };
+        tokio::time::timeout(PATIENCE * 4, all)
+            .await
+            .expect("a connection that ends");
+    });
+    seen.take()
+}
+
+async fn understand<B: Body<Data = Bytes> + Unpin>(
+    request: Request<B>,
+    seen: Seen,
+) -> Response<Empty> {
+    let (parts, mut body) = request.into_parts();
+    let at = seen.borrow().len();
+    seen.borrow_mut().push(Understood {
+        method: parts.method.to_string(),
+        target: parts.uri.to_string(),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+            .collect(),
+        body: None,
+    });
+    let mut bytes = Vec::new();
+    loop {
+        match body.frame().await.map(|frame| frame.map(Frame::into_data)) {
+            Some(Ok(Ok(data))) => bytes.extend_from_slice(&data),
+            Some(Ok(Err(_)) | Err(_)) => break,
+            None => {
+                seen.borrow_mut()[at].body = Some(bytes);
+                break;
+            }
+        }
+    }
+    Response::new(Empty(Full::default()))
+}
+
+/// An answer without a body.
+struct Empty(Full<Bytes>);
+
+impl Body for Empty {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl Outgoing for Empty {
+    fn verbatim(&self) -> Option<&Bytes> {
+        None
+    }
+}
