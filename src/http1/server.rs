@@ -56,7 +56,7 @@ pub async fn serve<S, H, F, B>(
     };
     loop {
         let stays = match connection.head(draining.as_mut()).await {
-            Next::Request(head) => connection.exchange(*head, &mut handle).await,
+            Next::Request(head) => connection.exchange(head, &mut handle).await,
             Next::Refused(answer) => {
                 let written = connection.refuse(answer);
                 let _ = timeout(GOODBYE, written).await;
@@ -84,8 +84,12 @@ struct Connection<S> {
 }
 
 /// What came instead of, or as, the next request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for a moment; a box would cost every request an allocation"
+)]
 enum Next {
-    Request(Box<RequestHead>),
+    Request(RequestHead),
     Refused(&'static [u8]),
     Ended,
 }
@@ -124,7 +128,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
             Some(Err(NoHead::TooLong)) => Next::Refused(FIELDS_TOO_LARGE),
             Some(Err(NoHead::BareLineFeed)) => Next::Refused(BAD_REQUEST),
             Some(Ok(bytes)) => match head::request(bytes) {
-                Ok(head) => Next::Request(Box::new(head)),
+                Ok(head) => Next::Request(head),
                 Err(Malformed::TooManyHeaders) => Next::Refused(FIELDS_TOO_LARGE),
                 Err(_) => Next::Refused(BAD_REQUEST),
             },

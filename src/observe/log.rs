@@ -174,8 +174,15 @@ impl Line<'_> {
         let _ = serde_json::to_writer(&mut *self.lines, value);
     }
 
+    /// Text that needs no escapes, as nearly all does, is copied: serde looks at it byte by byte.
     fn text(&mut self, name: &'static str, text: &str) {
-        self.value(name, &text);
+        if !needs_no_escapes(text) {
+            return self.value(name, &text);
+        }
+        self.name(name);
+        self.lines.push(b'"');
+        self.lines.extend_from_slice(text.as_bytes());
+        self.lines.push(b'"');
     }
 
     fn optional(&mut self, name: &'static str, text: Option<&str>) {
@@ -199,6 +206,13 @@ impl Line<'_> {
         self.name("time");
         let _ = write!(self.lines, "\"{second}.{millis:03}Z\"");
     }
+}
+
+/// Looks at every byte, so that it is done by vectors.
+fn needs_no_escapes(text: &str) -> bool {
+    text.bytes().fold(true, |none, byte| {
+        none & (byte >= b' ') & (byte != b'"') & (byte != b'\\')
+    })
 }
 
 /// Formats times to the second once a second: RFC 3339, UTC.
