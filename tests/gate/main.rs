@@ -11,6 +11,7 @@
     reason = "a test fails by panicking; its parts are shared with a bench"
 )]
 
+mod answers;
 mod arbitrary;
 mod configuration;
 mod deadlines;

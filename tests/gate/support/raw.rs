@@ -225,6 +225,13 @@ impl Connection {
         bytes
     }
 
+    /// Reads until the connection ends.
+    pub fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        while self.read_some(&mut bytes) {}
+        String::from_utf8(bytes).unwrap()
+    }
+
     fn read_some(&mut self, bytes: &mut Vec<u8>) -> bool {
         let mut buffer = [0; 16384];
         match self.0.read(&mut buffer) {

@@ -44,6 +44,10 @@ pub enum Behaviour {
     Hang,
     /// Closes the connection after each answer, without saying so first.
     CloseAfterAnswer,
+    /// Answers with these bytes.
+    Say(&'static str),
+    /// Answers with these bytes and ends the connection in due form.
+    SayAndEnd(&'static str),
 }
 
 pub const ANSWER: &str = "HTTP/1.1 200 OK\r\nx-amzn-RequestId: upstream-id\r\n\
@@ -164,10 +168,20 @@ fn serve(
                     stream.write_all(ANSWER.as_bytes()).unwrap();
                     stream.flush().unwrap();
                 }
+                Behaviour::Say(answer) | Behaviour::SayAndEnd(answer) => {
+                    stream.write_all(answer.as_bytes()).unwrap();
+                    if let Behaviour::SayAndEnd(_) = behaviour {
+                        stream.conn.send_close_notify();
+                    }
+                    stream.flush().unwrap();
+                }
                 Behaviour::Close => return,
                 Behaviour::Hang => std::thread::sleep(Duration::from_secs(30)),
             }
-            if behaviour == Behaviour::CloseAfterAnswer {
+            if matches!(
+                behaviour,
+                Behaviour::CloseAfterAnswer | Behaviour::SayAndEnd(_)
+            ) {
                 return;
             }
             continue;
