@@ -110,7 +110,7 @@ fn read_caller(times: usize) {
 
 fn decide(times: usize) {
     let options = Options {
-        actions: &ACTION_NAMES,
+        actions: ACTION_NAMES,
         ..Options::ENDPOINT
     };
     let policy = Policy::compile(POLICY, &options).expect("a policy");

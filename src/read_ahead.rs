@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A socket that is read ahead while a large body comes. rustls asks for 4 KiB at a time, four
-/// system calls for each TLS record; this asks the kernel for what it has, up to [`AHEAD`].
+/// system calls for each TLS record; this asks the kernel for what it has, up to 64 KiB.
 ///
 /// A read that does not fill what it was given is passed through, so that small requests pay no
 /// copy; and a buffer is held only while there are bytes in it: a connection that waits holds none.

@@ -1,7 +1,12 @@
 //! The gate's HTTP/1.1 beside hyper's: whatever bytes come, what the gate accepts is what hyper
 //! accepts, understood alike.
 
-#![expect(clippy::unwrap_used, reason = "a test stops by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops by panicking"
+)]
 
 #[path = "http1/sides.rs"]
 mod sides;

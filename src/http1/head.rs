@@ -40,7 +40,7 @@ pub(super) struct ResponseHead {
 pub enum Malformed {
     /// Not the syntax of HTTP/1.1.
     Syntax,
-    /// More headers than [`MOST_HEADERS`].
+    /// More than a hundred headers.
     TooManyHeaders,
     /// The body's length is said twice, differently, or not as a number.
     Length,

@@ -38,10 +38,11 @@ pub struct LogBuffer {
     clock: SecondClock,
 }
 
-/// A block is handed over when it is this long, or when its loop flushes.
-const BLOCK: usize = 32 << 10;
+/// A block is handed over when it is this long, or when its loop flushes. Handing it over wakes the
+/// writer, which costs 10 µs: with blocks of 32 KiB, 0.3 µs of a request.
+const BLOCK: usize = 128 << 10;
 /// Blocks that may wait for the writer.
-const WAITING: usize = 64;
+const WAITING: usize = 16;
 
 impl LogWriter {
     /// Starts the thread that writes to `sink`.
