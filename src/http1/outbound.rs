@@ -103,24 +103,38 @@ impl Outbound {
     {
         loop {
             self.gather(body, cx)?;
-            if self.queued == 0 {
-                if !self.body_ended {
-                    // What TLS holds back must not wait for the next piece.
-                    let _ = wire.poll_flush(cx).map_err(Unsent::Io)?;
-                    return Poll::Pending;
-                }
-                return wire.poll_flush(cx).map_err(Unsent::Io);
+            let waits = self.queued == 0;
+            ready!(self.poll_rest(wire, cx)).map_err(Unsent::Io)?;
+            if self.body_ended {
+                return Poll::Ready(Ok(()));
             }
+            if waits {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Writes what was taken of a message, and no more of it.
+    pub(super) fn poll_rest<S>(
+        &mut self,
+        wire: &mut Wire<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>>
+    where
+        S: AsyncBufRead + AsyncWrite + Unpin,
+    {
+        while self.queued > 0 {
             let mut slices = [IoSlice::new(&[]); SLICES];
             for (slice, piece) in slices.iter_mut().zip(&self.queue) {
                 *slice = IoSlice::new(piece);
             }
-            let count = ready!(wire.poll_write(&slices, cx)).map_err(Unsent::Io)?;
+            let count = ready!(wire.poll_write(&slices, cx))?;
             if count == 0 {
-                return Poll::Ready(Err(Unsent::Io(io::ErrorKind::WriteZero.into())));
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(count);
         }
+        wire.poll_flush(cx)
     }
 
     /// Takes what the body has ready.

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::body::{Body, Incoming, Outgoing};
 use super::deadline::Deadline;
 use super::head::{self, Malformed, RequestHead};
-use super::outbound::{Framing, Outbound};
+use super::outbound::{Framing, Outbound, Unsent};
 use super::wire::{CONTINUE, NoHead, Wire};
 
 /// Caps and deadlines of a connection.
@@ -183,12 +183,20 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
         self.outbound.begin(head, framing);
         let patience = self.limits.write_timeout;
         let mut stalled: Option<Deadline> = None;
+        let mut broken = false;
         poll_fn(|cx| {
             let before = self.outbound.written();
             let mut wire = self.wire.borrow_mut();
-            match self.outbound.poll_send(&mut wire, &mut body, cx) {
-                Poll::Ready(sent) => return Poll::Ready(sent.map_err(|_| ())),
-                Poll::Pending => {}
+            if !broken {
+                match self.outbound.poll_send(&mut wire, &mut body, cx) {
+                    // The client gets as much of it as there is, and then sees that it breaks off.
+                    Poll::Ready(Err(Unsent::Body(_))) => broken = true,
+                    Poll::Ready(sent) => return Poll::Ready(sent.map_err(|_| ())),
+                    Poll::Pending => {}
+                }
+            }
+            if broken && self.outbound.poll_rest(&mut wire, cx).is_ready() {
+                return Poll::Ready(Err(()));
             }
             if self.outbound.written() != before || !self.outbound.is_held_up() {
                 stalled = None;

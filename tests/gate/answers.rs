@@ -81,12 +81,8 @@ fn an_answer_that_breaks_off_is_not_passed_on_as_a_whole_one() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n",
     ] {
-        // What breaks at once is not begun.
         let (text, _) = exchanges(Behaviour::SayAndEnd(answer), 1);
-        assert!(
-            text.is_empty() || text.starts_with("HTTP/1.1 200 OK"),
-            "{text}"
-        );
+        assert!(text.contains("200 OK") && text.contains("{}"), "{text}");
         assert!(!text.ends_with("0\r\n\r\n"), "{text}");
         assert!(
             !text.contains("Content-Length: 2") && !text.contains("content-length: 2"),
