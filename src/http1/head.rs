@@ -104,7 +104,8 @@ pub fn request(bytes: Bytes) -> Result<RequestHead, Malformed> {
         .get(EXPECT)
         .is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     Ok(RequestHead {
-        stays: stays(&parts.headers, parts.version),
+        // An answer to HEAD has no body (RFC 9110 section 9.3.2); the gate's own have one.
+        stays: stays(&parts.headers, parts.version) && parts.method != Method::HEAD,
         expects: expects && parts.version == Version::HTTP_11 && !decoder.has_ended(),
         verbatim: without_hops(&bytes, parsed.headers),
         decoder,

@@ -56,7 +56,10 @@ pub async fn serve<S, H, F, B>(
     };
     loop {
         let stays = match connection.head(draining.as_mut()).await {
-            Next::Request(head) => connection.exchange(head, &mut handle).await,
+            Next::Request(head) => {
+                let draining = draining.as_mut();
+                connection.exchange(head, draining, &mut handle).await
+            }
             Next::Refused(answer) => {
                 let written = connection.refuse(answer);
                 let _ = timeout(GOODBYE, written).await;
@@ -116,8 +119,8 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
             }
             if wire.is_empty() {
                 wire.rest();
-                if self.drained || draining.as_mut().poll(cx).is_ready() {
-                    self.drained = true;
+                self.drained = self.drained || draining.as_mut().poll(cx).is_ready();
+                if self.drained {
                     return Poll::Ready(None);
                 }
             }
@@ -136,7 +139,12 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
     }
 
     /// One request and its answer.
-    async fn exchange<H, F, B>(&mut self, head: RequestHead, handle: &mut H) -> Stays
+    async fn exchange<H, F, B>(
+        &mut self,
+        head: RequestHead,
+        mut draining: Pin<&mut impl Future<Output = ()>>,
+        handle: &mut H,
+    ) -> Stays
     where
         H: FnMut(Request<Incoming>) -> F,
         F: Future<Output = Response<B>>,
@@ -151,7 +159,10 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
         let body = Incoming::Http1(Body::new(source, head.decoder, Some(head.verbatim)));
         let mut answering = pin!(handle(Request::from_parts(head.parts, body)));
         let answer = poll_fn(|cx| match answering.as_mut().poll(cx) {
-            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Ready(answer) => {
+                self.drained = self.drained || draining.as_mut().poll(cx).is_ready();
+                Poll::Ready(Some(answer))
+            }
             // A client that has gone wants no answer: dropping the exchange ends it upstream too.
             Poll::Pending => self.wire.borrow_mut().poll_gone(cx).map(|()| None),
         });

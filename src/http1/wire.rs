@@ -16,6 +16,8 @@ pub(super) struct Wire<S> {
     stream: S,
     /// INVARIANT: no longer than the cap of a head and one TLS record.
     ahead: BytesMut,
+    /// How far a head was looked for in it.
+    lines: Lines,
     /// The body of the message under way.
     pub(super) decoder: Decoder,
     /// What has still to be said before the peer sends its body; empty where it waits for nothing.
@@ -43,6 +45,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Wire<S> {
         Wire {
             stream,
             ahead: BytesMut::new(),
+            lines: Lines::default(),
             decoder: Decoder::Ended,
             interim: &[],
             more: false,
@@ -59,9 +62,11 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Wire<S> {
             // An empty line or two may stand before a request (RFC 9112 section 2.2).
             while self.ahead.starts_with(b"\r\n") {
                 self.ahead.advance(2);
+                self.lines = Lines::default();
             }
-            match end_of_head(&self.ahead)? {
+            match self.lines.end_of_head(&self.ahead)? {
                 Some(end) if end <= most => {
+                    self.lines = Lines::default();
                     return Poll::Ready(Ok(self.ahead.split_to(end).freeze()));
                 }
                 None if self.ahead.len() <= most => {}
@@ -201,19 +206,31 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Source for Wire<S> {
     }
 }
 
-/// Where the head at the beginning of `bytes` ends, behind its empty line.
-fn end_of_head(bytes: &[u8]) -> Result<Option<usize>, NoHead> {
-    let mut line = None;
-    for at in memchr_iter(b'\n', bytes) {
-        match at.checked_sub(1) {
-            Some(before) if bytes.get(before) == Some(&b'\r') => {
-                if line == before.checked_sub(1) {
-                    return Ok(Some(at + 1));
+/// The lines of a head that is still coming: each byte is looked at once, however they come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lines {
+    seen: usize,
+    /// Where the last line ended.
+    end: Option<usize>,
+}
+
+impl Lines {
+    /// Where the head at the beginning of `bytes` ends, behind its empty line.
+    fn end_of_head(&mut self, bytes: &[u8]) -> Result<Option<usize>, NoHead> {
+        let start = self.seen;
+        for at in memchr_iter(b'\n', bytes.get(start..).unwrap_or_default()) {
+            let at = start + at;
+            match at.checked_sub(1) {
+                Some(before) if bytes.get(before) == Some(&b'\r') => {
+                    if self.end == before.checked_sub(1) {
+                        return Ok(Some(at + 1));
+                    }
                 }
+                _ => return Err(NoHead::BareLineFeed),
             }
-            _ => return Err(NoHead::BareLineFeed),
+            self.end = Some(at);
         }
-        line = Some(at);
+        self.seen = bytes.len();
+        Ok(None)
     }
-    Ok(None)
 }

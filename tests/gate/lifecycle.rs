@@ -78,6 +78,7 @@ fn a_drain_finishes_what_was_accepted() {
     busy.write(&request.body);
     let answer = busy.answer();
     assert_eq!(answer.status, 200, "an accepted request is finished");
+    assert_eq!(answer.header("connection"), Some("close"));
     drop((busy, idle));
     drain.join().unwrap();
     assert!(
