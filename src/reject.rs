@@ -27,9 +27,9 @@ pub enum Rejection {
     Ambiguous(&'static str),
     /// The name asked for is no Kinesis endpoint that this listener serves.
     Misdirected(String),
-    /// Neither AWS JSON 1.1 nor CBOR 1.1.
+    /// Neither AWS JSON 1.1 nor CBOR 1.1, nor Smithy RPC v2 CBOR.
     ContentType,
-    /// No `X-Amz-Target` that names a Kinesis operation.
+    /// Nothing names a Kinesis operation, neither `X-Amz-Target` nor, under Smithy RPC v2, the path.
     UnknownOperation,
     /// Not signed, or not in a way that tells who signed.
     Unauthenticated(Unauthenticated),
@@ -90,6 +90,9 @@ pub enum DeniedBy {
 const AUTHORIZATION_MESSAGE: &str = "Message";
 /// The member that holds the message in errors of the service's own.
 const MESSAGE: &str = "message";
+/// What stands before an error's name under Smithy RPC v2, where `__type` is an absolute shape id and
+/// the message is always `message`.
+const NAMESPACE: &str = "com.amazonaws.kinesis#";
 
 /// What the service says of an iterator that is older than 300 seconds.
 const EXPIRED_ITERATOR: &str =
@@ -136,7 +139,9 @@ impl Rejection {
             Rejection::UnknownToken(_) => "ExpiredNextTokenException",
             Rejection::TooLarge => "RequestEntityTooLargeException",
             Rejection::BodyTimeout => "RequestTimeoutException",
-            Rejection::Busy | Rejection::Upstream(_) => "ServiceUnavailable",
+            // A throttle to SDKs, which wait longer before they try again.
+            Rejection::Busy => "ThrottlingException",
+            Rejection::Upstream(_) => "ServiceUnavailable",
         }
     }
 
@@ -178,11 +183,11 @@ impl Rejection {
             Rejection::Misdirected(name) => Some(format!(
                 "`{name}` is no endpoint name that this listener serves"
             )),
-            Rejection::ContentType => {
-                Some("the content type is neither AWS JSON 1.1 nor CBOR 1.1".to_owned())
-            }
+            Rejection::ContentType => Some(
+                "the content type is neither AWS JSON 1.1, CBOR 1.1 nor RPC v2 CBOR".to_owned(),
+            ),
             Rejection::UnknownOperation => {
-                Some("no `X-Amz-Target` that names a Kinesis operation".to_owned())
+                Some("neither `X-Amz-Target` nor the path names a Kinesis operation".to_owned())
             }
             Rejection::Unauthenticated(why) => Some(why.to_string()),
             Rejection::Scope { region } => Some(format!(
@@ -220,6 +225,13 @@ impl Rejection {
                 Format::Cbor.content_type(),
                 cbor(self.error_type(), self.message_member(), self.message()),
             ),
+            (_, Some(Format::RpcV2Cbor)) => {
+                let shape = format!("{NAMESPACE}{}", self.error_type());
+                (
+                    Format::RpcV2Cbor.content_type(),
+                    cbor(&shape, MESSAGE, self.message()),
+                )
+            }
         };
         let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes());
         let id = id.into_uuid().to_string();
@@ -229,6 +241,9 @@ impl Rejection {
         headers.insert(REQUEST_ID, header(&id));
         headers.insert(EXTENDED_ID, header(&extended_id()));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if content_type == Format::RpcV2Cbor.content_type() {
+            headers.insert(SMITHY_PROTOCOL, HeaderValue::from_static("rpc-v2-cbor"));
+        }
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         headers.insert(DATE, header(&httpdate::fmt_http_date(now)));
         *response.body_mut() = Bytes::from(body);
@@ -281,6 +296,7 @@ impl fmt::Display for Denied {
 const XML: &str = "application/xml";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const EXTENDED_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
 
 fn json(error_type: &str, member: &str, message: Option<Cow<'_, str>>) -> Vec<u8> {
     let mut body = serde_json::Map::new();

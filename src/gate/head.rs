@@ -2,39 +2,48 @@
 
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST,
-    TRANSFER_ENCODING,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
-use crate::caller::{self, Caller};
+use crate::caller::{self, Caller, Unauthenticated};
 use crate::kinesis::{Format, Target, canonical, split_authority};
 use crate::reject::Rejection;
 
 use super::Connection;
 
-/// A head that can be read in one way only.
-pub(super) struct Head<'a> {
-    pub(super) format: Format,
-    pub(super) target: Target<'a>,
-    pub(super) caller: Caller<'a>,
+/// A head that can be read in one way only, once its form was checked too.
+pub struct Head<'a> {
+    /// The encoding of the body.
+    pub format: Format,
+    /// What is asked for.
+    pub target: Target<'a>,
+    /// Who asks, as the signature says.
+    pub caller: Caller<'a>,
 }
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+/// Some readers take it for a target too (Smithy RPC v2 names both); no client sends it.
+const OTHER_TARGET: HeaderName = HeaderName::from_static("x-amzn-target");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+const RPC_V2_CBOR: &[u8] = b"rpc-v2-cbor";
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Headers that say one thing or are refused: the service may read another of two than we.
-const SINGLE: [(HeaderName, &str); 7] = [
+const SINGLE: [(HeaderName, &str); 9] = [
     (HOST, "`Host` is doubled"),
     (AUTHORIZATION, "`Authorization` is doubled"),
     (CONTENT_TYPE, "`Content-Type` is doubled"),
     (CONTENT_LENGTH, "`Content-Length` is doubled"),
+    (TRANSFER_ENCODING, "`Transfer-Encoding` is doubled"),
     (TARGET, "`X-Amz-Target` is doubled"),
+    (SMITHY_PROTOCOL, "`smithy-protocol` is doubled"),
     (SECURITY_TOKEN, "`X-Amz-Security-Token` is doubled"),
     (DATE, "`X-Amz-Date` is doubled"),
 ];
@@ -68,14 +77,29 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 
 impl<'a> Head<'a> {
     /// Reads a head that was sent to `region`.
-    pub(super) fn read(parts: &'a Parts, region: &str) -> Result<Head<'a>, Rejection> {
-        let format = format(&parts.headers).ok_or(Rejection::ContentType)?;
-        let target = text(&parts.headers, &TARGET)?
-            .and_then(Target::parse)
-            .ok_or(Rejection::UnknownOperation)?;
+    ///
+    /// # Errors
+    /// When it does not say in one way only what is asked for and by whom, or was signed for
+    /// another region or service.
+    pub fn read(parts: &'a Parts, region: &str) -> Result<Head<'a>, Rejection> {
+        let format = match format(&parts.headers) {
+            Some(format) => format,
+            None if is_joined(&parts.headers, &CONTENT_TYPE) => {
+                return Err(Rejection::Ambiguous("`Content-Type` is several in one"));
+            }
+            None => return Err(Rejection::ContentType),
+        };
+        let target = target(parts, format)?;
         let authorization = text(&parts.headers, &AUTHORIZATION)?;
-        let caller =
-            caller::read(authorization, parts.uri.query()).map_err(Rejection::Unauthenticated)?;
+        if authorization.is_some_and(|value| value.matches(ALGORITHM).nth(1).is_some()) {
+            return Err(Rejection::Ambiguous("`Authorization` is several in one"));
+        }
+        let caller = caller::read(authorization, parts.uri.query()).map_err(|why| match why {
+            Unauthenticated::ForeignQuery => {
+                Rejection::Ambiguous("the query has parameters that are none of a signature")
+            }
+            why => Rejection::Unauthenticated(why),
+        })?;
         // The service refuses a signature for another region or service; an emulator may execute
         // the request there.
         if caller.region != region || caller.service != "kinesis" {
@@ -143,7 +167,10 @@ pub(super) fn host(parts: &Parts, connection: &Connection) -> Result<String, Rej
 }
 
 /// What is refused whatever the request asks for.
-fn check_form(parts: &Parts) -> Result<(), Rejection> {
+///
+/// # Errors
+/// The first rule that the head breaks.
+pub fn check_form(parts: &Parts) -> Result<(), Rejection> {
     if parts.method != Method::POST {
         return Err(Rejection::Method);
     }
@@ -157,18 +184,51 @@ fn check_form(parts: &Parts) -> Result<(), Rejection> {
     if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err(Rejection::Ambiguous("`Transfer-Encoding` is not `chunked`"));
     }
-    if parts.headers.contains_key(SMITHY_PROTOCOL) {
-        return Err(Rejection::Ambiguous(
-            "`smithy-protocol` asks for another protocol",
-        ));
+    if parts.headers.contains_key(UPGRADE) {
+        return Err(Rejection::Ambiguous("`Upgrade` asks for another protocol"));
     }
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Err(Rejection::Ambiguous("`Content-Encoding` is set"));
     }
-    if parts.uri.path() != "/" {
-        return Err(Rejection::Ambiguous("the path is not `/`"));
+    if parts.headers.contains_key(OTHER_TARGET) {
+        return Err(Rejection::Ambiguous("`X-Amzn-Target` is set"));
     }
-    Ok(())
+    match parts
+        .headers
+        .get(SMITHY_PROTOCOL)
+        .map(HeaderValue::as_bytes)
+    {
+        Some(RPC_V2_CBOR) if parts.headers.contains_key(TARGET) => Err(Rejection::Ambiguous(
+            "`X-Amz-Target` stands beside `smithy-protocol`",
+        )),
+        Some(RPC_V2_CBOR) => Ok(()),
+        Some(_) => Err(Rejection::Ambiguous(
+            "`smithy-protocol` asks for another protocol",
+        )),
+        None if parts.uri.path() != "/" => Err(Rejection::Ambiguous("the path is not `/`")),
+        None => Ok(()),
+    }
+}
+
+/// What is asked for: in the path under Smithy RPC v2, in a header else. The content type has to be
+/// that of the protocol.
+fn target(parts: &Parts, format: Format) -> Result<Target<'_>, Rejection> {
+    let target = match (format, parts.headers.contains_key(SMITHY_PROTOCOL)) {
+        (Format::RpcV2Cbor, true) => Target::of_path(parts.uri.path()),
+        (Format::Json | Format::Cbor, false) if is_joined(&parts.headers, &TARGET) => {
+            return Err(Rejection::Ambiguous("`X-Amz-Target` is several in one"));
+        }
+        (Format::Json | Format::Cbor, false) => {
+            text(&parts.headers, &TARGET)?.and_then(Target::parse)
+        }
+        (Format::RpcV2Cbor, false) => return Err(Rejection::ContentType),
+        (Format::Json | Format::Cbor, true) => {
+            return Err(Rejection::Ambiguous(
+                "the content type is not that of `smithy-protocol`",
+            ));
+        }
+    };
+    target.ok_or(Rejection::UnknownOperation)
 }
 
 /// `Connection` may say whether the connection stays; naming headers in it would have us drop what
@@ -189,6 +249,13 @@ fn check_connection(headers: &HeaderMap) -> Result<(), Rejection> {
             "`Connection` names more than `close` or `keep-alive`",
         ))
     }
+}
+
+/// Whether a header holds what some readers take for several values.
+fn is_joined(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers
+        .get(name)
+        .is_some_and(|value| value.as_bytes().contains(&b','))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Rejection> {

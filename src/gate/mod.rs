@@ -23,6 +23,7 @@ use crate::reject::Rejection;
 
 pub use body::Answer;
 pub use site::{Endpoint, Identity, Principal, Principals, Site, TokenRules};
+pub use head::{Head, check_form};
 pub use worker::{Connection, Worker};
 
 use asked::Asked;

@@ -1,4 +1,4 @@
-//! The two headers that say how to read a request: its content type and its target.
+//! What says how to read a request: its content type, and its target in a header or in the path.
 
 use super::operation::{Operation, find};
 
@@ -10,6 +10,9 @@ pub enum Format {
     Json,
     /// AWS CBOR 1.1, as the Java SDK and the KCL send it.
     Cbor,
+    /// Smithy RPC v2 CBOR, whose path names the operation.
+    /// <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>
+    RpcV2Cbor,
 }
 
 impl Format {
@@ -24,7 +27,7 @@ impl Format {
             return None;
         }
         let media_type = value.split(';').next()?.trim_matches([' ', '\t']);
-        [Format::Json, Format::Cbor]
+        [Format::Json, Format::Cbor, Format::RpcV2Cbor]
             .into_iter()
             .find(|format| media_type.eq_ignore_ascii_case(format.content_type()))
     }
@@ -34,11 +37,12 @@ impl Format {
         match self {
             Format::Json => "application/x-amz-json-1.1",
             Format::Cbor => "application/x-amz-cbor-1.1",
+            Format::RpcV2Cbor => "application/cbor",
         }
     }
 }
 
-/// What an `X-Amz-Target` asks for.
+/// What an `X-Amz-Target` or a path asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
     /// An operation of the table.
@@ -49,15 +53,27 @@ pub enum Target<'a> {
 
 /// What stands before the operation's name in `X-Amz-Target`.
 pub const TARGET_PREFIX: &str = "Kinesis_20131202.";
+/// What stands before the operation's name in the path of a Smithy RPC v2 request. A server may also
+/// take a service's name with its namespace; no client writes it, and it is not read.
+pub const PATH_PREFIX: &str = "/service/Kinesis_20131202/operation/";
 
 /// Longer than any operation's name; the service's model has 38 characters at most.
 const LONGEST_NAME: usize = 64;
 
 impl<'a> Target<'a> {
-    /// Reads the value of an `X-Amz-Target` header. Only ASCII letters and digits make a name, so
-    /// nothing that a policy pattern or a log could misread passes.
+    /// Reads the value of an `X-Amz-Target` header.
     pub fn parse(header: &'a str) -> Option<Target<'a>> {
-        let name = header.strip_prefix(TARGET_PREFIX)?;
+        Target::named(header.strip_prefix(TARGET_PREFIX)?)
+    }
+
+    /// Reads the path of a Smithy RPC v2 request.
+    pub fn of_path(path: &'a str) -> Option<Target<'a>> {
+        Target::named(path.strip_prefix(PATH_PREFIX)?)
+    }
+
+    /// Only ASCII letters and digits make a name, so nothing that a policy pattern or a log could
+    /// misread passes.
+    fn named(name: &'a str) -> Option<Target<'a>> {
         if let Some(operation) = find(name) {
             return Some(Target::Operation(operation));
         }
@@ -109,7 +125,8 @@ mod tests {
             ("application/x-amz-cbor-1.1\t;x", Some(Format::Cbor)),
             ("application/json", None),
             ("application/x-amz-json-1.0", None),
-            ("application/cbor", None),
+            ("application/cbor", Some(Format::RpcV2Cbor)),
+            ("application/cbor-seq", None),
             (
                 "application/x-amz-json-1.1, application/x-amz-cbor-1.1",
                 None,
@@ -147,6 +164,35 @@ mod tests {
             "PutRecord",
         ] {
             assert_eq!(Target::parse(header), None, "{header}");
+        }
+    }
+
+    #[test]
+    fn paths() {
+        for operation in super::super::operations() {
+            let path = format!("/service/Kinesis_20131202/operation/{}", operation.name);
+            assert_eq!(Target::of_path(&path), Some(Target::Operation(operation)));
+        }
+        assert_eq!(
+            Target::of_path("/service/Kinesis_20131202/operation/MergeStreams"),
+            Some(Target::Unlisted("MergeStreams"))
+        );
+        for path in [
+            "/",
+            "/service/Kinesis_20131202/operation/",
+            "/service/Kinesis_20131202/operation/PutRecord/",
+            "/service/Kinesis_20131202/operation/putRecord",
+            "/service/Kinesis_20131202/operation/Put%52ecord",
+            "/service/Kinesis_20131202/operation/PutRecord;v=1",
+            "/service/Kinesis_20131202//operation/PutRecord",
+            "/service/Kinesis_20131202/operation/x/service/Kinesis_20131202/operation/PutRecord",
+            "/v1/service/Kinesis_20131202/operation/PutRecord",
+            "/service/com.amazonaws.kinesis.Kinesis_20131202/operation/PutRecord",
+            "/service/Kinesis/operation/PutRecord",
+            "/service/DynamoDB_20120810/operation/PutItem",
+            "service/Kinesis_20131202/operation/PutRecord",
+        ] {
+            assert_eq!(Target::of_path(path), None, "{path}");
         }
     }
 }

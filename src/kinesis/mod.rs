@@ -10,7 +10,7 @@ mod resource;
 mod scan;
 
 pub use arn::{Arn, NotAnArn};
-pub use head::{Format, TARGET_PREFIX, Target};
+pub use head::{Format, PATH_PREFIX, TARGET_PREFIX, Target};
 pub use host::{Host, canonical, partition_of, regional_endpoint, split_authority};
 pub use members::{Member, Members};
 pub use operation::{ACTION_NAMES, Operation, Plane, ResourceScope, find, operations};

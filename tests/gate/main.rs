@@ -11,6 +11,8 @@
     reason = "a test fails by panicking; its parts are shared with a bench"
 )]
 
+<<<<<<< HEAD
+mod ambiguity;
 mod answers;
 mod arbitrary;
 mod configuration;
@@ -21,16 +23,21 @@ mod forward;
 mod goaway;
 mod heads;
 mod lifecycle;
+mod memory;
 mod mutations;
+mod oddities;
 mod program;
 mod published;
 mod regions;
 mod retries;
+mod rpc;
 mod sdk;
+mod streams;
 mod support;
 mod tail;
 mod tokens;
 mod tokens_answers;
 mod tokens_shared;
 mod unknowns;
+mod unlisted;
 mod upstream;

@@ -40,7 +40,7 @@ const ENDS: &[(&str, u16, &str)] = &[
     (
         r#","StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/private"}"#,
         400,
-        "InvalidArgumentException",
+        "SerializationException",
     ),
     (
         r#","StreamId":"abcdefghij0123456789-abc"}"#,

@@ -31,18 +31,19 @@ pub enum Disagreement {
 }
 
 impl Disagreement {
-    /// The AWS error type that the client gets.
+    /// The AWS error type that the client gets: what two readers could read differently is refused
+    /// like a body that is malformed.
     pub fn error_type(&self) -> &'static str {
         match self {
             Disagreement::InvalidName(_) | Disagreement::NotAnArn(_) => "ValidationException",
-            Disagreement::WrongKind(_)
-            | Disagreement::Partition(_)
+            Disagreement::Partition(_)
             | Disagreement::Region(_)
             | Disagreement::HostAccount(_)
             | Disagreement::CallerAccount(_)
-            | Disagreement::Stream
-            | Disagreement::Consumer
-            | Disagreement::Token => "InvalidArgumentException",
+            | Disagreement::Stream => "SerializationException",
+            Disagreement::WrongKind(_) | Disagreement::Consumer | Disagreement::Token => {
+                "InvalidArgumentException"
+            }
         }
     }
 

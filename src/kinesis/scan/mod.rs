@@ -41,7 +41,7 @@ impl Scanner {
         Scanner {
             grammar: match format {
                 Format::Json => Grammar::Json(json::Json::default()),
-                Format::Cbor => Grammar::Cbor(cbor::Cbor::default()),
+                Format::Cbor | Format::RpcV2Cbor => Grammar::Cbor(cbor::Cbor::default()),
             },
             collector: Collector::default(),
             failed: None,

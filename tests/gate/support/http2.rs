@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::raw::client_config;
+use super::raw::{Answer, client_config};
 use super::signature::sign;
 use super::{HOST, KEY_ID};
 
@@ -102,6 +102,29 @@ pub fn send(
         let status = response.status().as_u16();
         response.into_body().collect().await.unwrap();
         status
+    })
+}
+
+/// Sends a request over a connection of its own and returns its answer, in the form of one over
+/// HTTP/1.1. The stream may be reset instead.
+pub fn ask(
+    authority: &Authority,
+    address: SocketAddr,
+    request: http::Request<Body>,
+) -> Option<Answer> {
+    block_on(async {
+        let (mut sender, connection) = connect(authority, address, H2, None).await;
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await.ok()?;
+        let mut head = String::new();
+        for (name, value) in response.headers() {
+            head += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        }
+        Some(Answer {
+            status: response.status().as_u16(),
+            head,
+            body: response.into_body().collect().await.ok()?.to_bytes().into(),
+        })
     })
 }
 

@@ -8,6 +8,7 @@ pub mod recorder;
 pub mod redis;
 pub mod responder;
 pub mod signature;
+pub mod stage;
 
 pub use gate::{Gate, GateBuilder};
 pub use recorder::{Behaviour, Recorder};

@@ -127,21 +127,23 @@ impl Connection {
         address: SocketAddr,
         name: &str,
     ) -> std::io::Result<Connection> {
-        Connection::try_open_trusting(&authority.pem(), address, name)
+        Connection::offering(&authority.pem(), address, name, b"http/1.1")
     }
 
     /// Opens a connection that trusts a CA's certificate, PEM.
     pub fn open_trusting(pem: &str, address: SocketAddr, name: &str) -> Connection {
-        Connection::try_open_trusting(pem, address, name).expect("a TLS connection")
+        Connection::offering(pem, address, name, b"http/1.1").expect("a TLS connection")
     }
 
-    fn try_open_trusting(
+    /// Opens a connection that trusts a CA's certificate, PEM, and offers one protocol.
+    pub fn offering(
         pem: &str,
         address: SocketAddr,
         name: &str,
+        protocol: &[u8],
     ) -> std::io::Result<Connection> {
         let mut config = trusting(pem);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let tls = ClientConnection::new(Arc::new(config), name).unwrap();
         let tcp = TcpStream::connect(address)?;
@@ -232,7 +234,8 @@ impl Connection {
         String::from_utf8(bytes).unwrap()
     }
 
-    fn read_some(&mut self, bytes: &mut Vec<u8>) -> bool {
+    /// Reads what comes next; none at the end.
+    pub fn read_some(&mut self, bytes: &mut Vec<u8>) -> bool {
         let mut buffer = [0; 16384];
         match self.0.read(&mut buffer) {
             Ok(0) | Err(_) => false,
@@ -256,12 +259,32 @@ impl Answer {
             .unwrap_or_else(|_| panic!("{}{:?}", self.head, String::from_utf8_lossy(&self.body)))
     }
 
-    /// The AWS error type.
+    /// The AWS error type, in whichever encoding.
     pub fn error(&self) -> String {
-        self.json()["__type"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        match self.header("content-type") {
+            Some("application/x-amz-cbor-1.1" | "application/cbor") => {
+                self.cbor("__type").unwrap_or_default()
+            }
+            Some("application/xml") => {
+                let text = String::from_utf8_lossy(&self.body);
+                let name = text.trim_start_matches('<').split(['>', '/']).next();
+                name.unwrap_or_default().to_owned()
+            }
+            _ => {
+                let json = self.json();
+                json["__type"].as_str().unwrap_or_default().to_owned()
+            }
+        }
+    }
+
+    /// A text member of a CBOR body.
+    pub fn cbor(&self, key: &str) -> Option<String> {
+        let body: ciborium::Value = ciborium::from_reader(self.body.as_slice()).unwrap();
+        let pairs = body.into_map().unwrap();
+        let mut named = pairs
+            .into_iter()
+            .filter(|(known, _)| known.as_text() == Some(key));
+        named.next()?.1.into_text().ok()
     }
 
     /// The AWS error message, whichever way it is spelled.

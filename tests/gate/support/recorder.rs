@@ -256,6 +256,9 @@ async fn record_http2(
     if let Some(authority) = parts.uri.authority() {
         headers.push((":authority".to_owned(), authority.to_string()));
     }
+    if let Some(path) = parts.uri.path_and_query().filter(|path| *path != "/") {
+        headers.push((":path".to_owned(), path.to_string()));
+    }
     let mut body = body;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {

@@ -1,0 +1,27 @@
+//! What each fuzz target asserts, as plain functions: libFuzzer drives them, and so does a replay of
+//! the corpus that needs nothing but `cargo test`.
+
+pub mod arn;
+pub mod authorization;
+pub mod cbor;
+mod generate;
+pub mod head;
+pub mod host;
+mod jackson;
+pub mod json;
+mod naming;
+
+/// Every target by its name, which is that of its corpus folder too.
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("arn", arn::check),
+    ("authorization", authorization::check),
+    ("cbor", cbor::check),
+    ("head", head::check),
+    ("host", host::check),
+    ("json", json::check),
+];
+
+/// Bodies are compared with another program in batches; this ends the last one.
+pub fn flush() {
+    jackson::flush();
+}
