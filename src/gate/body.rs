@@ -53,7 +53,7 @@ enum Source {
 
 /// A body that is shorter is read whole before it is judged: holding it costs less than a second
 /// look at its head, which a body that is judged on its way needs.
-const WHOLE: u64 = 256 << 10;
+const WHOLE: u64 = 96 << 10;
 
 /// Trailers could say anything after the judgement, and no client sends them.
 pub(super) const TRAILERS: Rejection = Rejection::Ambiguous("the request has trailers");

@@ -166,8 +166,11 @@ impl Writer<'_> {
 
     /// Records like each other, of which one may be unlike.
     fn records(&mut self) {
-        let (count, odd) = (self.choose(64), self.choose(64));
-        let (len, spread) = (self.choose(256) * 4, self.choose(200) + 1);
+        // Many or long ones are rare: they cost what a hundred others do.
+        let many = self.choose(16) == 15;
+        let (count, odd) = (self.choose(if many { 64 } else { 5 }), self.choose(64));
+        let (len, spread) = (self.choose(256), self.choose(200) + 1);
+        let len = if many { len * 4 } else { len / 4 };
         let end = self.open(false, count);
         for n in 0..count {
             if self.out.len() > LONGEST {

@@ -1,0 +1,74 @@
+//! The corpus of every fuzz target again, and changes of it drawn from a fixed seed: what can be run
+//! of fuzzing with `cargo test` alone. `FUZZ_RUNS` says how many changes for each target.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    unreachable_pub,
+    reason = "a test fails by panicking; its parts are shared with libFuzzer's targets"
+)]
+
+#[path = "fuzz/targets/mod.rs"]
+mod targets;
+
+use std::path::{Path, PathBuf};
+
+/// Quick enough for every run of the tests.
+const RUNS: usize = 20_000;
+
+#[test]
+fn the_corpus_and_changes_of_it() {
+    let runs = std::env::var("FUZZ_RUNS").map_or(RUNS, |runs| runs.parse().unwrap());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    std::thread::scope(|scope| {
+        for (name, check) in targets::ALL {
+            let corpus = read(&folder.join(name));
+            assert!(!corpus.is_empty(), "`{name}` has no corpus");
+            scope.spawn(move || {
+                corpus.iter().for_each(|input| check(input));
+                let mut random = fastrand::Rng::with_seed(0x6b67);
+                for run in 0..runs {
+                    let input = change(&corpus, run, &mut random);
+                    check(&input);
+                }
+                targets::flush();
+            });
+        }
+    });
+}
+
+fn read(folder: &Path) -> Vec<Vec<u8>> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+        .iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect()
+}
+
+/// One input of the corpus with a few bytes changed, or a part of another in it.
+fn change(corpus: &[Vec<u8>], run: usize, random: &mut fastrand::Rng) -> Vec<u8> {
+    let mut input = corpus[run % corpus.len()].clone();
+    for _ in 0..random.usize(1..5) {
+        let at = random.usize(..=input.len());
+        let end = (at + random.usize(..9)).min(input.len());
+        match random.u8(..4) {
+            0 if at < input.len() => input[at] = random.u8(..),
+            1 => drop(input.drain(at..end)),
+            2 => {
+                let other = &corpus[random.usize(..corpus.len())];
+                let from = random.usize(..=other.len());
+                let to = (from + random.usize(..24)).min(other.len());
+                input.splice(at..end, other[from..to].iter().copied());
+            }
+            _ => input.insert(at, random.u8(..)),
+        }
+    }
+    input
+}
