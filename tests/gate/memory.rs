@@ -144,7 +144,6 @@ async fn held_for_each(authority: &Authority, http: Http, len: usize) -> usize {
 #[test]
 fn a_large_body_that_names_its_stream_first_is_not_stored() {
     let authority = Arc::new(Authority::create().unwrap());
-    let mut bodies: Vec<usize> = Vec::new();
     for http in BOTH {
         let held = |len| http2::block_on(held_for_each(&authority, http, len));
         let (small, large) = (held(4 << 10), held(BODY));
