@@ -35,7 +35,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "gate",
         &[
-            "caller", "config", "http1", "kinesis", "observe", "policy", "reject", "tokens", "upstream",
+            "caller", "config", "http1", "kinesis", "observe", "policy", "reject", "tokens",
+            "upstream",
         ],
     ),
     ("reject", &["caller", "kinesis", "upstream"]),

@@ -14,6 +14,7 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::http1::{Broken, Outgoing};
 use crate::kinesis::{Scanner, Target};
 use crate::observe::Observer;
 use crate::tokens::{Bound, Sharing, Tokens};
@@ -158,10 +159,7 @@ impl Watched {
         }
     }
 
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
             match &mut self.stage {
                 Stage::Reading => match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
@@ -229,12 +227,12 @@ impl Watched {
 
 impl Body for Passing {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut *self {
             Passing::Unread(body) => Pin::new(body).poll_frame(cx),
             Passing::Watched(watched) => watched.poll_frame(cx),
@@ -252,6 +250,15 @@ impl Body for Passing {
         match self {
             Passing::Unread(body) => body.size_hint(),
             Passing::Watched(watched) => watched.size_hint(),
+        }
+    }
+}
+
+impl Outgoing for Passing {
+    fn verbatim(&self) -> Option<&Bytes> {
+        match self {
+            Passing::Unread(body) => body.verbatim(),
+            Passing::Watched(watched) => watched.body.verbatim(),
         }
     }
 }

@@ -11,7 +11,6 @@
     reason = "a test fails by panicking; its parts are shared with a bench"
 )]
 
-<<<<<<< HEAD
 mod ambiguity;
 mod answers;
 mod arbitrary;
