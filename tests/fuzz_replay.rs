@@ -6,7 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::string_slice,
+    clippy::disallowed_methods,
     unreachable_pub,
     reason = "a test fails by panicking; its parts are shared with libFuzzer's targets"
 )]

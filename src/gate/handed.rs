@@ -34,6 +34,10 @@ pub(super) struct Expected {
 }
 
 /// An answer on its way to the client.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most answers are unread; a box would be an allocation for each"
+)]
 pub(super) enum Passing {
     /// As it comes.
     Unread(ResponseBody),

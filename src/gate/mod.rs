@@ -22,8 +22,8 @@ use crate::observe::{Outcome, Record};
 use crate::reject::Rejection;
 
 pub use body::Answer;
-pub use site::{Endpoint, Identity, Principal, Principals, Site, TokenRules};
 pub use head::{Head, check_form};
+pub use site::{Endpoint, Identity, Principal, Principals, Site, TokenRules};
 pub use worker::{Connection, Worker};
 
 use asked::Asked;

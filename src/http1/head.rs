@@ -86,7 +86,11 @@ pub fn request(bytes: Bytes) -> Result<RequestHead, Malformed> {
         "POST" => Method::POST,
         other => Method::from_bytes(other.as_bytes()).map_err(|_| Malformed::Syntax)?,
     };
-    // `/` is what a request has already.
+    // `/` is what a request has already. A fragment is none of a target (RFC 9112 section 3.2): what
+    // is judged would be without it, and what leaves with it.
+    if path.contains('#') {
+        return Err(Malformed::Syntax);
+    }
     if path != "/" {
         let path = bytes.slice_ref(path.as_bytes());
         parts.uri = Uri::from_maybe_shared(path).map_err(|_| Malformed::Syntax)?;

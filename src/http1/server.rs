@@ -54,7 +54,7 @@ pub async fn serve<S, H, F, B>(
         limits,
         drained: false,
     };
-    loop {
+    let unread = loop {
         let stays = match connection.head(draining.as_mut()).await {
             Next::Request(head) => {
                 let draining = draining.as_mut();
@@ -63,18 +63,26 @@ pub async fn serve<S, H, F, B>(
             Next::Refused(answer) => {
                 let written = connection.refuse(answer);
                 let _ = timeout(GOODBYE, written).await;
-                Stays::No
+                Stays::Unread
             }
             Next::Ended => Stays::No,
         };
         match stays {
             Stays::Yes => connection.idle.put_off(limits.head_timeout),
-            Stays::No => break,
+            Stays::No => break false,
+            Stays::Unread => break true,
             // No close_notify: the client must see that the answer is not whole.
             Stays::Broken => return,
         }
-    }
-    let goodbye = poll_fn(|cx| connection.wire.borrow_mut().poll_close(cx));
+    };
+    let goodbye = async {
+        let closed = poll_fn(|cx| connection.wire.borrow_mut().poll_close(cx)).await;
+        // A socket that is closed with bytes unread resets the connection, and the client may lose
+        // the answer to it (RFC 9112 section 9.6).
+        if unread && closed.is_ok() {
+            poll_fn(|cx| connection.wire.borrow_mut().poll_drained(cx)).await;
+        }
+    };
     let _ = timeout(GOODBYE, goodbye).await;
 }
 
@@ -101,6 +109,8 @@ enum Next {
 enum Stays {
     Yes,
     No,
+    /// It closes, and the client may still be sending.
+    Unread,
     Broken,
 }
 
@@ -174,7 +184,8 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
         let stays = head.stays && clean && !self.drained;
         match self.answer(answer, stays).await {
             Ok(()) if stays => Stays::Yes,
-            Ok(()) => Stays::No,
+            Ok(()) if clean => Stays::No,
+            Ok(()) => Stays::Unread,
             Err(()) => Stays::Broken,
         }
     }

@@ -181,6 +181,19 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Wire<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// Ready when the peer has closed; what it still sends is dropped.
+    pub(super) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match ready!(Pin::new(&mut self.stream).poll_fill_buf(cx)) {
+                Ok([]) | Err(_) => return Poll::Ready(()),
+                Ok(piece) => {
+                    let len = piece.len();
+                    Pin::new(&mut self.stream).consume(len);
+                }
+            }
+        }
+    }
+
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }

@@ -124,7 +124,8 @@ async fn held_for_each(authority: &Authority, http: Http, len: usize) -> usize {
                     break;
                 }
             }
-            (sent, sender)
+            // A body that was sent whole ends here.
+            (sent, (sent < body.len()).then_some(sender))
         });
         let call = timeout(Duration::from_secs(20), calls.recv())
             .await

@@ -1,6 +1,7 @@
 //! What each fuzz target asserts, as plain functions: libFuzzer drives them, and so does a replay of
 //! the corpus that needs nothing but `cargo test`.
 
+pub mod answer;
 pub mod arn;
 pub mod authorization;
 pub mod cbor;
@@ -11,8 +12,12 @@ mod jackson;
 pub mod json;
 mod naming;
 
-/// Every target by its name, which is that of its corpus folder too.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+/// A target's name, which is that of its corpus folder too, and the target.
+type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const ALL: &[Target] = &[
+    ("answer", answer::check),
     ("arn", arn::check),
     ("authorization", authorization::check),
     ("cbor", cbor::check),

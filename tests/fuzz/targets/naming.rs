@@ -108,7 +108,7 @@ pub fn of_tree(tree: &Tree, wins: Wins) -> Vec<String> {
 }
 
 impl Tree {
-    fn get(&self, key: &str, wins: Wins) -> Option<&Tree> {
+    pub fn get(&self, key: &str, wins: Wins) -> Option<&Tree> {
         let Tree::Map(pairs) = self else {
             return None;
         };

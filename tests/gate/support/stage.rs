@@ -50,6 +50,9 @@ pub enum Client {
     Two(http2::SendRequest<Pieces>),
 }
 
+/// Bytes that the system holds of a connection, at the least.
+const BUFFER: usize = 64 << 10;
+
 impl Http {
     fn alpn(self) -> Vec<u8> {
         match self {
@@ -70,6 +73,9 @@ pub async fn upstream(authority: &Authority, http: Http) -> (SocketAddr, mpsc::R
     tls.alpn_protocols = vec![http.alpn()];
     let tls = TlsAcceptor::from(Arc::new(tls));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // What is not read is held back soon, however much the system would buffer.
+    let buffers = socket2::SockRef::from(&socket);
+    buffers.set_recv_buffer_size(BUFFER).unwrap();
     let address = socket.local_addr().unwrap();
     let (calls, receiver) = mpsc::channel(64);
     tokio::spawn(async move {
@@ -125,6 +131,8 @@ impl Client {
         config.alpn_protocols = vec![http.alpn()];
         let tcp = TcpStream::connect(address).await.unwrap();
         tcp.set_nodelay(true).unwrap();
+        let buffers = socket2::SockRef::from(&tcp);
+        buffers.set_send_buffer_size(BUFFER).unwrap();
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let tls = TlsConnector::from(Arc::new(config))
             .connect(name, tcp)
