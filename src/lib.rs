@@ -13,6 +13,7 @@ pub mod app;
 pub mod caller;
 pub mod cli;
 pub mod config;
+pub mod credentials;
 pub mod executor;
 pub mod gate;
 pub mod http1;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
-use crate::caller::Unauthenticated;
+use crate::caller::{Unauthenticated, Unverified};
 use crate::kinesis::{Disagreement, Format, Malformed, Member};
 use crate::upstream::Failure;
 
@@ -33,6 +33,14 @@ pub enum Rejection {
     UnknownOperation,
     /// Not signed, or not in a way that tells who signed.
     Unauthenticated(Unauthenticated),
+    /// Signed, and the signature does not prove who calls.
+    Unverified(Unverified),
+    /// The gate authenticates its clients, and this one is nobody it knows.
+    Unidentified(&'static str),
+    /// No role is configured for this principal, and only roles sign.
+    NoRole,
+    /// Allowed, but there are no credentials to sign with.
+    NoCredentials,
     /// Signed for another region or service than the endpoint's.
     Scope {
         /// The endpoint's region.
@@ -109,6 +117,9 @@ impl Rejection {
             Rejection::Ambiguous(_)
             | Rejection::UnknownOperation
             | Rejection::Unauthenticated(_)
+            | Rejection::Unverified(_)
+            | Rejection::Unidentified(_)
+            | Rejection::NoRole
             | Rejection::Scope { .. }
             | Rejection::Malformed(_)
             | Rejection::Disagreement(_)
@@ -119,20 +130,24 @@ impl Rejection {
             Rejection::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
             Rejection::ContentType => StatusCode::NOT_FOUND,
             Rejection::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Rejection::Busy | Rejection::Upstream(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::Busy | Rejection::NoCredentials | Rejection::Upstream(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
     /// The AWS error type.
     pub fn error_type(&self) -> &'static str {
         match self {
-            Rejection::Method | Rejection::Denied(_) => "AccessDeniedException",
+            Rejection::Method | Rejection::NoRole | Rejection::Denied(_) => "AccessDeniedException",
             Rejection::Ambiguous(_) | Rejection::Malformed(_) | Rejection::BodyBroken => {
                 "SerializationException"
             }
             Rejection::Misdirected(_) => "MisdirectedRequestException",
             Rejection::ContentType | Rejection::UnknownOperation => "UnknownOperationException",
             Rejection::Unauthenticated(why) => why.error_type(),
+            Rejection::Unverified(why) => why.error_type(),
+            Rejection::Unidentified(_) => "UnrecognizedClientException",
             Rejection::Scope { .. } => "InvalidSignatureException",
             Rejection::Disagreement(why) => why.error_type(),
             Rejection::UnknownToken(Member::ShardIterator) => "ExpiredIteratorException",
@@ -141,7 +156,7 @@ impl Rejection {
             Rejection::BodyTimeout => "RequestTimeoutException",
             // A throttle to SDKs, which wait longer before they try again.
             Rejection::Busy => "ThrottlingException",
-            Rejection::Upstream(_) => "ServiceUnavailable",
+            Rejection::NoCredentials | Rejection::Upstream(_) => "ServiceUnavailable",
         }
     }
 
@@ -159,6 +174,10 @@ impl Rejection {
             | Rejection::BodyBroken => None,
             Rejection::Misdirected(_) => text("The endpoint that was asked for is not served here"),
             Rejection::Unauthenticated(why) => Some(Cow::Owned(why.message())),
+            Rejection::Unverified(why) => Some(Cow::Owned(why.message())),
+            Rejection::Unidentified(_) => text("The client is not one that the endpoint knows"),
+            Rejection::NoRole => text("The endpoint has no role for the caller"),
+            Rejection::NoCredentials => text("The endpoint has no credentials to sign with"),
             Rejection::Scope { region } => Some(Cow::Owned(format!(
                 "Credential should be scoped to a valid region, not other than '{region}', and to \
                  correct service: 'kinesis'."
@@ -190,6 +209,10 @@ impl Rejection {
                 Some("neither `X-Amz-Target` nor the path names a Kinesis operation".to_owned())
             }
             Rejection::Unauthenticated(why) => Some(why.to_string()),
+            Rejection::Unverified(why) => Some(why.to_string()),
+            Rejection::Unidentified(why) => Some((*why).to_owned()),
+            Rejection::NoRole => Some("no `re-sign.role` is for this principal".to_owned()),
+            Rejection::NoCredentials => Some("no valid credentials to sign with".to_owned()),
             Rejection::Scope { region } => Some(format!(
                 "signed for another region or service than `{region}` and `kinesis`"
             )),

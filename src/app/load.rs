@@ -9,18 +9,18 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::caller::account_of;
 use crate::config::{self, Config, EndpointPolicy, ListenerTls, Problem, Problems};
-use crate::gate::{Endpoint, Identity, Principal, Principals, Site, TokenRules};
+use crate::gate::{Endpoint, Identity, Principals, Site, TokenRules};
 use crate::kinesis::{ACTION_NAMES, partition_of, regional_endpoint};
-use crate::listener::{Authority, Certificates, server_config};
+use crate::listener::{Authority, Certificates, Clients, server_config};
 use crate::observe::Clock;
 use crate::policy::{
-    Arn, AttachedPolicy, Attachment, Finding, Key, Knowledge, Listener, Options, Policy,
+    AttachedPolicy, Attachment, Finding, Key, Knowledge, Listener, Options, Policy,
     PrincipalPattern, lint,
 };
 use crate::upstream;
 
+use super::identity::Kept;
 use super::{Door, Loaded};
 
 pub(super) fn open(config: &Config, file: &Path, clock: Clock) -> Result<Loaded, Problems> {
@@ -78,12 +78,12 @@ fn notices(
     text: &str,
     file: &Path,
     attachment: Attachment,
-    vpc: Option<&str>,
+    endpoint: Option<&config::Endpoint>,
 ) -> impl Iterator<Item = Problem> {
-    let knows = |key: Key<'_>| knows(key, vpc.is_some() || attachment == Attachment::Identity);
+    let knows = |key: Key<'_>| listener_knows(key, endpoint);
     let listener = Listener {
         knows: &knows,
-        knows_principal_arn: false,
+        knows_principal_arn: knows(Key::PrincipalArn),
     };
     let found = lint(text, &options(attachment), Some(&listener));
     found.into_iter().map(|finding| problem(finding, file))
@@ -97,6 +97,26 @@ pub fn knows(key: Key<'_>, vpc_is_stated: bool) -> bool {
         (Knowledge::Known | Knowledge::Absent, _) | (_, Key::SourceVpce) => true,
         (_, Key::SourceVpc) => vpc_is_stated,
         _ => false,
+    }
+}
+
+/// As [`knows`], for listeners of this endpoint; identity policies are for all of them.
+fn listener_knows(key: Key<'_>, endpoint: Option<&config::Endpoint>) -> bool {
+    let stated = |of: fn(&config::Endpoint) -> bool| endpoint.is_none_or(of);
+    match key {
+        Key::SourceVpcArn => stated(|it| it.vpc.is_some() && it.account.is_some()),
+        Key::VpceAccount => stated(|it| it.account.is_some()),
+        Key::VpceOrgId => stated(|it| it.org_id.is_some()),
+        Key::VpceOrgPaths => stated(|it| it.org_paths.is_some()),
+        Key::PrincipalArn | Key::Username if endpoint.is_some_and(|it| it.principal.is_some()) => {
+            true
+        }
+        key if endpoint.is_some_and(|it| it.re_sign.is_some())
+            && matches!(key.in_resign(), Knowledge::Known | Knowledge::Absent) =>
+        {
+            true
+        }
+        key => knows(key, stated(|it| it.vpc.is_some())),
     }
 }
 
@@ -127,8 +147,8 @@ fn options(attachment: Attachment) -> Options<'static> {
 pub(super) struct Opening<'a> {
     file: &'a Path,
     clock: Clock,
-    problems: Vec<Problem>,
-    notices: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) notices: Vec<Problem>,
 }
 
 impl Opening<'_> {
@@ -138,12 +158,15 @@ impl Opening<'_> {
             self.identity(place, policy, &mut identity);
         }
         let identity = Arc::new(identity);
-        let principals = Arc::new(self.principals(&config.principals));
+        let principals = Arc::new(self.principals(config));
+        let mut kept = Kept::default();
         let endpoints: Vec<Option<Arc<Endpoint>>> = config
             .endpoints
             .iter()
             .enumerate()
-            .map(|(place, endpoint)| self.endpoint(place, endpoint, &identity))
+            .map(|(place, endpoint)| {
+                self.endpoint(place, endpoint, &identity, &principals, &mut kept)
+            })
             .collect();
         let upstream = self.upstream(config);
         let by_id: HashMap<&str, &Arc<Endpoint>> = endpoints
@@ -179,6 +202,7 @@ impl Opening<'_> {
                 .collect(),
             doors,
             tokens: tokens?,
+            kept,
             notices: std::mem::take(&mut self.notices),
             clock: self.clock,
         })
@@ -189,6 +213,8 @@ impl Opening<'_> {
         place: usize,
         endpoint: &config::Endpoint,
         identity: &Arc<Identity>,
+        principals: &Principals,
+        kept: &mut Kept,
     ) -> Option<Arc<Endpoint>> {
         let region = &endpoint.region;
         let names = partition_of(region).zip(regional_endpoint(region));
@@ -200,16 +226,20 @@ impl Opening<'_> {
         }
         let policy = match &endpoint.policy {
             EndpointPolicy::File(file) => {
-                let vpc = endpoint.vpc.as_deref();
                 let path = format!("endpoint[{place}].policy");
-                self.policy(&path, file, Attachment::Endpoint, vpc)
+                self.policy(&path, file, Attachment::Endpoint, Some(endpoint))
             }
             EndpointPolicy::FullAccess => Some((
                 "default-full-access".into(),
                 Policy::full_access(&options(Attachment::Endpoint)),
             )),
         };
+        let path = format!("endpoint[{place}].principal");
+        let stated = endpoint.principal.as_ref();
+        let principal = stated.and_then(|arn| self.named(&path, arn, principals));
+        let re_sign = self.re_sign(place, endpoint, kept);
         let (partition, service_name) = names?;
+        let owner = self.owner(place, endpoint, partition);
         let (policy_name, policy) = policy?;
         let mut endpoint = Endpoint {
             place,
@@ -222,6 +252,9 @@ impl Opening<'_> {
             policy_name,
             identity: Arc::clone(identity),
             tokens: TokenRules::default(),
+            principal,
+            owner,
+            re_sign,
         };
         endpoint.tokens = TokenRules::of(&endpoint);
         Some(Arc::new(endpoint))
@@ -256,12 +289,12 @@ impl Opening<'_> {
         path: &str,
         file: &Path,
         attachment: Attachment,
-        vpc: Option<&str>,
+        endpoint: Option<&config::Endpoint>,
     ) -> Option<(Arc<str>, Policy)> {
         let text = self.read(path, file)?;
         match compile(&text, file, attachment) {
             Ok(policy) => {
-                let found = notices(&text, file, attachment, vpc);
+                let found = notices(&text, file, attachment, endpoint);
                 self.notices.extend(found);
                 Some((file.display().to_string().into(), policy))
             }
@@ -270,44 +303,6 @@ impl Opening<'_> {
                 None
             }
         }
-    }
-
-    fn principals(&mut self, principals: &[config::Principal]) -> Principals {
-        let mut known = HashMap::new();
-        for (place, principal) in principals.iter().enumerate() {
-            let path = format!("principal[{place}].arn");
-            let told = account_of(&principal.access_key_id);
-            let arn = Arn::parse(&principal.arn).filter(|arn| arn.service == "iam");
-            match arn
-                .and_then(|arn| arn.account)
-                .filter(|account| !account.is_empty())
-            {
-                Some(account) if told.is_some_and(|told| told.as_str() != account) => {
-                    self.problem(
-                        path,
-                        format_args!(
-                            "`{}`: the access key id `{}` is one of another account",
-                            principal.arn, principal.access_key_id
-                        ),
-                    );
-                }
-                Some(account) => {
-                    let entry = Principal {
-                        arn: principal.arn.as_str().into(),
-                        account: account.into(),
-                    };
-                    known.insert(principal.access_key_id.clone(), entry);
-                }
-                None => self.problem(
-                    path,
-                    format_args!(
-                        "`{}` is not the ARN of an IAM user, role or account root",
-                        principal.arn
-                    ),
-                ),
-            }
-        }
-        Principals(known)
     }
 
     fn upstream(&mut self, config: &Config) -> Option<upstream::Settings> {
@@ -408,7 +403,11 @@ impl Opening<'_> {
             names: listener.names.clone(),
         });
         let tls = certificates.and_then(|certificates| {
-            server_config(certificates, Arc::clone(&site)).map_err(|error| error.to_string())
+            let clients = listener.client_auth.as_ref().map(|clients| {
+                Clients::from_files(&clients.authorities, &clients.revoked, clients.required)
+            });
+            server_config(certificates, Arc::clone(&site), clients.transpose()?)
+                .map_err(|error| error.to_string())
         });
         match tls {
             Ok(tls) => Some(Door {

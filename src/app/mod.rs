@@ -1,5 +1,6 @@
 //! Wiring only: configuration -> loaded -> bound -> running -> drained.
 
+mod identity;
 mod load;
 mod run;
 mod token_store;
@@ -18,6 +19,8 @@ use crate::listener;
 use crate::observe::{Clock, Format};
 use crate::{tokens, upstream};
 
+use identity::Kept;
+
 pub use load::{compile, knows};
 pub use run::Running;
 
@@ -31,6 +34,7 @@ pub struct Loaded {
     endpoints: Vec<String>,
     doors: Vec<Door>,
     tokens: Arc<tokens::Store>,
+    kept: Kept,
     notices: Vec<Problem>,
     clock: Clock,
 }

@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::admin::Admin;
 use crate::config::Limits;
+use crate::credentials::Keeper;
 use crate::gate::Worker;
 use crate::listener::Listener;
 use crate::observe::{Counters, Format, LogBuffer, LogWriter, Observer};
@@ -21,12 +22,14 @@ use crate::tokens::{self, Tokens};
 use crate::upstream::{self, Upstream};
 
 use super::Bound;
+use super::identity::Kept;
 
 /// A gate that serves.
 pub struct Running {
     trigger: Trigger,
     loops: Vec<JoinHandle<io::Result<()>>>,
     admin: Option<(oneshot::Sender<()>, JoinHandle<io::Result<()>>)>,
+    credentials: Option<Keeper>,
     log: LogWriter,
 }
 
@@ -60,6 +63,12 @@ pub(super) fn start(
         admin,
         ..
     } = bound;
+    let Kept { stores, sources } = loaded.kept;
+    let stores: Vec<_> = stores.into_values().collect();
+    let credentials = match stores.is_empty() && sources.is_empty() {
+        true => None,
+        false => Some(Keeper::start(stores, sources, loaded.clock)?),
+    };
     let workers = sockets.first().map_or(1, Vec::len);
     let (trigger, draining) = shutdown::channel();
     let log = LogWriter::start(sink)?;
@@ -119,6 +128,7 @@ pub(super) fn start(
         trigger,
         loops,
         admin,
+        credentials,
         log,
     })
 }
@@ -139,6 +149,7 @@ impl Running {
             drop(stop);
             result = result.and(joined(thread));
         }
+        drop(self.credentials);
         self.log.finish();
         result
     }

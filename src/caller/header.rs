@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use super::credential::{Credential, is_signature};
-use super::{Caller, Form, Missing, Unauthenticated};
+use super::{Caller, Form, Missing, Unauthenticated, Written};
 
 /// Reads `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`; spaces after commas are
 /// optional and the order is free, as for the service.
@@ -48,7 +48,15 @@ pub(super) fn read(value: &str) -> Result<Caller<'_>, Unauthenticated> {
     if !is_signature(signature) || !are_headers(signed_headers) {
         return Err(Unauthenticated::InvalidHeader);
     }
-    Ok(Caller::new(credential, signed_headers, false, Form::Header))
+    let written = Written {
+        signed_headers,
+        signature,
+        session_token: None,
+        time: None,
+        expires: None,
+        form: Form::Header,
+    };
+    Ok(Caller::new(credential, written))
 }
 
 /// Header names in lower case, one semicolon between two; `:authority` is one to some clients.

@@ -1,15 +1,25 @@
-//! Who is calling, as far as a signature says it. Nothing is verified here: the service verifies the
-//! same bytes. No I/O and no clock; nothing of the crate is imported here.
+//! Who is calling: what a signature says, and, for keys that the gate issued itself, whether it is
+//! true. No I/O and no clock; nothing of the crate is imported here.
 
 mod account;
+mod certificate;
 mod credential;
 mod header;
 mod presigned;
+mod sigv4;
+mod time;
 mod unauthenticated;
+mod unverified;
+mod verify;
 
 pub use account::{Account, account_of};
+pub use certificate::{CertificateName, names_in};
 pub use credential::Credential;
+pub use sigv4::{BodyHash, Head, Scope, SigningKey, StringToSign, hash_body, push_scope};
+pub use time::signing_time;
 pub use unauthenticated::{Missing, Unauthenticated};
+pub use unverified::Unverified;
+pub use verify::{Holder, LocalKey, LocalKeys, Pending};
 
 use std::fmt;
 
@@ -22,9 +32,9 @@ pub struct Caller<'a> {
     pub account: Option<Account>,
     /// Whether the key is of temporary credentials; none for ids that do not say.
     pub temporary: Option<bool>,
-    /// Whether the query has a session token. In the header form the token is in a header of its own,
-    /// which is not read here.
-    pub session_token: bool,
+    /// The session token in the query, still encoded. In the header form the token is in a header of
+    /// its own, which is not read here.
+    session_token: Option<&'a str>,
     /// The day of the credential scope, `YYYYMMDD`.
     pub date: &'a str,
     /// The region of the credential scope.
@@ -33,8 +43,23 @@ pub struct Caller<'a> {
     pub service: &'a str,
     /// The signed headers as written, separated by `;` or, in a query, by `;` or `%3B`.
     pub signed_headers: &'a str,
+    /// The signature, in hexadecimal.
+    signature: &'a str,
+    /// The time in the query, and for how many seconds it holds.
+    time: Option<&'a str>,
+    expires: Option<i64>,
     /// Where the signature stands.
     pub form: Form,
+}
+
+/// What a signature has beside its credential.
+struct Written<'a> {
+    signed_headers: &'a str,
+    signature: &'a str,
+    session_token: Option<&'a str>,
+    time: Option<&'a str>,
+    expires: Option<i64>,
+    form: Form,
 }
 
 /// Where a signature stands.
@@ -68,18 +93,21 @@ pub fn read<'a>(
 }
 
 impl<'a> Caller<'a> {
-    fn new(
-        credential: Credential<'a>,
-        signed_headers: &'a str,
-        session_token: bool,
-        form: Form,
-    ) -> Caller<'a> {
+    fn new(credential: Credential<'a>, written: Written<'a>) -> Caller<'a> {
         let Credential {
             access_key_id,
             date,
             region,
             service,
         } = credential;
+        let Written {
+            signed_headers,
+            signature,
+            session_token,
+            time,
+            expires,
+            form,
+        } = written;
         let temporary = match access_key_id.get(..4) {
             Some("AKIA") => Some(false),
             Some("ASIA") => Some(true),
@@ -94,8 +122,18 @@ impl<'a> Caller<'a> {
             region,
             service,
             signed_headers,
+            signature,
+            time,
+            expires,
             form,
         }
+    }
+}
+
+impl Caller<'_> {
+    /// Whether the query has a session token.
+    pub fn has_session_token(&self) -> bool {
+        self.session_token.is_some()
     }
 }
 

@@ -2,7 +2,8 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use super::credential::{Credential, is_signature};
-use super::{Caller, Form, Missing, Unauthenticated};
+use super::time::is_timestamp;
+use super::{Caller, Form, Missing, Unauthenticated, Written};
 
 /// The parameters of a presigned request, still encoded.
 #[derive(Default)]
@@ -78,12 +79,15 @@ impl<'a> Parameters<'a> {
         {
             return Err(Unauthenticated::InvalidQuery);
         }
-        Ok(Caller::new(
-            credential,
+        let written = Written {
             signed_headers,
-            self.session_token.is_some(),
-            Form::Presigned,
-        ))
+            signature,
+            session_token: self.session_token,
+            time: Some(date),
+            expires: self.expires.and_then(|text| text.parse().ok()),
+            form: Form::Presigned,
+        };
+        Ok(Caller::new(credential, written))
     }
 }
 
@@ -93,16 +97,6 @@ fn split_slashes(text: &str) -> impl Iterator<Item = &str> {
     text.split('/')
         .flat_map(|part| part.split("%2F"))
         .flat_map(|part| part.split("%2f"))
-}
-
-/// `YYYYMMDD'T'HHMMSS'Z'`.
-fn is_timestamp(text: &str) -> bool {
-    text.len() == 16
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 => byte == b'T',
-            15 => byte == b'Z',
-            _ => byte.is_ascii_digit(),
-        })
 }
 
 fn are_headers(text: &str) -> bool {

@@ -27,7 +27,10 @@ fn reads_the_header() {
         caller.signed_headers,
         "content-type;host;x-amz-date;x-amz-target"
     );
-    assert_eq!((caller.form, caller.session_token), (Form::Header, false));
+    assert_eq!(
+        (caller.form, caller.has_session_token()),
+        (Form::Header, false)
+    );
     assert_eq!(read(Some(HEADER), Some("")), Ok(caller));
 
     // Spaces and order are free; the JavaScript SDK signs a pseudo-header.
@@ -51,7 +54,10 @@ fn reads_the_query() {
     );
     assert_eq!(caller.temporary, Some(true));
     assert_eq!((caller.region, caller.service), ("eu-west-1", "kinesis"));
-    assert_eq!((caller.form, caller.session_token), (Form::Presigned, true));
+    assert_eq!(
+        (caller.form, caller.has_session_token()),
+        (Form::Presigned, true)
+    );
 }
 
 #[test]

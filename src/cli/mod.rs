@@ -1,7 +1,8 @@
-//! The command line: `run`, `check`, `simulate`, `sandbox`.
+//! The command line: `run`, `check`, `credentials`, `simulate`, `sandbox`.
 
 mod check;
 mod check_policy;
+mod credentials;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -32,6 +33,8 @@ enum Command {
     Run(run::Arguments),
     /// Check configurations and policy documents: valid, or every error, exit code 1.
     Check(check::Arguments),
+    /// Credentials for clients of an endpoint that authenticates them by signature.
+    Credentials(credentials::Arguments),
     /// Would this request be allowed, and why?
     Simulate(Box<simulate::Arguments>),
     /// Try the gate here and now: an in-process Kinesis behind three endpoints, one for each
@@ -45,6 +48,7 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Credentials(arguments) => credentials::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(&arguments),

@@ -3,6 +3,7 @@
 //! Unknown keys are refused, every error is reported at once, each with its line, column and path.
 //! This room knows the file's shape only; `app` opens what it names.
 
+mod identity;
 mod place;
 mod problem;
 mod read;
@@ -14,6 +15,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use identity::{
+    Account, Authenticate, ClientAuth, ClientCertificate, IdentityMap, NamePattern, Principal,
+    ReSign, Role, Tags,
+};
 pub use place::{NamedDocument, locate, named_documents};
 pub use problem::{Problem, Problems};
 pub use values::Names;
@@ -37,7 +42,11 @@ pub struct Config {
     /// The endpoints this process stands for; at least one.
     pub endpoints: Vec<Endpoint>,
     /// What is known of callers beyond the account in their access key id.
-    pub principals: Vec<Principal>,
+    pub identities: IdentityMap,
+    /// A file with more of it.
+    pub identity_map: Option<PathBuf>,
+    /// Whose client certificates are.
+    pub client_certificates: Vec<ClientCertificate>,
     /// Identity policies and whom they are attached to.
     pub identity_policies: Vec<IdentityPolicy>,
     /// The sockets clients connect to; at least one.
@@ -146,6 +155,17 @@ pub struct Endpoint {
     pub region: String,
     /// The endpoint policy.
     pub policy: EndpointPolicy,
+    /// The ARN of who calls through it, where it serves one workload.
+    pub principal: Option<String>,
+    /// `aws:VpceAccount`, and with it `aws:SourceVpcArn`.
+    pub account: Option<String>,
+    /// `aws:VpceOrgID`.
+    pub org_id: Option<String>,
+    /// `aws:VpceOrgPaths`.
+    pub org_paths: Option<Vec<String>>,
+    /// Set: clients are authenticated here, and requests are signed anew. Absent: the client's
+    /// signature goes through untouched.
+    pub re_sign: Option<ReSign>,
 }
 
 /// The policy of an endpoint.
@@ -155,15 +175,6 @@ pub enum EndpointPolicy {
     File(PathBuf),
     /// `default-full-access = true`: AWS's default, said in words.
     FullAccess,
-}
-
-/// `[[principal]]`: who an access key belongs to.
-#[derive(Debug, Clone)]
-pub struct Principal {
-    /// The access key id.
-    pub access_key_id: String,
-    /// The user, role or root ARN (`aws:PrincipalArn`), with the role's path.
-    pub arn: String,
 }
 
 /// `[[identity-policy]]`: a policy attached to principals, as an IAM policy is to a user or role.
@@ -184,6 +195,8 @@ pub struct Listener {
     pub endpoint: String,
     /// The certificate clients see.
     pub tls: ListenerTls,
+    /// The certificates that clients show.
+    pub client_auth: Option<ClientAuth>,
     /// Further names by which clients may call this listener as an endpoint override, beside
     /// `localhost` and addresses.
     pub names: Names,
@@ -217,6 +230,16 @@ impl Config {
     /// Every problem of the text at once.
     pub fn parse(text: &str, file: &Path) -> Result<Config, Problems> {
         read::config(text, file)
+    }
+}
+
+impl Endpoint {
+    /// The file of local credentials, where clients authenticate by signature.
+    pub fn local_credentials(&self) -> Option<&Path> {
+        match &self.re_sign.as_ref()?.authenticate {
+            Authenticate::Sigv4(file) => Some(file),
+            Authenticate::Mtls | Authenticate::Loopback => None,
+        }
     }
 }
 

@@ -8,11 +8,18 @@ use toml_span::{DeserError, Deserialize, Error, ErrorKind, Value};
 use super::place::Places;
 use super::values::{Address, Bytes, Span, custom};
 use super::{
-    Admin, Config, Endpoint, EndpointPolicy, IdentityPolicy, Limits, Listener, ListenerTls, Log,
-    LogAllowed, Names, Principal, Problems, Upstream,
+    Admin, Authenticate, ClientAuth, Config, Endpoint, EndpointPolicy, IdentityMap, IdentityPolicy,
+    Limits, Listener, ListenerTls, Log, LogAllowed, Names, Problems, Upstream,
 };
 
 pub(super) fn config(text: &str, file: &Path) -> Result<Config, Problems> {
+    let mut config: Config = table(text, file)?;
+    config.rebase(file.parent().unwrap_or(Path::new("")));
+    Ok(config)
+}
+
+/// Reads a TOML text; every problem of it is reported with its place.
+pub(super) fn table<T: for<'de> Deserialize<'de>>(text: &str, file: &Path) -> Result<T, Problems> {
     let report = |errors: Vec<Error>, places: &Places| {
         Problems(
             errors
@@ -26,10 +33,7 @@ pub(super) fn config(text: &str, file: &Path) -> Result<Config, Problems> {
         Err(error) => return Err(report(vec![error], &Places::default())),
     };
     let places = Places::of(&value);
-    let mut config =
-        Config::deserialize(&mut value).map_err(|errors| report(errors.errors, &places))?;
-    config.rebase(file.parent().unwrap_or(Path::new("")));
-    Ok(config)
+    T::deserialize(&mut value).map_err(|errors| report(errors.errors, &places))
 }
 
 impl<'de> Deserialize<'de> for Config {
@@ -46,7 +50,12 @@ impl<'de> Deserialize<'de> for Config {
             limits: table.optional("limits").unwrap_or_default(),
             tokens: table.optional("tokens").unwrap_or_default(),
             endpoints: table.required("endpoint").unwrap_or_default(),
-            principals: table.optional("principal").unwrap_or_default(),
+            identities: IdentityMap {
+                principals: table.optional("principal").unwrap_or_default(),
+                accounts: table.optional("account").unwrap_or_default(),
+            },
+            identity_map: table.optional::<String>("identity-map").map(PathBuf::from),
+            client_certificates: table.optional("client-certificate").unwrap_or_default(),
             identity_policies: table.optional("identity-policy").unwrap_or_default(),
             listeners: table.required("listener").unwrap_or_default(),
         };
@@ -93,11 +102,7 @@ impl Config {
             let message = format!("two endpoints have the id `{id}`");
             (format!("endpoint[{n}].id"), message)
         }));
-        let keys = self.principals.iter().map(|known| &known.access_key_id);
-        found.extend(doubled(keys).map(|(n, id)| {
-            let message = format!("two principals have the access key id `{id}`");
-            (format!("principal[{n}].access-key-id"), message)
-        }));
+        found.extend(self.identities.overlaps());
         let addresses = self.listeners.iter().map(|listener| listener.address);
         let addresses = doubled(addresses).filter(|(_, address)| address.port() != 0);
         found.extend(addresses.map(|(n, address)| {
@@ -113,8 +118,32 @@ impl Config {
                 );
                 found.push((format!("listener[{n}].endpoint"), message));
             }
+            let missing = self.unauthenticated(listener);
+            found.extend(missing.map(|message| (format!("listener[{n}].endpoint"), message)));
         }
         found
+    }
+
+    /// Why clients of a listener cannot prove who they are as its endpoint asks.
+    fn unauthenticated(&self, listener: &Listener) -> Option<String> {
+        let mut endpoints = self.endpoints.iter();
+        let endpoint = endpoints.find(|endpoint| endpoint.id == listener.endpoint)?;
+        let missing = match endpoint.re_sign.as_ref()?.authenticate {
+            Authenticate::Loopback if !listener.address.ip().is_loopback() => {
+                "not on a loopback address, where everyone would be its principal"
+            }
+            Authenticate::Loopback if endpoint.principal.is_none() => {
+                "for an endpoint without `principal`, which says who calls on loopback"
+            }
+            Authenticate::Mtls if !listener.client_auth.as_ref().is_some_and(|c| c.required) => {
+                "without `tls.client-ca` or with optional client certificates"
+            }
+            Authenticate::Sigv4(_) | Authenticate::Loopback | Authenticate::Mtls => return None,
+        };
+        Some(format!(
+            "listener `{}` is {missing}, but endpoint `{}` authenticates its clients by it",
+            listener.address, listener.endpoint
+        ))
     }
 
     fn rebase(&mut self, folder: &Path) {
@@ -128,7 +157,15 @@ impl Config {
             if let EndpointPolicy::File(path) = &mut endpoint.policy {
                 rebase(path);
             }
+            if let Some(Authenticate::Sigv4(path)) = endpoint
+                .re_sign
+                .as_mut()
+                .map(|re_sign| &mut re_sign.authenticate)
+            {
+                rebase(path);
+            }
         }
+        self.identity_map.iter_mut().for_each(rebase);
         self.identity_policies
             .iter_mut()
             .for_each(|policy| rebase(&mut policy.file));
@@ -137,6 +174,10 @@ impl Config {
             | ListenerTls::Authority { certificate, key }) = &mut listener.tls;
             rebase(certificate);
             rebase(key);
+            if let Some(clients) = &mut listener.client_auth {
+                rebase(&mut clients.authorities);
+                clients.revoked.iter_mut().for_each(rebase);
+            }
         }
     }
 }
@@ -260,6 +301,11 @@ impl<'de> Deserialize<'de> for Endpoint {
         let full_access = table
             .optional::<bool>("default-full-access")
             .unwrap_or(false);
+        let principal = table.optional("principal");
+        let account = table.optional("vpce-account");
+        let org_id = table.optional("vpce-org-id");
+        let org_paths = table.optional("vpce-org-paths");
+        let re_sign = table.optional("re-sign");
         let read = table.finalize(None);
         let policy = match (policy, full_access) {
             (Some(file), false) => Ok(EndpointPolicy::File(file)),
@@ -280,19 +326,11 @@ impl<'de> Deserialize<'de> for Endpoint {
             vpc,
             region: region?,
             policy,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Principal {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let mut table = TableHelper::new(value)?;
-        let access_key_id = table.required("access-key-id");
-        let arn = table.required("arn");
-        table.finalize(None)?;
-        Ok(Principal {
-            access_key_id: access_key_id?,
-            arn: arn?,
+            principal,
+            account,
+            org_id,
+            org_paths,
+            re_sign,
         })
     }
 }
@@ -322,19 +360,24 @@ impl<'de> Deserialize<'de> for Listener {
         let mut table = TableHelper::new(value)?;
         let address = table.required::<Address>("address");
         let endpoint = table.required("endpoint");
-        let tls = table.required("tls");
+        let tls = table.required::<TlsTable>("tls");
         let names = table.optional::<Vec<String>>("names").unwrap_or_default();
         table.finalize(None)?;
+        let TlsTable(tls, client_auth) = tls?;
         Ok(Listener {
             address: address?.0,
             endpoint: endpoint?,
-            tls: tls?,
+            tls,
+            client_auth,
             names: Names::new(names),
         })
     }
 }
 
-impl<'de> Deserialize<'de> for ListenerTls {
+/// `[listener.tls]`: the server's side and the clients'.
+struct TlsTable(ListenerTls, Option<ClientAuth>);
+
+impl<'de> Deserialize<'de> for TlsTable {
     fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
         let mut table = TableHelper::new(value)?;
         let mut path = |name| table.optional::<String>(name).map(PathBuf::from);
@@ -344,8 +387,9 @@ impl<'de> Deserialize<'de> for ListenerTls {
             path("ca-certificate"),
             path("ca-key"),
         );
+        let clients = ClientAuth::read(&mut table);
         let read = table.finalize(None);
-        let good = match files {
+        let tls = match files {
             (Some(certificate), Some(key), None, None) => {
                 Ok(ListenerTls::Files { certificate, key })
             }
@@ -357,7 +401,10 @@ impl<'de> Deserialize<'de> for ListenerTls {
                 "name either `certificate` and `key`, or `ca-certificate` and `ca-key`",
             )),
         };
-        both(read, good)
+        let clients = clients
+            .transpose()
+            .map_err(|message| custom(value, message));
+        Ok(TlsTable(both(read, tls)?, clients?))
     }
 }
 

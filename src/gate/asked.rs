@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use http::request::Parts;
 
+use crate::caller::LocalKeys;
 use crate::kinesis::{self, Members, Resources, Scope};
 use crate::reject::Rejection;
 
@@ -11,7 +12,7 @@ use super::Connection;
 use super::decide::{self, Ruled};
 use super::facts::Facts;
 use super::head::Head;
-use super::principal::KnownCaller;
+use super::principal::{self, KnownCaller};
 use super::site::{Endpoint, Route};
 
 /// A head, read.
@@ -21,24 +22,35 @@ pub(super) struct Asked<'a> {
     route: Route<'a>,
     pub(super) head: Head<'a>,
     pub(super) caller: KnownCaller<'a>,
+    /// The account that names without an account mean, where it is not the caller's: that of the
+    /// credentials that the request will be signed with.
+    signer: Option<String>,
 }
 
 impl<'a> Asked<'a> {
-    /// Reads the head of a request that goes where `route` leads.
+    /// Reads the head of a request that goes where `route` leads. Where the gate authenticates by
+    /// signature, it does so with `keys`.
     pub(super) fn read(
         connection: &'a Connection,
         parts: &'a Parts,
         route: Route<'a>,
+        keys: Option<&'a LocalKeys>,
+        now: SystemTime,
     ) -> Result<Asked<'a>, Rejection> {
         let site = &connection.site;
         let head = Head::read(parts, &site.endpoint.region)?;
-        let caller = site.principals.caller(head.caller);
+        let caller = principal::caller(connection, head.caller, parts, keys, now)?;
+        let signer = match &site.endpoint.re_sign {
+            Some(re_sign) => re_sign.signing(&caller)?.into_account(),
+            None => None,
+        };
         Ok(Asked {
             connection,
             parts,
             route,
             head,
             caller,
+            signer,
         })
     }
 
@@ -65,7 +77,10 @@ impl<'a> Asked<'a> {
             partition: endpoint.partition,
             region: &endpoint.region,
             host_account: self.route.account,
-            caller_account: self.caller.account(),
+            caller_account: match endpoint.re_sign {
+                Some(_) => self.signer.as_deref(),
+                None => self.caller.account(),
+            },
         };
         let target = &self.head.target;
         let mut resources = Resources::default();

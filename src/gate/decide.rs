@@ -183,13 +183,17 @@ impl Endpoint {
         self.layers().decide(&anything).decision.outcome != policy::Outcome::Allow
     }
 
-    /// The policies in front of a request. The client's signature passes through and IAM decides
-    /// upstream, so that identity policies are a guard rail here.
+    /// The policies in front of a request. Where the client's signature passes through, IAM decides
+    /// upstream, and identity policies are a guard rail here. Where the gate signs, IAM sees the
+    /// gate and not the client: they must allow here.
     fn layers(&self) -> Layers<'_> {
         Layers {
             endpoint: &self.policy,
             identity: &self.identity.policies,
-            identity_role: policy::IdentityRole::GuardRail,
+            identity_role: match self.re_sign {
+                Some(_) => policy::IdentityRole::Full,
+                None => policy::IdentityRole::GuardRail,
+            },
         }
     }
 

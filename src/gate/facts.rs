@@ -1,9 +1,11 @@
 //! What is known of one request, in the words that policies ask in.
 //!
-//! This gate passes signatures through: it knows what stands in the request, in the connection and
-//! in its own configuration. What stands inside a session token, in IAM or in AWS Organizations it
-//! cannot know, and says so: *unknown* is not *absent*.
+//! Where signatures pass through, the gate knows what stands in the request, in the connection and
+//! in its own configuration. Where it authenticates its callers, it knows them. What stands inside a
+//! session token, in IAM or in AWS Organizations it cannot know, and says so: *unknown* is not
+//! *absent*.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,11 +17,13 @@ use crate::policy::{Context, Fact, Key, Value, Values, same_name};
 
 use super::Connection;
 use super::principal::KnownCaller;
+use super::principals::Organization;
 use super::site::Endpoint;
 
 /// Everything a condition may ask about one request, but what depends on the resource.
 pub(super) struct Facts<'a> {
     endpoint: &'a Endpoint,
+    organizations: &'a HashMap<Box<str>, Organization>,
     peer: IpAddr,
     caller: &'a KnownCaller<'a>,
     headers: &'a HeaderMap,
@@ -54,6 +58,7 @@ impl<'a> Facts<'a> {
     ) -> Facts<'a> {
         Facts {
             endpoint: &connection.site.endpoint,
+            organizations: &connection.site.principals.organizations,
             peer: connection.peer,
             caller,
             headers,
@@ -91,9 +96,13 @@ impl Context for FactsOf<'_> {
         let caller = facts.caller;
         match key {
             // The connection and the configuration.
-            Key::SourceVpce | Key::SourceVpc | Key::RequestedRegion => {
-                facts.endpoint.fact(key)
-            }
+            Key::SourceVpce
+            | Key::SourceVpc
+            | Key::SourceVpcArn
+            | Key::VpceAccount
+            | Key::VpceOrgId
+            | Key::VpceOrgPaths
+            | Key::RequestedRegion => facts.endpoint.fact(key),
             Key::VpcSourceIp => Fact::Known(Value::Ip(facts.peer)),
             // Through an endpoint there is none, as on AWS.
             Key::SourceIp => Fact::Absent,
@@ -104,6 +113,8 @@ impl Context for FactsOf<'_> {
             Key::UserAgent => facts.header(&USER_AGENT),
             Key::Referer => facts.header(&REFERER),
             Key::ResourceAccount => text(*resource_account),
+            Key::ResourceOrgId => stated(self.organization().and_then(|found| found.id.as_deref())),
+            Key::ResourceOrgPaths => many(self.organization().and_then(|found| found.paths.as_ref())),
             Key::RequestTag(tag) => facts.tags.value(tag),
             Key::TagKeys => facts.tags.keys(),
 
@@ -112,10 +123,16 @@ impl Context for FactsOf<'_> {
             Key::PrincipalArn => text(caller.arn()),
             Key::PrincipalType => text(caller.principal_type()),
             Key::Username => text(caller.user_name()),
-            Key::TokenIssueTime => caller.of_session(Fact::Known(Value::Opaque)),
+            Key::UserId => text(caller.user_id()),
+            Key::PrincipalOrgId => stated(caller.organization_id()),
+            Key::PrincipalOrgPaths => many(caller.organization_paths()),
+            Key::PrincipalTag(tag) => text(caller.tag(tag)),
+            Key::SourceIdentity => text(caller.source_identity()),
+            Key::TokenIssueTime => caller.of_session(Fact::Known(
+                caller.issued().map_or(Value::Opaque, Value::Time),
+            )),
             Key::MultiFactorAuthPresent
             | Key::MultiFactorAuthAge
-            | Key::SourceIdentity
             | Key::FederatedProvider
             | Key::AssumedRoot
             | Key::ChatbotSourceArn
@@ -164,11 +181,34 @@ impl Endpoint {
     fn fact(&self, key: Key<'_>) -> Fact<Value<'_>> {
         match key {
             Key::SourceVpce => Fact::Known(Value::Text(&self.id)),
-            Key::SourceVpc => text(self.vpc.as_deref().map_or(Fact::Unknown, Fact::Known)),
+            Key::SourceVpc => stated(self.vpc.as_deref()),
+            Key::SourceVpcArn => stated(self.owner.vpc_arn.as_deref()),
+            Key::VpceAccount => stated(self.owner.account.as_deref()),
+            Key::VpceOrgId => stated(self.owner.organization.id.as_deref()),
+            Key::VpceOrgPaths => many(self.owner.organization.paths.as_ref()),
             Key::RequestedRegion => Fact::Known(Value::Text(&self.region)),
             _ => Fact::Unknown,
         }
     }
+}
+
+impl FactsOf<'_> {
+    /// The organization of the account that the resource is in.
+    fn organization(&self) -> Option<&Organization> {
+        match self.resource_account {
+            Fact::Known(account) => self.facts.organizations.get(account),
+            Fact::Absent | Fact::Unknown => None,
+        }
+    }
+}
+
+/// What the configuration states, or else nobody knows.
+fn stated(text: Option<&str>) -> Fact<Value<'_>> {
+    text.map_or(Fact::Unknown, |text| Fact::Known(Value::Text(text)))
+}
+
+fn many(values: Option<&Vec<String>>) -> Fact<Value<'_>> {
+    values.map_or(Fact::Unknown, |values| Fact::Known(Value::Many(values)))
 }
 
 fn text(fact: Fact<&str>) -> Fact<Value<'_>> {
@@ -212,112 +252,4 @@ impl Values for Tags<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-    use std::sync::Arc;
-    use std::time::{Duration, UNIX_EPOCH};
-
-    use http::{HeaderMap, HeaderValue, header};
-
-    use crate::caller;
-    use crate::config::Names;
-    use crate::kinesis::{Format, Scanner, Target};
-    use crate::policy::{Context, Fact, Key, Knowledge, Options, Policy, REGISTRY};
-
-    use super::super::site::{Endpoint, Identity, Principals, Site, TokenRules};
-    use super::super::worker::Connection;
-    use super::{Facts, FactsOf};
-
-    fn connection() -> Connection {
-        Connection {
-            site: Arc::new(Site {
-                endpoint: Arc::new(Endpoint {
-                    place: 0,
-                    id: "vpce-11aa22bb".into(),
-                    vpc: None,
-                    region: "us-east-1".to_owned(),
-                    partition: "aws",
-                    service_name: "kinesis.us-east-1.amazonaws.com".to_owned(),
-                    policy: Policy::full_access(&Options::ENDPOINT),
-                    policy_name: "default-full-access".into(),
-                    identity: Arc::new(Identity::default()),
-                    tokens: TokenRules::default(),
-                }),
-                principals: Arc::new(Principals::default()),
-                names: Names::default(),
-            }),
-            peer: Ipv4Addr::LOCALHOST.into(),
-            server_name: None,
-        }
-    }
-
-    /// What the registry says a listener like this one knows is what requests are given: the
-    /// warnings that `check` prints from it would lie otherwise.
-    #[test]
-    fn facts_and_the_registry_agree() {
-        let connection = connection();
-        let mut headers = HeaderMap::new();
-        headers.insert(header::USER_AGENT, HeaderValue::from_static("agent"));
-        headers.insert(header::REFERER, HeaderValue::from_static("page"));
-        let signature = format!(
-            "AWS4-HMAC-SHA256 Credential=ASIAY34FZKBOKMUTVV7A/20261123/us-east-1/kinesis/\
-             aws4_request, SignedHeaders=host, Signature={:064}",
-            0
-        );
-        let signed = caller::read(Some(&signature), None).unwrap();
-        let principals = Principals::default();
-        let caller = principals.caller(signed);
-        let target = Target::parse("Kinesis_20131202.AddTagsToStream").unwrap();
-        let mut scanner = Scanner::new(Format::Json);
-        scanner
-            .push(br#"{"StreamName":"s","Tags":{"team":"a"}}"#)
-            .unwrap();
-        scanner.finish().unwrap();
-        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let facts = Facts::new(
-            &connection,
-            &headers,
-            &caller,
-            &target,
-            scanner.members(),
-            now,
-        );
-        let context = FactsOf {
-            facts: &facts,
-            resource_account: Fact::Known("609629065308"),
-        };
-        for registered in REGISTRY {
-            let value = context.value(registered.key);
-            let agrees = match registered.passthrough {
-                Knowledge::Known => matches!(value, Fact::Known(_)),
-                Knowledge::Absent => matches!(value, Fact::Absent),
-                Knowledge::Configured => {
-                    matches!(value, Fact::Unknown) || registered.key == Key::SourceVpce
-                }
-                Knowledge::Partly => true,
-                Knowledge::Unknowable => matches!(value, Fact::Unknown),
-            };
-            assert!(
-                agrees,
-                "{} is not {:?}",
-                registered.name, registered.passthrough
-            );
-        }
-        assert!(matches!(
-            context.value(Key::RequestTag("TEAM")),
-            Fact::Known(_)
-        ));
-        assert!(matches!(
-            context.value(Key::RequestTag("other")),
-            Fact::Absent
-        ));
-        assert!(matches!(
-            context.value(Key::ResourceTag("team")),
-            Fact::Unknown
-        ));
-        assert!(matches!(
-            context.value(Key::Other("s3:prefix")),
-            Fact::Unknown
-        ));
-    }
-}
+mod tests;

@@ -19,8 +19,8 @@ pub struct Head<'a> {
     pub format: Format,
     /// What is asked for.
     pub target: Target<'a>,
-    /// Who asks, as the signature says.
-    pub caller: Caller<'a>,
+    /// Who signed; none where nobody did.
+    pub caller: Option<Caller<'a>>,
 }
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -94,15 +94,20 @@ impl<'a> Head<'a> {
         if authorization.is_some_and(|value| value.matches(ALGORITHM).nth(1).is_some()) {
             return Err(Rejection::Ambiguous("`Authorization` is several in one"));
         }
-        let caller = caller::read(authorization, parts.uri.query()).map_err(|why| match why {
-            Unauthenticated::ForeignQuery => {
-                Rejection::Ambiguous("the query has parameters that are none of a signature")
+        let caller = match caller::read(authorization, parts.uri.query()) {
+            Ok(caller) => Some(caller),
+            Err(Unauthenticated::Missing) => None,
+            Err(Unauthenticated::ForeignQuery) => {
+                return Err(Rejection::Ambiguous(
+                    "the query has parameters that are none of a signature",
+                ));
             }
-            why => Rejection::Unauthenticated(why),
-        })?;
+            Err(why) => return Err(Rejection::Unauthenticated(why)),
+        };
         // The service refuses a signature for another region or service; an emulator may execute
         // the request there.
-        if caller.region != region || caller.service != "kinesis" {
+        let elsewhere = |caller: Caller<'_>| caller.region != region || caller.service != "kinesis";
+        if caller.is_some_and(elsewhere) {
             return Err(Rejection::Scope {
                 region: region.to_owned(),
             });

@@ -1,12 +1,14 @@
 //! The hot path: one request, from its head to its answer.
 
 mod asked;
+mod authenticate;
 mod body;
 mod decide;
 mod facts;
 mod handed;
 mod head;
 mod principal;
+mod principals;
 mod site;
 mod tail;
 mod token;
@@ -17,13 +19,17 @@ use std::rc::Rc;
 use http::{Request, Response};
 use tokio::time::Instant;
 
+use crate::caller::BodyHash;
 use crate::http1::Incoming;
 use crate::observe::{Outcome, Record};
 use crate::reject::Rejection;
+use crate::upstream::Signature;
 
+pub use authenticate::{Authenticate, ReSign, Role};
 pub use body::Answer;
 pub use head::{Head, check_form};
-pub use site::{Endpoint, Identity, Principal, Principals, Site, TokenRules};
+pub use principals::{CertificatePattern, Certified, Organization, Principal, Principals};
+pub use site::{Endpoint, Identity, Owner, Site, TokenRules};
 pub use worker::{Connection, Worker};
 
 use asked::Asked;
@@ -80,15 +86,25 @@ async fn exchange(
     let host = head::host(&parts, connection)?;
     let route = connection.site.route(&host);
     let route = route.ok_or_else(|| Rejection::Misdirected(host.clone()))?;
-    let asked = Asked::read(connection, &parts, route)?;
+    let re_sign = connection.site.endpoint.re_sign.as_ref();
+    let keys = re_sign.and_then(ReSign::keys);
+    let asked = Asked::read(connection, &parts, route, keys.as_deref(), record.arrived())?;
     let action = asked.head.action();
     record.operation = asked.head.target.number();
     record.action = Some(action.clone());
-    record.caller = asked.caller.record();
+    record.caller = asked.caller.claimed();
 
     // 2. The body, scanned as it arrives: to its end, or as far as a large one needs to be judged.
     let mut reading = Reading::begin(incoming, asked.head.format, worker)?;
-    reading.read_to_be_judged(asked.head.may_be_large()).await?;
+    //    What is signed anew is hashed whole.
+    let may_be_large = asked.head.may_be_large() && re_sign.is_none();
+    reading.read_to_be_judged(may_be_large).await?;
+    let hash = match re_sign {
+        Some(_) => reading.body.hash(),
+        None => BodyHash::default(),
+    };
+    asked.caller.prove(&hash)?;
+    record.caller = asked.caller.record();
 
     // 3. The resources it names, and the decision about them. What is not allowed by what is known
     //    so far is answered by what it says as a whole, and by the stream its token stands for.
@@ -110,10 +126,15 @@ async fn exchange(
     let watch = handed::expected(&asked, &reading, &ruled);
     let (body, passage) = match reading.has_ended() {
         true => (reading.into_whole(), None),
+        // INVARIANT: what is signed anew has been read to its end.
         false => {
             let (body, passage) = tail::follow(reading, connection, &parts, record.arrived());
             (body, Some(passage))
         }
+    };
+    let signing = match re_sign {
+        Some(re_sign) => Some(re_sign.signing(&asked.caller)?),
+        None => None,
     };
     let mut request = Request::from_parts(parts, body);
     head::strip(request.headers_mut());
@@ -121,10 +142,24 @@ async fn exchange(
     let permitted = ruled
         .permit(request, &action, user)
         .map_err(Rejection::Denied)?;
+    let session = match signing {
+        Some(signing) => Some(signing.session(record.arrived()).await?),
+        None => None,
+    };
 
-    // 5. To Kinesis, untouched.
+    // 5. To Kinesis, untouched or signed anew.
     let sent = Instant::now();
-    let answer = worker.upstream.forward(route.server_name, permitted).await;
+    let signature = session.as_deref().map(|session| Signature {
+        session,
+        region: &endpoint.region,
+        host: route.server_name,
+        body: &hash,
+        now: record.now(),
+    });
+    let answer = worker
+        .upstream
+        .forward(route.server_name, permitted, signature)
+        .await;
     record.upstream = Some(sent.elapsed());
     if let Some(passage) = passage {
         passage.borrow_mut().settle(record)?;

@@ -1,26 +1,279 @@
-//! Who signed a request, as far as an access key id and the configuration tell.
+//! Who calls, as far as it is proven, or an access key id and the configuration tell.
 
 use std::sync::Arc;
 
-use crate::caller::Caller;
+use crate::caller::{BodyHash, Caller, Holder, LocalKeys, Pending};
+use crate::credentials::RoleSession;
 use crate::observe;
-use crate::policy::{Fact, Principal, PrincipalKind};
+use crate::policy::{Fact, Principal as InPolicy, PrincipalKind};
+use crate::reject::Rejection;
 
-use super::site::{self, Principals};
+use super::Connection;
+use super::authenticate;
+use super::principals::{Certified, Organization, Principal, Principals};
 
-/// The signer of one request.
+/// The caller of one request.
 pub(super) struct KnownCaller<'a> {
-    signed: Caller<'a>,
-    /// What the configuration says of the key.
-    stated: Option<&'a site::Principal>,
+    pub(super) signed: Option<Caller<'a>>,
+    pub(super) principals: &'a Principals,
+    /// Who it is, where that is known.
+    pub(super) holder: Option<&'a Holder>,
+    /// What else is known of it.
+    pub(super) details: Option<&'a Principal>,
+    /// Whether the gate itself has it proven, and not the service behind it.
+    pub(super) authenticated: bool,
+    /// The signature that is to prove it, until the body is there.
+    pub(super) pending: Option<Pending<'a>>,
 }
 
-impl Principals {
-    pub(super) fn caller<'a>(&'a self, signed: Caller<'a>) -> KnownCaller<'a> {
+impl<'a> KnownCaller<'a> {
+    /// The caller of a request whose signature goes through.
+    ///
+    /// The access key, a client certificate and the endpoint's `principal` may each tell who calls.
+    /// Where they contradict each other, or the account that the key id tells, nobody knows.
+    pub(super) fn of_signature(connection: &'a Connection, signed: Caller<'a>) -> KnownCaller<'a> {
+        let principals = &connection.site.principals;
+        let by_key = principals.by_key.get(signed.access_key_id);
+        let by_certificate = match &connection.certified {
+            Some(Certified::As(principal)) => Some(principal),
+            Some(Certified::Nobody | Certified::Several) | None => None,
+        };
+        let stated = connection.site.endpoint.principal.as_ref();
+        let mut told = [by_key, by_certificate, stated].into_iter().flatten();
+        let first = told.next();
+        let agree = first.is_none_or(|first| {
+            told.all(|other| other.holder.arn == first.holder.arn)
+                && signed
+                    .account
+                    .is_none_or(|account| account.as_str() == &*first.holder.account)
+        });
+        let details = first.filter(|_| agree).map(|principal| &**principal);
+        KnownCaller {
+            signed: Some(signed),
+            principals,
+            holder: details.map(|principal| &principal.holder),
+            details,
+            authenticated: false,
+            pending: None,
+        }
+    }
+
+    /// The caller of a request that the gate authenticates.
+    pub(super) fn authenticated(
+        connection: &'a Connection,
+        signed: Option<Caller<'a>>,
+        holder: &'a Holder,
+        details: Option<&'a Principal>,
+        pending: Option<Pending<'a>>,
+    ) -> KnownCaller<'a> {
         KnownCaller {
             signed,
-            stated: self.0.get(signed.access_key_id),
+            principals: &connection.site.principals,
+            holder: Some(holder),
+            details,
+            authenticated: true,
+            pending,
         }
+    }
+
+    /// Proves the signature, where one has to prove who calls, by the body that came.
+    pub(super) fn prove(&self, body: &BodyHash) -> Result<(), Rejection> {
+        match &self.pending {
+            Some(pending) => pending.verify(body).map_err(Rejection::Unverified),
+            None => Ok(()),
+        }
+    }
+
+    /// The account, from the configuration or the key id; older key ids do not tell.
+    pub(super) fn account(&self) -> Option<&str> {
+        match (self.holder, &self.signed) {
+            (Some(holder), _) => Some(&holder.account),
+            (None, Some(signed)) => signed.account.as_ref().map(|account| account.as_str()),
+            (None, None) => None,
+        }
+    }
+
+    pub(super) fn account_fact(&self) -> Fact<&str> {
+        self.account().map_or(Fact::Unknown, Fact::Known)
+    }
+
+    pub(super) fn arn(&self) -> Fact<&str> {
+        self.holder
+            .map_or(Fact::Unknown, |holder| Fact::Known(&holder.arn))
+    }
+
+    /// Something that only callers with temporary credentials have: `value` for them, absent for
+    /// long-term keys, unknown where it is not known which they are.
+    pub(super) fn of_session<T>(&self, value: Fact<T>) -> Fact<T> {
+        let temporary = if self.authenticated {
+            // The local key, the certificate or the address stands for a user's own key, or for a
+            // session of a role.
+            self.entity().map(|entity| entity == "role")
+        } else {
+            self.signed.as_ref().and_then(|signed| signed.temporary)
+        };
+        match temporary {
+            Some(true) => value,
+            Some(false) => Fact::Absent,
+            None => Fact::Unknown,
+        }
+    }
+
+    /// The session of a role that its requests are signed as.
+    pub(super) fn session_of(&self, role: &Arc<str>) -> RoleSession {
+        let source_identity = |details: &'a Principal| details.source_identity.as_deref();
+        let tags = |details: &'a Principal| details.tags.as_deref();
+        RoleSession::new(
+            role,
+            self.holder,
+            self.details.and_then(source_identity),
+            self.details.and_then(tags),
+        )
+    }
+
+    /// When the session began, in milliseconds since 1970, where the gate itself began it.
+    pub(super) fn issued(&self) -> Option<i64> {
+        let pending = self.pending.as_ref()?;
+        Some(pending.key().issued.saturating_mul(1000))
+    }
+
+    /// `aws:PrincipalType`.
+    pub(super) fn principal_type(&self) -> Fact<&'static str> {
+        match self.entity() {
+            Some("user") => Fact::Known("User"),
+            Some("root") => Fact::Known("Account"),
+            Some("role") => Fact::Known("AssumedRole"),
+            _ => Fact::Unknown,
+        }
+    }
+
+    /// `aws:username`: users have one, roles and root have none.
+    pub(super) fn user_name(&self) -> Fact<&str> {
+        match (self.entity(), self.holder) {
+            (Some("user"), Some(holder)) => holder
+                .arn
+                .rsplit('/')
+                .next()
+                .map_or(Fact::Unknown, Fact::Known),
+            (Some("root" | "role"), _) => Fact::Absent,
+            _ => Fact::Unknown,
+        }
+    }
+
+    /// `aws:userid`, where it is stated.
+    pub(super) fn user_id(&self) -> Fact<&str> {
+        let stated = self.details.and_then(|details| details.user_id.as_deref());
+        stated.map_or(Fact::Unknown, Fact::Known)
+    }
+
+    /// `aws:SourceIdentity`, where it is stated.
+    pub(super) fn source_identity(&self) -> Fact<&str> {
+        let stated = self
+            .details
+            .and_then(|details| details.source_identity.as_deref());
+        self.of_session(stated.map_or(Fact::Unknown, Fact::Known))
+    }
+
+    /// A tag of the caller: where tags are stated, all of them are.
+    pub(super) fn tag(&self, key: &str) -> Fact<&str> {
+        let Some(tags) = self.details.and_then(|details| details.tags.as_ref()) else {
+            return Fact::Unknown;
+        };
+        let found = tags
+            .iter()
+            .find(|(known, _)| crate::policy::same_name(known, key));
+        found.map_or(Fact::Absent, |(_, value)| Fact::Known(value))
+    }
+
+    /// The organization as it is stated for the principal, or else for its account.
+    pub(super) fn organization_id(&self) -> Option<&str> {
+        self.stated(|organization| organization.id.as_deref())
+    }
+
+    /// Its paths.
+    pub(super) fn organization_paths(&self) -> Option<&Vec<String>> {
+        self.stated(|organization| organization.paths.as_ref())
+    }
+
+    /// The principal as policies see it.
+    pub(super) fn principal(&self) -> InPolicy<'_> {
+        let session = match (self.entity(), self.holder) {
+            (Some("user" | "root"), _) => Fact::Absent,
+            (
+                _,
+                Some(Holder {
+                    session: Some(session),
+                    ..
+                }),
+            ) => Fact::Known(&**session),
+            _ => self.of_session(Fact::Unknown),
+        };
+        InPolicy {
+            kind: PrincipalKind::Aws,
+            account: self.account_fact(),
+            arn: self.arn(),
+            session,
+        }
+    }
+
+    /// The caller in the record of a request that may not get to be proven: a key id that has still
+    /// to be proven names nobody.
+    pub(super) fn claimed(&self) -> observe::Caller {
+        let caller = self.record();
+        match &self.pending {
+            None => caller,
+            Some(_) => observe::Caller {
+                account: None,
+                arn: None,
+                ..caller
+            },
+        }
+    }
+
+    /// The principal in the record: a session by its own ARN, as AWS says it.
+    pub(super) fn record(&self) -> observe::Caller {
+        let key = self.signed.as_ref().map(|signed| signed.access_key_id);
+        observe::Caller {
+            access_key_id: key.map(str::to_owned),
+            account: self.account().map(str::to_owned),
+            arn: self
+                .holder
+                .map(|holder| Arc::clone(holder.session.as_ref().unwrap_or(&holder.arn))),
+        }
+    }
+
+    fn stated<'s, T: ?Sized>(
+        &'s self,
+        of: impl Fn(&'s Organization) -> Option<&'s T>,
+    ) -> Option<&'s T> {
+        let principal = self.details.map(|details| &details.organization);
+        let account = || self.principals.organizations.get(self.account()?);
+        principal.and_then(&of).or_else(|| of(account()?))
+    }
+
+    /// `user`, `role` or `root`, where the ARN is known.
+    fn entity(&self) -> Option<&str> {
+        let resource = self.holder?.arn.splitn(6, ':').nth(5)?;
+        resource.split('/').next()
+    }
+}
+
+/// Who calls, in the way that the endpoint wants to know it.
+pub(super) fn caller<'a>(
+    connection: &'a Connection,
+    signed: Option<Caller<'a>>,
+    parts: &'a http::request::Parts,
+    keys: Option<&'a LocalKeys>,
+    now: std::time::SystemTime,
+) -> Result<KnownCaller<'a>, Rejection> {
+    match (&connection.site.endpoint.re_sign, signed) {
+        (Some(re_sign), signed) => {
+            authenticate::caller(&re_sign.authenticate, connection, signed, parts, keys, now)
+        }
+        (None, Some(signed)) => Ok(KnownCaller::of_signature(connection, signed)),
+        (None, None) => Err(Rejection::Unauthenticated(
+            crate::caller::Unauthenticated::Missing,
+        )),
     }
 }
 
@@ -38,86 +291,5 @@ pub(super) fn user(caller: &observe::Caller, partition: &str) -> String {
             account.as_deref().unwrap_or_default(),
             access_key_id.as_deref().unwrap_or_default()
         ),
-    }
-}
-
-impl KnownCaller<'_> {
-    /// The account, from the configuration or the key id; older key ids do not tell.
-    pub(super) fn account(&self) -> Option<&str> {
-        match self.stated {
-            Some(stated) => Some(&stated.account),
-            None => self.signed.account.as_ref().map(|account| account.as_str()),
-        }
-    }
-
-    pub(super) fn account_fact(&self) -> Fact<&str> {
-        self.account().map_or(Fact::Unknown, Fact::Known)
-    }
-
-    pub(super) fn arn(&self) -> Fact<&str> {
-        self.stated
-            .map_or(Fact::Unknown, |stated| Fact::Known(&stated.arn))
-    }
-
-    /// Something that only callers with temporary credentials have: `value` for them, absent for
-    /// long-term keys, unknown where the key id does not tell which it is.
-    pub(super) fn of_session<T>(&self, value: Fact<T>) -> Fact<T> {
-        match self.signed.temporary {
-            Some(true) => value,
-            Some(false) => Fact::Absent,
-            None => Fact::Unknown,
-        }
-    }
-
-    /// `aws:PrincipalType`.
-    pub(super) fn principal_type(&self) -> Fact<&'static str> {
-        match self.entity() {
-            Some("user") => Fact::Known("User"),
-            Some("root") => Fact::Known("Account"),
-            Some("role") => Fact::Known("AssumedRole"),
-            _ => Fact::Unknown,
-        }
-    }
-
-    /// `aws:username`: users have one, roles and root have none.
-    pub(super) fn user_name(&self) -> Fact<&str> {
-        match (self.entity(), self.stated) {
-            (Some("user"), Some(stated)) => stated
-                .arn
-                .rsplit('/')
-                .next()
-                .map_or(Fact::Unknown, Fact::Known),
-            (Some("root" | "role"), _) => Fact::Absent,
-            _ => Fact::Unknown,
-        }
-    }
-
-    /// The principal as policies see it.
-    pub(super) fn principal(&self) -> Principal<'_> {
-        let session = match self.entity() {
-            Some("user" | "root") => Fact::Absent,
-            _ => self.of_session(Fact::Unknown),
-        };
-        Principal {
-            kind: PrincipalKind::Aws,
-            account: self.account_fact(),
-            arn: self.arn(),
-            session,
-        }
-    }
-
-    /// The principal in the record.
-    pub(super) fn record(&self) -> observe::Caller {
-        observe::Caller {
-            access_key_id: Some(self.signed.access_key_id.to_owned()),
-            account: self.account().map(str::to_owned),
-            arn: self.stated.map(|stated| Arc::clone(&stated.arn)),
-        }
-    }
-
-    /// `user`, `role` or `root`, where the ARN is known.
-    fn entity(&self) -> Option<&str> {
-        let resource = self.stated?.arn.splitn(6, ':').nth(5)?;
-        resource.split('/').next()
     }
 }

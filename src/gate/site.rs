@@ -1,12 +1,14 @@
 //! What a listener stands for: an endpoint, its policies, and the names it answers to.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::Names;
 use crate::kinesis::{Host, Operation, operations};
 use crate::policy::{AttachedPolicy, Policy};
+
+use super::authenticate::ReSign;
+use super::principals::{Organization, Principal, Principals};
 
 /// What one listener stands for. Read-only, shared by every event loop.
 pub struct Site {
@@ -40,6 +42,23 @@ pub struct Endpoint {
     pub identity: Arc<Identity>,
     /// Which opaque tokens these policies make it necessary to know.
     pub tokens: TokenRules,
+    /// Who calls through it, where it serves one workload.
+    pub principal: Option<Arc<Principal>>,
+    /// Whose endpoint it is.
+    pub owner: Owner,
+    /// Set: clients are authenticated here, and requests are signed anew.
+    pub re_sign: Option<ReSign>,
+}
+
+/// Whose a VPC endpoint is, as far as it is stated.
+#[derive(Default)]
+pub struct Owner {
+    /// `aws:VpceAccount`.
+    pub account: Option<String>,
+    /// `aws:VpceOrgID` and `aws:VpceOrgPaths`.
+    pub organization: Organization,
+    /// `aws:SourceVpcArn`.
+    pub vpc_arn: Option<String>,
 }
 
 /// Identity policies, each with the file it came from.
@@ -63,18 +82,6 @@ pub(super) struct Handed {
     pub(super) taker: &'static Operation,
     /// The member of the answer that holds it.
     pub(super) member: &'static str,
-}
-
-/// Principals by access key id.
-#[derive(Default)]
-pub struct Principals(pub HashMap<String, Principal>);
-
-/// A principal that the configuration names.
-pub struct Principal {
-    /// `aws:PrincipalArn`.
-    pub arn: Arc<str>,
-    /// The account in it.
-    pub account: Arc<str>,
 }
 
 /// Where a request goes.

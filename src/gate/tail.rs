@@ -148,7 +148,7 @@ impl Tail {
         let host = head::host(parts, connection)?;
         let route = connection.site.route(&host);
         let route = route.ok_or_else(|| Rejection::Misdirected(host.clone()))?;
-        let asked = Asked::read(connection, parts, route)?;
+        let asked = Asked::read(connection, parts, route, None, *now)?;
         let ruled = asked.judge(self.scanner.members(), *now)?;
         let endpoint = &connection.site.endpoint;
         let told = (ruled.outcome(), ruled.ruling(endpoint), ruled.resource());

@@ -12,6 +12,7 @@ use crate::tokens::Tokens;
 use crate::upstream::Upstream;
 
 use super::Site;
+use super::principals::Certified;
 
 /// One event loop's share of the gate. Nothing of it is shared with another loop but what is
 /// read-only.
@@ -36,4 +37,6 @@ pub struct Connection {
     pub peer: IpAddr,
     /// The name the client asked for, in lower case.
     pub server_name: Option<String>,
+    /// Whose certificate the client showed, if it showed one.
+    pub certified: Option<Certified>,
 }

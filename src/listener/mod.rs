@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::caller::names_in;
 use crate::gate::{Connection, Site, Worker};
 use crate::observe::TlsFailure;
 use crate::read_ahead::ReadAhead;
@@ -22,7 +23,7 @@ use crate::server::{self, Protocol as Http};
 use crate::shutdown::Draining;
 
 pub use leaf::{Authority, AuthorityError};
-pub use tls::{Certificates, server_config};
+pub use tls::{Certificates, Clients, server_config};
 
 /// A bound socket with what it serves. Every event loop has one of its own on the same address.
 pub struct Listener {
@@ -112,10 +113,13 @@ async fn serve(
         Err(_) => return worker.observer.tls_failed(TlsFailure::Timeout),
     };
     let session = stream.get_ref().1;
+    let leaf = session.peer_certificates().and_then(|chain| chain.first());
+    let certified = leaf.map(|leaf| site.principals.of_certificate(&names_in(leaf)));
     let connection = Connection {
         site,
         peer: peer.ip().to_canonical(),
         server_name: session.server_name().map(str::to_ascii_lowercase),
+        certified,
     };
     let http = Http::of_alpn(session.alpn_protocol());
     server::serve(stream, http, connection, worker, draining).await;

@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, sign::any_supported_type};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 
 use crate::gate::Site;
 use crate::observe::TlsFailure;
@@ -26,6 +29,9 @@ pub enum Certificates {
     Authority(Box<Authority>),
 }
 
+/// Which client certificates are taken.
+pub struct Clients(Arc<dyn ClientCertVerifier>);
+
 /// Certificates for one listener: none for a name that it does not serve.
 struct ForSite {
     certificates: Certificates,
@@ -35,21 +41,32 @@ struct ForSite {
 /// The TLS side of a listener.
 ///
 /// HTTP/2 and HTTP/1.1 are offered; a client that offers neither is understood by its first bytes.
-/// Tickets are sealed with a key of this process, so that every event loop resumes them.
+/// Tickets are sealed with a key of this process, so that every event loop resumes them; there are
+/// none where clients show certificates.
 ///
 /// # Errors
 /// When the provider cannot make a ticket key.
 pub fn server_config(
     certificates: Certificates,
     site: Arc<Site>,
+    clients: Option<Clients>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(ForSite { certificates, site }));
+    let builder = ServerConfig::builder();
+    let verified = clients.is_some();
+    let mut config = match clients {
+        Some(Clients(verifier)) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    }
+    .with_cert_resolver(Arc::new(ForSite { certificates, site }));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = Ticketer::new()?;
-    config.send_tls13_tickets = 1;
+    // A resumed connection shows no certificate anew: one that was revoked since would stay good.
+    if !verified {
+        config.ticketer = Ticketer::new()?;
+        config.send_tls13_tickets = 1;
+    } else {
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
 }
 
@@ -71,6 +88,50 @@ impl Certificates {
             }
             Err(error) => Err(format!("the key is not the certificate's: {error}")),
         }
+    }
+}
+
+impl Clients {
+    /// Takes certificates that one of the authorities signed and that no list revokes. With any
+    /// list, a certificate whose status none of them tells is not taken.
+    ///
+    /// # Errors
+    /// A sentence that says which file is not what it should be.
+    pub fn from_files(
+        authorities: &Path,
+        revoked: &[PathBuf],
+        required: bool,
+    ) -> Result<Clients, String> {
+        let mut roots = RootCertStore::empty();
+        for authority in read_chain(authorities)? {
+            roots
+                .add(authority)
+                .map_err(|error| format!("`{}`: {error}", authorities.display()))?;
+        }
+        let mut lists = Vec::new();
+        for file in revoked {
+            let before = lists.len();
+            let wrong = |error: &dyn fmt::Display| {
+                format!(
+                    "`{}` holds no revocation list in PEM: {error}",
+                    file.display()
+                )
+            };
+            for list in CertificateRevocationListDer::pem_file_iter(file).map_err(|e| wrong(&e))? {
+                lists.push(list.map_err(|error| wrong(&error))?);
+            }
+            if lists.len() == before {
+                return Err(wrong(&"it has no such section"));
+            }
+        }
+        let mut builder = WebPkiClientVerifier::builder(Arc::new(roots)).with_crls(lists);
+        if !required {
+            builder = builder.allow_unauthenticated();
+        }
+        let verifier = builder
+            .build()
+            .map_err(|error| format!("client certificates cannot be verified: {error}"))?;
+        Ok(Clients(verifier))
     }
 }
 

@@ -154,6 +154,11 @@ impl Record {
         self.arrived
     }
 
+    /// The time now.
+    pub fn now(&self) -> SystemTime {
+        (self.observer.clock)()
+    }
+
     /// How long ago it arrived.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()

@@ -38,7 +38,7 @@ macro_rules! registry {
 }
 
 registry! {
-    PrincipalArn "aws:PrincipalArn" Arn Single Unknowable Known;
+    PrincipalArn "aws:PrincipalArn" Arn Single Configured Known;
     PrincipalAccount "aws:PrincipalAccount" String Single Known Known;
     PrincipalOrgPaths "aws:PrincipalOrgPaths" String Multi Configured Configured;
     PrincipalOrgId "aws:PrincipalOrgID" String Single Configured Configured;
@@ -46,17 +46,17 @@ registry! {
     PrincipalServiceName "aws:PrincipalServiceName" String Single Absent Absent;
     PrincipalServiceNamesList "aws:PrincipalServiceNamesList" String Multi Absent Absent;
     PrincipalType "aws:PrincipalType" String Single Partly Known;
-    UserId "aws:userid" String Single Unknowable Known;
-    Username "aws:username" String Single Unknowable Known;
-    AssumedRoot "aws:AssumedRoot" Bool Single Unknowable Configured;
-    FederatedProvider "aws:FederatedProvider" String Single Unknowable Configured;
-    TokenIssueTime "aws:TokenIssueTime" Date Single Partly Configured;
-    MultiFactorAuthAge "aws:MultiFactorAuthAge" Numeric Single Unknowable Configured;
-    MultiFactorAuthPresent "aws:MultiFactorAuthPresent" Bool Single Partly Configured;
+    UserId "aws:userid" String Single Configured Configured;
+    Username "aws:username" String Single Configured Known;
+    AssumedRoot "aws:AssumedRoot" Bool Single Partly Partly;
+    FederatedProvider "aws:FederatedProvider" String Single Partly Partly;
+    TokenIssueTime "aws:TokenIssueTime" Date Single Partly Partly;
+    MultiFactorAuthAge "aws:MultiFactorAuthAge" Numeric Single Partly Partly;
+    MultiFactorAuthPresent "aws:MultiFactorAuthPresent" Bool Single Partly Partly;
     ChatbotSourceArn "aws:ChatbotSourceArn" Arn Single Unknowable Unknowable;
     Ec2InstanceSourceVpc "aws:Ec2InstanceSourceVpc" String Single Unknowable Unknowable;
     Ec2InstanceSourcePrivateIpv4 "aws:Ec2InstanceSourcePrivateIPv4" Ip Single Unknowable Unknowable;
-    SourceIdentity "aws:SourceIdentity" String Single Unknowable Configured;
+    SourceIdentity "aws:SourceIdentity" String Single Configured Configured;
     Ec2RoleDelivery "ec2:RoleDelivery" Numeric Single Unknowable Unknowable;
     Ec2SourceInstanceArn "ec2:SourceInstanceArn" Arn Single Unknowable Unknowable;
     GlueRoleAssumedBy "glue:RoleAssumedBy" String Single Unknowable Unknowable;
@@ -213,7 +213,7 @@ impl<'a> Key<'a> {
     pub fn in_passthrough(self) -> Knowledge {
         match self {
             Key::RequestTag(_) => Knowledge::Known,
-            Key::PrincipalTag(_) => Knowledge::Unknowable,
+            Key::PrincipalTag(_) => Knowledge::Configured,
             Key::ResourceTag(_) => Knowledge::Unknowable,
             Key::Other(_) => Knowledge::Unknowable,
             key => key

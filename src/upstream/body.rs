@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::caller::{BodyHash, hash_body};
 use crate::http1::{Broken, Incoming, Outgoing};
 
 use super::pool::Lease;
@@ -67,6 +68,11 @@ impl RequestBody {
     /// Lets a rest follow what was added.
     pub fn follow(&mut self, rest: impl Rest + 'static) {
         self.rest = Some(Box::new(rest));
+    }
+
+    /// The hash of what was added.
+    pub fn hash(&self) -> BodyHash {
+        hash_body(self.chunks.iter().map(|chunk| &**chunk))
     }
 
     /// A number that grows as long as a rest passes.

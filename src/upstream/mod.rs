@@ -8,6 +8,7 @@ mod body;
 mod connect;
 mod failure;
 mod pool;
+mod sign;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use crate::policy::Permitted;
 
 pub use body::{RequestBody, ResponseBody, Rest, Withheld};
 pub use failure::Failure;
+pub use sign::Signature;
 
 use connect::Connector;
 use pool::{Exchange, Pool};
@@ -63,7 +65,7 @@ impl Upstream {
     }
 
     /// Sends the request to the Kinesis endpoint called `server_name`, and returns the head of the
-    /// answer with its body still streaming.
+    /// answer with its body still streaming. With a signature, it is signed anew first.
     ///
     /// # Errors
     /// What went wrong, and whether bytes of the request may have left. A request whose bytes may
@@ -72,8 +74,12 @@ impl Upstream {
         &self,
         server_name: &str,
         request: Permitted<Request<RequestBody>>,
+        signature: Option<Signature<'_>>,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let request = request.into_inner();
+        let mut request = request.into_inner();
+        if let Some(signature) = signature {
+            signature.apply(&mut request).map_err(Failure::Signing)?;
+        }
         let exchange = match request.version() {
             Version::HTTP_2 => Exchange::Http2,
             _ => Exchange::Http1,

@@ -5,6 +5,11 @@ use std::process::{Command, Output};
 
 use kinesis_gate::sandbox::Authority;
 
+use crate::support::clients::Clients;
+use crate::support::process::Process;
+use crate::support::raw::Request;
+use crate::support::{ANALYST, Behaviour, KEY_ID, Recorder, SECRET, signature};
+
 fn check(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"));
     command
@@ -25,6 +30,7 @@ fn config() -> tempfile::TempDir {
     let tls = folder.path().join("tls");
     std::fs::create_dir_all(&tls).unwrap();
     Authority::create().unwrap().write(&tls).unwrap();
+    Clients::new().write(&tls);
     folder
 }
 
@@ -54,7 +60,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 fn every_shipped_configuration_is_valid() {
     let folder = config();
     let found = files(folder.path(), "toml");
-    assert!(found.len() >= 2);
+    assert!(found.len() >= 4);
     for file in found {
         let output = check(folder.path(), &[file.to_str().unwrap()]);
         assert!(
@@ -70,9 +76,12 @@ fn every_shipped_configuration_is_valid() {
 fn every_shipped_policy_is_valid() {
     let folder = config();
     let found = files(&folder.path().join("policies"), "json");
-    assert!(found.len() >= 3);
+    assert!(found.len() >= 5);
     for file in found {
-        let identity = file.ends_with("only-through-endpoint.json");
+        // Only endpoint policies name principals.
+        let identity = !std::fs::read_to_string(&file)
+            .unwrap()
+            .contains("Principal");
         let name = file.to_str().unwrap();
         let arguments: &[&str] = if identity {
             &["--identity", name]
@@ -167,4 +176,40 @@ fn a_wrong_policy_is_refused_with_its_place() {
         errors.contains("wrong.json: error: line 3, column 22: $.Statement[0].Colour"),
         "{errors}"
     );
+}
+
+/// The shipped sidecar that signs, in front of an upstream that verifies: only addresses are changed.
+#[test]
+fn the_signing_sidecar_works_as_shipped() {
+    let folder = config();
+    let authority = Authority::create().unwrap();
+    authority.write(&folder.path().join("tls")).unwrap();
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let file = folder.path().join("sidecar-resign.toml");
+    let shipped = std::fs::read_to_string(&file).unwrap();
+    let here = format!(
+        "workers = 1\n[upstream]\nconnect = \"{}\"\nserver-name = \"localhost\"\nca-file = \"tls/ca.pem\"\n",
+        recorder.address()
+    );
+    let text = shipped
+        .replacen("workers = 1\n", &here, 1)
+        .replace("127.0.0.1:9901", "127.0.0.1:0")
+        .replace("127.0.0.1:4443", "127.0.0.1:0");
+    std::fs::write(&file, text).unwrap();
+    let own = [
+        ("AWS_ACCESS_KEY_ID", KEY_ID),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+    ];
+    let gate = Process::start(&file, &own);
+    let ask = |operation: &str| {
+        let request = Request::with_key(operation, r#"{"StreamName":"MyStream"}"#, ANALYST);
+        request.send(&authority, gate.address())
+    };
+    assert_eq!(ask("ListShards").status, 200);
+    assert_eq!(ask("DeleteStream").error(), "AccessDeniedException");
+    let arrived = recorder.requests();
+    assert_eq!(arrived.len(), 1);
+    assert!(signature::verifies(&arrived[0].headers, &arrived[0].body));
+    let principal = "arn:aws:iam::123456789012:role/producer";
+    assert_eq!(gate.log(2)[0]["principal"]["arn"], principal);
 }

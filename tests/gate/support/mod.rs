@@ -1,8 +1,12 @@
 //! Parts that tests are made of.
 
+pub mod clients;
+pub mod fake;
 pub mod gate;
 pub mod http1;
 pub mod http2;
+pub mod local;
+pub mod process;
 pub mod raw;
 pub mod recorder;
 pub mod redis;

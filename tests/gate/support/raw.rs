@@ -144,6 +144,15 @@ impl Connection {
     ) -> std::io::Result<Connection> {
         let mut config = trusting(pem);
         config.alpn_protocols = vec![protocol.to_vec()];
+        Connection::open_with(config, address, name)
+    }
+
+    /// Opens a connection with a configuration of the test's own, or says why not.
+    pub fn open_with(
+        config: ClientConfig,
+        address: SocketAddr,
+        name: &str,
+    ) -> std::io::Result<Connection> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let tls = ClientConnection::new(Arc::new(config), name).unwrap();
         let tcp = TcpStream::connect(address)?;

@@ -1,0 +1,170 @@
+//! Authenticating clients, and what their requests are signed with in their stead.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::request::Parts;
+use tokio::time::timeout;
+
+use crate::caller::{Caller, Head, LocalKeys, Unauthenticated};
+use crate::credentials::{LocalStore, Own, RoleSession, Session};
+use crate::policy::{Match, PrincipalPattern};
+use crate::reject::Rejection;
+
+use super::Connection;
+use super::principal::KnownCaller;
+use super::principals::{Certified, Principal};
+
+/// An endpoint that authenticates its clients, and signs anew.
+pub struct ReSign {
+    /// How clients prove who they are.
+    pub authenticate: Authenticate,
+    /// The gate's own credentials.
+    pub own: Arc<Own>,
+    /// Their account, where it is stated.
+    pub account: Option<String>,
+    /// The roles to sign as, by principal. With any, a principal that has none is refused.
+    pub roles: Vec<Role>,
+}
+
+/// How clients prove who they are.
+pub enum Authenticate {
+    /// By a signature with local credentials.
+    Sigv4(Arc<LocalStore>),
+    /// By a client certificate.
+    Mtls,
+    /// By being on this host.
+    Loopback,
+}
+
+/// A role, for some principals.
+pub struct Role {
+    /// For whom.
+    pub principal: PrincipalPattern,
+    /// Its ARN.
+    pub arn: Arc<str>,
+    /// The account in it.
+    pub account: String,
+}
+
+/// How long a request waits for credentials that are not there yet.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who calls, as far as the head proves it.
+pub(super) fn caller<'a>(
+    how: &Authenticate,
+    connection: &'a Connection,
+    signed: Option<Caller<'a>>,
+    parts: &'a Parts,
+    keys: Option<&'a LocalKeys>,
+    now: SystemTime,
+) -> Result<KnownCaller<'a>, Rejection> {
+    let stated = |principal: &'a Arc<Principal>, signed| {
+        let (holder, details) = (&principal.holder, Some(&**principal));
+        KnownCaller::authenticated(connection, signed, holder, details, None)
+    };
+    match (how, &connection.certified, keys) {
+        (Authenticate::Sigv4(_), _, Some(keys)) => {
+            let missing = Rejection::Unauthenticated(Unauthenticated::Missing);
+            let signed = signed.ok_or(missing)?;
+            let head = Head {
+                method: parts.method.as_str(),
+                path: parts.uri.path(),
+                query: parts.uri.query(),
+                headers: &parts.headers,
+                authority: parts.uri.authority().map(|authority| authority.as_str()),
+            };
+            let pending = keys
+                .check(signed, head, now)
+                .map_err(Rejection::Unverified)?;
+            let holder = &pending.key().holder;
+            let known = connection.site.principals.by_arn.get(&*holder.arn);
+            let details = known.map(|known| &**known);
+            Ok(KnownCaller::authenticated(
+                connection,
+                Some(signed),
+                holder,
+                details,
+                Some(pending),
+            ))
+        }
+        (Authenticate::Mtls, Some(Certified::As(principal)), _) => Ok(stated(principal, signed)),
+        (Authenticate::Mtls, Some(Certified::Several), _) => Err(Rejection::Unidentified(
+            "the client certificate is of several principals",
+        )),
+        (Authenticate::Mtls, Some(Certified::Nobody) | None, _) => Err(Rejection::Unidentified(
+            "the client certificate is of no principal",
+        )),
+        (Authenticate::Loopback, _, _) => match &connection.site.endpoint.principal {
+            Some(principal) if connection.peer.is_loopback() => Ok(stated(principal, signed)),
+            _ => Err(Rejection::Unidentified("the client is not on loopback")),
+        },
+        (Authenticate::Sigv4(_), _, None) => Err(Rejection::Unidentified(
+            "there are no local credentials to verify with",
+        )),
+    }
+}
+
+/// What a request will be signed with: the gate's own credentials, or a role.
+pub(super) struct Signing<'a> {
+    own: &'a Own,
+    role: Option<RoleSession>,
+    account: Option<String>,
+}
+
+impl ReSign {
+    /// The keys to verify signatures with, as they are now.
+    pub(super) fn keys(&self) -> Option<Arc<LocalKeys>> {
+        match &self.authenticate {
+            Authenticate::Sigv4(store) => Some(store.keys()),
+            Authenticate::Mtls | Authenticate::Loopback => None,
+        }
+    }
+
+    /// What this caller's request will be signed with.
+    ///
+    /// # Errors
+    /// When there are roles, and none for this caller for certain.
+    pub(super) fn signing(&self, caller: &KnownCaller<'_>) -> Result<Signing<'_>, Rejection> {
+        if self.roles.is_empty() {
+            return Ok(Signing {
+                own: &self.own,
+                role: None,
+                account: self.account.clone().or_else(|| self.own.account()),
+            });
+        }
+        let principal = caller.principal();
+        // The first that is for this caller, if it is so for certain.
+        let role = self
+            .roles
+            .iter()
+            .map(|role| (role, role.principal.matches(&principal)))
+            .find(|(_, found)| *found != Match::No);
+        let Some((role, Match::Yes)) = role else {
+            return Err(Rejection::NoRole);
+        };
+        Ok(Signing {
+            own: &self.own,
+            role: Some(caller.session_of(&role.arn)),
+            account: Some(role.account.clone()),
+        })
+    }
+}
+
+impl Signing<'_> {
+    /// The account that names without an account mean.
+    pub(super) fn into_account(self) -> Option<String> {
+        self.account
+    }
+
+    /// The credentials: at once, but for a role that nobody had yet.
+    pub(super) async fn session(self, now: SystemTime) -> Result<Arc<Session>, Rejection> {
+        let session = match self.role {
+            None => self.own.session(now),
+            Some(wanted) => timeout(PATIENCE, self.own.assume(wanted, now))
+                .await
+                .unwrap_or_default(),
+        };
+        session.ok_or(Rejection::NoCredentials)
+    }
+}

@@ -1,0 +1,224 @@
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::caller::{self, Caller, Holder};
+use crate::config::Names;
+use crate::kinesis::{Format, Scanner, Target};
+use crate::policy::{
+    Context, Count, Fact, Key, Knowledge, Options, Policy, REGISTRY, Registered, Value,
+};
+
+use super::super::principal::KnownCaller;
+use super::super::principals::{Organization, Principal, Principals};
+use super::super::site::{Endpoint, Identity, Owner, Site, TokenRules};
+use super::super::worker::Connection;
+use super::{Facts, FactsOf};
+
+const ACCOUNT: &str = "609629065308";
+
+fn organization() -> Organization {
+    Organization {
+        id: Some("o-abc".to_owned()),
+        paths: Some(vec!["o-abc/r-def/".to_owned()]),
+    }
+}
+
+/// A role of which everything is stated.
+fn principal() -> Principal {
+    Principal {
+        holder: caller::Holder {
+            arn: format!("arn:aws:iam::{ACCOUNT}:role/producer").into(),
+            session: Some(format!("arn:aws:sts::{ACCOUNT}:assumed-role/producer/i-1").into()),
+            account: ACCOUNT.into(),
+        },
+        user_id: Some("AROAEXAMPLE:i-1".to_owned()),
+        source_identity: Some("alice".to_owned()),
+        tags: Some(vec![("Team".to_owned(), "orders".to_owned())]),
+        organization: organization(),
+    }
+}
+
+/// A connection to an endpoint of which everything is stated, or only what must be.
+fn connection(everything: bool) -> Connection {
+    let mut principals = Principals::default();
+    let mut owner = Owner::default();
+    if everything {
+        principals
+            .organizations
+            .insert(ACCOUNT.into(), organization());
+        owner = Owner {
+            account: Some(ACCOUNT.to_owned()),
+            organization: organization(),
+            vpc_arn: Some(format!("arn:aws:ec2:us-east-1:{ACCOUNT}:vpc/vpc-0123abcd")),
+        };
+    }
+    Connection {
+        site: Arc::new(Site {
+            endpoint: Arc::new(Endpoint {
+                place: 0,
+                id: "vpce-11aa22bb".into(),
+                vpc: everything.then(|| "vpc-0123abcd".to_owned()),
+                region: "us-east-1".to_owned(),
+                partition: "aws",
+                service_name: "kinesis.us-east-1.amazonaws.com".to_owned(),
+                policy: Policy::full_access(&Options::ENDPOINT),
+                policy_name: "default-full-access".into(),
+                identity: Arc::new(Identity::default()),
+                principal: everything.then(|| Arc::new(principal())),
+                owner,
+                re_sign: None,
+                tokens: TokenRules::default(),
+            }),
+            principals: Arc::new(principals),
+            names: Names::default(),
+        }),
+        peer: Ipv4Addr::LOCALHOST.into(),
+        server_name: None,
+        certified: None,
+    }
+}
+
+fn signed(signature: &str) -> Caller<'_> {
+    caller::read(Some(signature), None).unwrap()
+}
+
+fn signature() -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=ASIAY34FZKBOKMUTVV7A/20261123/us-east-1/kinesis/\
+         aws4_request, SignedHeaders=host, Signature={:064}",
+        0
+    )
+}
+
+/// Asks for every key, of a caller as `of` knows it.
+fn ask(everything: bool, of: Mode, mut check: impl FnMut(&FactsOf<'_>)) {
+    let connection = connection(everything);
+    let mut headers = HeaderMap::new();
+    headers.insert(header::USER_AGENT, HeaderValue::from_static("agent"));
+    headers.insert(header::REFERER, HeaderValue::from_static("page"));
+    let signature = signature();
+    let principal = principal();
+    let caller = match of {
+        Mode::Passthrough => KnownCaller::of_signature(&connection, signed(&signature)),
+        Mode::ReSign => {
+            let holder: &Holder = &principal.holder;
+            let details = everything.then_some(&principal);
+            KnownCaller::authenticated(&connection, None, holder, details, None)
+        }
+    };
+    let target = Target::parse("Kinesis_20131202.AddTagsToStream").unwrap();
+    let mut scanner = Scanner::new(Format::Json);
+    scanner
+        .push(br#"{"StreamName":"s","Tags":{"team":"a"}}"#)
+        .unwrap();
+    scanner.finish().unwrap();
+    let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let members = scanner.members();
+    let facts = Facts::new(&connection, &headers, &caller, &target, members, now);
+    check(&FactsOf {
+        facts: &facts,
+        resource_account: Fact::Known(ACCOUNT),
+    });
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Passthrough,
+    ReSign,
+}
+
+/// What the registry says a listener knows is what requests are given: the warnings that `check`
+/// prints from it, and the table in the docs, would lie otherwise.
+#[test]
+fn facts_and_the_registry_agree() {
+    for mode in [Mode::Passthrough, Mode::ReSign] {
+        let knowledge = |registered: &Registered| match mode {
+            Mode::Passthrough => registered.passthrough,
+            Mode::ReSign => registered.resign,
+        };
+        for everything in [false, true] {
+            ask(everything, mode, |context| {
+                for registered in REGISTRY {
+                    let value = context.value(registered.key);
+                    let agrees = match knowledge(registered) {
+                        // A role is known to have no user's name.
+                        Knowledge::Known if registered.key == Key::Username => {
+                            matches!(value, Fact::Absent)
+                        }
+                        Knowledge::Known => matches!(value, Fact::Known(_)),
+                        Knowledge::Absent => matches!(value, Fact::Absent),
+                        Knowledge::Configured if everything => !matches!(value, Fact::Unknown),
+                        Knowledge::Configured => {
+                            matches!(value, Fact::Unknown) || registered.key == Key::SourceVpce
+                        }
+                        Knowledge::Partly => true,
+                        Knowledge::Unknowable => matches!(value, Fact::Unknown),
+                    };
+                    let (name, knowledge) = (registered.name, knowledge(registered));
+                    assert!(
+                        agrees,
+                        "{name} is not {knowledge:?} (all stated: {everything})"
+                    );
+                    if let (Count::Multi, Fact::Known(value)) = (registered.count, value) {
+                        assert!(matches!(value, Value::Many(_)), "{name} is multivalued");
+                    }
+                }
+                let is_known = |key| matches!(context.value(key), Fact::Known(_));
+                assert!(is_known(Key::RequestTag("TEAM")));
+                assert!(matches!(
+                    context.value(Key::RequestTag("other")),
+                    Fact::Absent
+                ));
+                assert!(matches!(
+                    context.value(Key::ResourceTag("team")),
+                    Fact::Unknown
+                ));
+                assert!(matches!(
+                    context.value(Key::Other("s3:prefix")),
+                    Fact::Unknown
+                ));
+                assert_eq!(is_known(Key::PrincipalTag("TEAM")), everything);
+                let other = context.value(Key::PrincipalTag("other"));
+                assert_eq!(matches!(other, Fact::Absent), everything);
+            });
+        }
+    }
+}
+
+/// The table in the docs is the registry.
+#[test]
+fn the_documented_table_is_the_registry() {
+    let word = |knowledge: Knowledge| match knowledge {
+        Knowledge::Known => "known",
+        Knowledge::Absent => "absent",
+        Knowledge::Configured => "if stated",
+        Knowledge::Partly => "in part",
+        Knowledge::Unknowable => "unknown",
+    };
+    let mut table = "| key | signature passed through | authenticated by the gate |\n\
+                     | --- | --- | --- |\n"
+        .to_owned();
+    let tags = [
+        ("aws:PrincipalTag/…", Key::PrincipalTag("")),
+        ("aws:RequestTag/…", Key::RequestTag("")),
+        ("aws:ResourceTag/…", Key::ResourceTag("")),
+    ];
+    let rows = REGISTRY
+        .iter()
+        .map(|registered| (registered.name, registered.key))
+        .chain(tags);
+    for (name, key) in rows {
+        let (passed, authenticated) = (word(key.in_passthrough()), word(key.in_resign()));
+        table += &format!("| `{name}` | {passed} | {authenticated} |\n");
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/identity.md");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        text.contains(&table),
+        "docs/identity.md must hold this table:\n{table}"
+    );
+}

@@ -1,0 +1,180 @@
+//! What the configuration says of callers: by access key, by account, by ARN, by certificate.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::caller::{CertificateName, Holder};
+
+/// All that is known of callers. Read-only, shared by every event loop.
+#[derive(Default)]
+pub struct Principals {
+    /// By the id of an access key.
+    pub by_key: HashMap<Box<str>, Arc<Principal>>,
+    /// By the ARN of a user or role.
+    pub by_arn: HashMap<Box<str>, Arc<Principal>>,
+    /// Organizations by account.
+    pub organizations: HashMap<Box<str>, Organization>,
+    /// Whose client certificates are, by the names in them.
+    pub by_certificate: Vec<(CertificatePattern, Arc<Principal>)>,
+}
+
+/// A principal that the configuration names.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// User or role, session and account.
+    pub holder: Holder,
+    /// `aws:userid`.
+    pub user_id: Option<String>,
+    /// `aws:SourceIdentity`.
+    pub source_identity: Option<String>,
+    /// `aws:PrincipalTag/…`, all of them, where they are stated.
+    pub tags: Option<Vec<(String, String)>>,
+    /// The organization, where it is stated for this principal.
+    pub organization: Organization,
+}
+
+/// An organization, as far as it is stated.
+#[derive(Debug, Clone, Default)]
+pub struct Organization {
+    /// `o-…`.
+    pub id: Option<String>,
+    /// `o-…/r-…/ou-…/`.
+    pub paths: Option<Vec<String>>,
+}
+
+/// A pattern for a name in a certificate.
+#[derive(Debug, Clone)]
+pub enum CertificatePattern {
+    /// For URIs; `*` does not cross `/`.
+    Uri(String),
+    /// For DNS names; `*` does not cross `.`.
+    Dns(String),
+}
+
+/// Whose a client certificate is.
+#[derive(Debug, Clone)]
+pub enum Certified {
+    /// This principal's.
+    As(Arc<Principal>),
+    /// No entry of the configuration is for it.
+    Nobody,
+    /// Entries for different principals are for it.
+    Several,
+}
+
+impl Principals {
+    /// Whose a certificate with these names is.
+    pub fn of_certificate(&self, names: &[CertificateName]) -> Certified {
+        let mut found: Option<&Arc<Principal>> = None;
+        for (pattern, principal) in &self.by_certificate {
+            if !names.iter().any(|name| pattern.matches(name)) {
+                continue;
+            }
+            match found {
+                Some(other) if other.holder.arn != principal.holder.arn => {
+                    return Certified::Several;
+                }
+                _ => found = Some(principal),
+            }
+        }
+        found.map_or(Certified::Nobody, |found| Certified::As(Arc::clone(found)))
+    }
+}
+
+impl Organization {
+    /// What is stated here, and what `other` states beyond it.
+    pub fn or(&self, other: Option<&Organization>) -> Organization {
+        let other = other.cloned().unwrap_or_default();
+        Organization {
+            id: self.id.clone().or(other.id),
+            paths: self.paths.clone().or(other.paths),
+        }
+    }
+}
+
+impl CertificatePattern {
+    fn matches(&self, name: &CertificateName) -> bool {
+        match (self, name) {
+            (CertificatePattern::Uri(pattern), CertificateName::Uri(name)) => {
+                matches(pattern, name, '/')
+            }
+            (CertificatePattern::Dns(pattern), CertificateName::Dns(name)) => matches(
+                &pattern.to_ascii_lowercase(),
+                &name.to_ascii_lowercase(),
+                '.',
+            ),
+            _ => false,
+        }
+    }
+}
+
+/// Segment by segment; `*` is any run of characters within one, but not none.
+fn matches(pattern: &str, text: &str, separator: char) -> bool {
+    let mut segments = text.split(separator);
+    let all = pattern.split(separator).all(|pattern| {
+        segments
+            .next()
+            .is_some_and(|segment| segment_matches(pattern, segment))
+    });
+    all && segments.next().is_none()
+}
+
+/// The first and last pieces are anchored; those between are found one after the other.
+fn segment_matches(pattern: &str, segment: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == segment;
+    };
+    let Some(mut left) = segment.strip_prefix(head) else {
+        return false;
+    };
+    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let Some(stripped) = left.strip_suffix(tail) else {
+        return false;
+    };
+    left = stripped;
+    if left.is_empty() {
+        return false;
+    }
+    middle.split('*').all(|piece| match left.split_once(piece) {
+        Some((_, after)) => {
+            left = after;
+            true
+        }
+        None => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn stars_stay_in_their_segment() {
+        for (pattern, name, is) in [
+            ("spiffe://prod/ns/*/sa/p", "spiffe://prod/ns/a/sa/p", true),
+            (
+                "spiffe://prod/ns/*/sa/p",
+                "spiffe://prod/ns/a/b/sa/p",
+                false,
+            ),
+            ("spiffe://prod/ns/*/sa/p", "spiffe://prod/ns//sa/p", false),
+            ("spiffe://prod/ns/a-*-z", "spiffe://prod/ns/a-b-z", true),
+            ("spiffe://prod/ns/a-*-z", "spiffe://prod/ns/a-z", false),
+            ("spiffe://prod/a*b*c", "spiffe://prod/axxbxxc", true),
+            ("spiffe://prod/a*b*c", "spiffe://prod/axxcxxb", false),
+            ("spiffe://prod/*", "spiffe://prod/a/b", false),
+            ("spiffe://prod/a", "spiffe://prod/a/", false),
+            ("spiffe://prod/a", "spiffe://prod/A", false),
+            ("*", "", false),
+        ] {
+            assert_eq!(matches(pattern, name, '/'), is, "{pattern} {name}");
+        }
+        assert!(matches("*.producers.internal", "a.producers.internal", '.'));
+        assert!(!matches(
+            "*.producers.internal",
+            "a.b.producers.internal",
+            '.'
+        ));
+        assert!(!matches("*.producers.internal", "producers.internal", '.'));
+    }
+}

@@ -1,0 +1,205 @@
+//! Signing a request with the gate's own credentials.
+
+use std::time::SystemTime;
+
+use http::header::{
+    AUTHORIZATION, COOKIE, DATE, HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+};
+use http::{HeaderMap, Request, Uri, Version};
+
+use crate::caller::{BodyHash, Head, Scope, StringToSign, push_scope, signing_time};
+use crate::credentials::Session;
+
+/// What a request is signed with, and for.
+pub struct Signature<'a> {
+    /// The credentials.
+    pub session: &'a Session,
+    /// The region of the endpoint it goes to.
+    pub region: &'a str,
+    /// The name of the endpoint it goes to.
+    pub host: &'a str,
+    /// The hash of its body: of the very bytes that were judged.
+    pub body: &'a BodyHash,
+    /// The time.
+    pub now: SystemTime,
+}
+
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+
+/// What clients authenticate with, or sign: none of it goes upstream. The query goes with them.
+const TAKEN_AWAY: [HeaderName; 8] = [
+    AUTHORIZATION,
+    SECURITY_TOKEN,
+    AMZ_DATE,
+    CONTENT_SHA256,
+    DATE,
+    HOST,
+    COOKIE,
+    PROXY_AUTHORIZATION,
+];
+
+impl Signature<'_> {
+    /// Takes away what the client authenticated with, and signs. Whatever the client signed, `host`
+    /// is what is signed here: the way upstream need not be the one that the client came.
+    ///
+    /// # Errors
+    /// When the host is no host or the credentials cannot stand in a header.
+    pub(super) fn apply<B>(&self, request: &mut Request<B>) -> Result<(), http::Error> {
+        let headers = request.headers_mut();
+        for name in &TAKEN_AWAY {
+            headers.remove(name);
+        }
+        let time = signing_time(self.now);
+        headers.insert(AMZ_DATE, HeaderValue::from_str(&time)?);
+        if let Some(token) = self.session.token() {
+            headers.insert(SECURITY_TOKEN, token.clone());
+        }
+        let authorization = self.authorization(headers, &time)?;
+        headers.insert(AUTHORIZATION, authorization);
+        if request.version() == Version::HTTP_2 {
+            let uri = Uri::builder().scheme("https").authority(self.host);
+            *request.uri_mut() = uri.path_and_query("/").build()?;
+        } else {
+            *request.uri_mut() = Uri::from_static("/");
+            let host = HeaderValue::from_str(self.host)?;
+            request.headers_mut().insert(HOST, host);
+        }
+        Ok(())
+    }
+
+    fn authorization(&self, headers: &HeaderMap, time: &str) -> Result<HeaderValue, http::Error> {
+        let scope = Scope {
+            date: time.get(..8).unwrap_or_default(),
+            region: self.region,
+            service: "kinesis",
+        };
+        let head = Head {
+            method: "POST",
+            path: "/",
+            query: None,
+            headers,
+            authority: Some(self.host),
+        };
+        // The gate has read both the type and the target: they are there.
+        let signed_headers = match self.session.token() {
+            Some(_) => "content-type;host;x-amz-date;x-amz-security-token;x-amz-target",
+            None => "content-type;host;x-amz-date;x-amz-target",
+        };
+        let to_sign = StringToSign::of(head, signed_headers, self.body, time, scope);
+        let key = self.session.signing_key(scope);
+        let signature = to_sign.map(|to_sign| key.sign(&to_sign));
+        let mut text = Vec::with_capacity(320);
+        text.extend_from_slice(b"AWS4-HMAC-SHA256 Credential=");
+        text.extend_from_slice(self.session.access_key_id().as_bytes());
+        text.push(b'/');
+        push_scope(&mut text, scope);
+        for part in [
+            ", SignedHeaders=",
+            signed_headers,
+            ", Signature=",
+            &signature.unwrap_or_default(),
+        ] {
+            text.extend_from_slice(part.as_bytes());
+        }
+        let mut value = HeaderValue::from_bytes(&text)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use aws_credential_types::Credentials;
+    use aws_sigv4::http_request::{
+        PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign,
+    };
+    use aws_sigv4::sign::v4;
+    use http::{Request, Version};
+
+    use super::{Session, Signature};
+    use crate::caller::hash_body;
+
+    const ID: &str = "ASIAY34FZKBOKMUTVV7A";
+    const BODY: &[u8] = br#"{"StreamName":"s"}"#;
+
+    fn theirs(token: Option<&str>, now: SystemTime) -> String {
+        let identity =
+            Credentials::new(ID, "secret", token.map(str::to_owned), None, "test").into();
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name("kinesis")
+            .time(now)
+            .settings(settings)
+            .build()
+            .unwrap()
+            .into();
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("host", "kinesis.us-east-1.amazonaws.com"),
+            ("x-amz-target", "Kinesis_20131202.ListShards"),
+        ];
+        let signable = SignableRequest::new(
+            "POST",
+            "https://kinesis.us-east-1.amazonaws.com/",
+            headers.into_iter(),
+            SignableBody::Bytes(BODY),
+        );
+        let (instructions, _) = sign(signable.unwrap(), &params).unwrap().into_parts();
+        let (headers, _) = instructions.into_parts();
+        let found = headers
+            .iter()
+            .find(|header| header.name() == "authorization");
+        found.unwrap().value().to_owned()
+    }
+
+    /// The same request, signed by AWS's own crate and by us, to the letter.
+    #[test]
+    fn signs_as_aws_does() {
+        for (token, seconds) in [
+            (None, 1_440_938_160),
+            (Some("FwoGZXIvYXdzE=="), 1_790_000_000),
+        ] {
+            let now = UNIX_EPOCH + Duration::from_secs(seconds);
+            let session = Session::new(ID.to_owned(), "secret".to_owned(), token, None, None);
+            let session = session.unwrap();
+            let body = hash_body([BODY].into_iter());
+            let signature = Signature {
+                session: &session,
+                region: "us-east-1",
+                host: "kinesis.us-east-1.amazonaws.com",
+                body: &body,
+                now,
+            };
+            let mut request = Request::post("https://localhost:4443/?X-Amz-Signature=0")
+                .version(Version::HTTP_2)
+                .header("content-type", "application/x-amz-json-1.1")
+                .header("authorization", "theirs")
+                .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+                .header("x-amz-security-token", "theirs")
+                .header("x-amz-target", "Kinesis_20131202.ListShards")
+                .body(())
+                .unwrap();
+            signature.apply(&mut request).unwrap();
+            let headers = request.headers();
+            assert_eq!(
+                headers["authorization"].to_str().unwrap(),
+                theirs(token, now)
+            );
+            assert_eq!(
+                headers
+                    .get("x-amz-security-token")
+                    .map(|v| v.to_str().unwrap()),
+                token
+            );
+            assert!(!headers.contains_key("x-amz-content-sha256"));
+            assert_eq!(request.uri(), "https://kinesis.us-east-1.amazonaws.com/");
+        }
+    }
+}

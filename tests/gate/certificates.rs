@@ -1,0 +1,200 @@
+//! Client certificates: who may connect, and whom a certificate says to be.
+
+use std::path::Path;
+
+use kinesis_gate::sandbox::Authority;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+
+use crate::support::clients::{Client, Clients, REVOKED, dns, uri};
+use crate::support::process::Process;
+use crate::support::raw::{Answer, Connection, Request};
+use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET, signature};
+
+const PRODUCER: &str = "arn:aws:iam::123456789012:role/producer";
+const READER: &str = "arn:aws:iam::123456789012:user/reader";
+
+struct Site {
+    folder: TempDir,
+    authority: Authority,
+    recorder: Recorder,
+}
+
+impl Site {
+    fn new(clients: &Clients) -> Site {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::create().unwrap();
+        authority.write(folder.path()).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        clients.write(folder.path());
+        write(
+            "all.json",
+            r#"{"Statement":{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}}"#,
+        );
+        write(
+            "policy.json",
+            &format!(
+                r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{PRODUCER}"}},"Action":"*","Resource":"*"}}}}"#
+            ),
+        );
+        let recorder = Recorder::start(&authority, Behaviour::Answer);
+        Site {
+            folder,
+            authority,
+            recorder,
+        }
+    }
+
+    fn gate(&self, endpoint: &str, certificates: &str) -> Process {
+        let text = format!(
+            r#"workers = 1
+[upstream]
+connect = "{}"
+server-name = "localhost"
+ca-file = "ca.pem"
+[[client-certificate]]
+uri = "spiffe://example.org/ns/*/sa/producer"
+principal = "{PRODUCER}"
+[[client-certificate]]
+dns = "*.producers.internal"
+principal = "{PRODUCER}"
+[[client-certificate]]
+dns = "reader.internal"
+principal = "{READER}"
+[[endpoint]]
+id = "vpce-33cc44dd"
+region = "us-east-1"
+policy = "policy.json"
+{endpoint}
+[[identity-policy]]
+file = "all.json"
+principals = ["*"]
+[[listener]]
+address = "127.0.0.1:0"
+endpoint = "vpce-33cc44dd"
+[listener.tls]
+ca-certificate = "ca.pem"
+ca-key = "ca-key.pem"
+client-ca = "clients.pem"
+client-crl = ["clients.crl.pem"]
+client-certificates = "{certificates}"
+"#,
+            self.recorder.address()
+        );
+        let file: &Path = &self.folder.path().join("gate.toml");
+        std::fs::write(file, text).unwrap();
+        let own = [
+            ("AWS_ACCESS_KEY_ID", KEY_ID),
+            ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ];
+        Process::start(file, &own)
+    }
+
+    /// Asks with a client's certificate; none where there is no answer.
+    fn ask(&self, gate: &Process, client: Option<&Client>) -> Option<Answer> {
+        let mut roots = RootCertStore::empty();
+        let authority = CertificateDer::from_pem_slice(self.authority.pem().as_bytes()).unwrap();
+        roots.add(authority).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        let config = match client {
+            None => config.with_no_client_auth(),
+            Some(client) => client.authenticate(config),
+        };
+        let mut connection = Connection::open_with(config, gate.address(), HOST).ok()?;
+        connection.write(&Request::new("ListStreams", "{}").bytes());
+        connection.try_answer()
+    }
+}
+
+#[test]
+fn a_certificate_says_who_calls() {
+    let clients = Clients::new();
+    let site = Site::new(&clients);
+    let gate = site.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
+    let producer = uri("spiffe://example.org/ns/orders/sa/producer");
+    let allowed = [
+        clients.client(1, std::slice::from_ref(&producer)),
+        clients.client(2, &[dns("a.producers.internal")]),
+        clients.client(3, &[producer.clone(), dns("b.producers.internal")]),
+    ];
+    for client in &allowed {
+        let answer = site.ask(&gate, Some(client)).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.message());
+    }
+    let arrived = site.recorder.requests();
+    assert_eq!(arrived.len(), 3);
+    assert!(signature::verifies(&arrived[0].headers, &arrived[0].body));
+    assert_eq!(gate.log(3)[0]["principal"]["arn"], PRODUCER);
+
+    let reader = clients.client(4, &[dns("reader.internal")]);
+    let answer = site.ask(&gate, Some(&reader)).unwrap();
+    assert_eq!(answer.error(), "AccessDeniedException");
+    assert!(
+        answer
+            .message()
+            .starts_with(&format!("User: {READER} is not"))
+    );
+    let refused = [
+        (vec![], "of no principal"),
+        (
+            vec![uri("spiffe://example.org/ns/a/b/sa/producer")],
+            "of no principal",
+        ),
+        (vec![dns("a.b.producers.internal")], "of no principal"),
+        (
+            vec![producer, dns("reader.internal")],
+            "of several principals",
+        ),
+    ];
+    for (names, _) in &refused {
+        let client = clients.client(5, names);
+        let answer = site.ask(&gate, Some(&client)).unwrap();
+        let error = (answer.status, answer.error());
+        assert_eq!(error, (400, "UnrecognizedClientException".to_owned()));
+    }
+    let log = gate.log(4 + refused.len());
+    for ((_, reason), record) in refused.iter().zip(&log[4..]) {
+        assert!(
+            record["reason"].as_str().unwrap().contains(reason),
+            "{record}"
+        );
+        assert_eq!(record["principal"], serde_json::json!({}));
+    }
+    assert_eq!(site.recorder.requests().len(), 3);
+}
+
+#[test]
+fn certificates_of_others_and_revoked_ones_do_not_connect() {
+    let clients = Clients::new();
+    let site = Site::new(&clients);
+    let gate = site.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
+    let name = [uri("spiffe://example.org/ns/orders/sa/producer")];
+    let strangers = Clients::new();
+    for (client, why) in [
+        (None, "no certificate"),
+        (Some(strangers.client(1, &name)), "another CA"),
+        (Some(clients.client(REVOKED, &name)), "revoked"),
+    ] {
+        assert!(site.ask(&gate, client.as_ref()).is_none(), "{why}");
+    }
+    assert!(site.ask(&gate, Some(&clients.client(1, &name))).is_some());
+    assert_eq!(site.recorder.requests().len(), 1);
+}
+
+/// Where signatures pass through, a certificate may tell whose key it is that the service verifies.
+#[test]
+fn a_certificate_tells_who_calls_in_front_of_a_signature() {
+    let clients = Clients::new();
+    let site = Site::new(&clients);
+    let gate = site.gate("", "optional");
+    let producer = clients.client(1, &[uri("spiffe://example.org/ns/orders/sa/producer")]);
+    assert_eq!(site.ask(&gate, Some(&producer)).unwrap().status, 200);
+    let answer = site.ask(&gate, None).unwrap();
+    assert_eq!(answer.error(), "AccessDeniedException");
+    let arrived = site.recorder.requests();
+    assert_eq!(arrived.len(), 1);
+    assert!(signature::verifies(&arrived[0].headers, &arrived[0].body));
+}
