@@ -26,7 +26,8 @@ def main():
 
 
 def client(job, case):
-    who = job["credentials"][case["as"]]
+    # Without a key in the job, the SDK's own chain finds credentials.
+    who = job["credentials"][case["as"]] or {"id": None, "secret": None}
     return boto3.client(
         "kinesis",
         region_name=job["region"],
