@@ -1,6 +1,6 @@
 //! A role for each principal, assumed through STS and kept fresh while it is used.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::types::Tag;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 use super::chain::{Chained, Current, session};
 use super::keeper::report;
@@ -22,6 +22,8 @@ use super::own::{Ask, Assumed, Own, RoleSession, Session};
 const ATTEMPT: Duration = Duration::from_secs(10);
 /// How often sessions are looked at: whether they are used, and how long they live.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long STS is left alone about a session that it did not give.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Sessions kept at once.
 const MOST: usize = 10_000;
 
@@ -29,7 +31,11 @@ const MOST: usize = 10_000;
 #[derive(Default)]
 struct UnderWay {
     waiting: HashMap<RoleSession, Vec<oneshot::Sender<Option<Arc<Session>>>>>,
-    calls: JoinSet<(RoleSession, Option<Arc<Session>>)>,
+    calls: JoinSet<(RoleSession, Result<Arc<Session>, String>)>,
+    /// What STS did not give of late.
+    refused: HashMap<RoleSession, Instant>,
+    /// Roles whose failure was told.
+    told: HashSet<Arc<str>>,
 }
 
 /// Answers everyone who asks for a session of a role, for as long as it is polled.
@@ -60,6 +66,7 @@ pub(super) async fn serve(
                 under_way.end(&own, wanted, session, clock());
             }
             _ = look.tick() => {
+                under_way.refused.retain(|_, since| since.elapsed() < PAUSE);
                 for wanted in worn(&own, clock()) {
                     under_way.begin(&client, wanted, None);
                 }
@@ -80,6 +87,11 @@ impl UnderWay {
             waiting.extend(answer);
             return;
         }
+        let refused = self.refused.get(&wanted);
+        if refused.is_some_and(|since| since.elapsed() < PAUSE) {
+            // Dropped, the answer is that there is none.
+            return;
+        }
         self.waiting
             .insert(wanted.clone(), answer.into_iter().collect());
         let client = client.clone();
@@ -88,10 +100,7 @@ impl UnderWay {
                 Ok(session) => session,
                 Err(_) => Err("STS does not answer".to_owned()),
             };
-            (
-                wanted.clone(),
-                session.map_err(|why| tell(&wanted, &why)).ok(),
-            )
+            (wanted, session)
         });
     }
 
@@ -99,9 +108,23 @@ impl UnderWay {
         &mut self,
         own: &Own,
         wanted: RoleSession,
-        session: Option<Arc<Session>>,
+        session: Result<Arc<Session>, String>,
         since: SystemTime,
     ) {
+        let session = match session {
+            Ok(session) => {
+                self.told.remove(&wanted.role);
+                Some(session)
+            }
+            Err(why) => {
+                // Once for each outage.
+                if self.told.insert(Arc::clone(&wanted.role)) {
+                    report(format_args!("role `{}` is not assumed: {why}", wanted.role));
+                }
+                self.refused.insert(wanted.clone(), Instant::now());
+                None
+            }
+        };
         for answer in self.waiting.remove(&wanted).unwrap_or_default() {
             let _ = answer.send(session.clone());
         }
@@ -120,10 +143,6 @@ impl UnderWay {
             assumed.insert(wanted, entry);
         }
     }
-}
-
-fn tell(wanted: &RoleSession, why: &str) {
-    report(format_args!("role `{}` is not assumed: {why}", wanted.role));
 }
 
 /// The sessions that are used and have lived most of their life; what is over is dropped.

@@ -5,29 +5,41 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::{Client, Config};
 use kinesis_gate::app;
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
+use crate::sdk::{Speaks, http_client};
 use crate::support::local::{Local, ROLE, Signing, USER, local, sha256};
 use crate::support::process::Process;
 use crate::support::raw::Request;
 use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET, http2, signature};
 
-const HOUR: Duration = Duration::from_secs(3600);
-const ALL: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
+pub const HOUR: Duration = Duration::from_secs(3600);
+pub const ALL: &str =
+    r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
 const OWN: [(&str, &str); 3] = [
     ("AWS_ACCESS_KEY_ID", KEY_ID),
     ("AWS_SECRET_ACCESS_KEY", SECRET),
     ("AWS_SESSION_TOKEN", "gate/token=="),
 ];
 
+/// Every identity policy of these tests: the principal may do everything.
+const IDENTITY: &str = r#"{"Statement":{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}}"#;
+const EVERYONE: &str = "[[identity-policy]]\nfile = \"all.json\"\nprincipals = [\"*\"]";
+const SIGV4: &str =
+    "[endpoint.re-sign]\nauthenticate = \"sigv4\"\nlocal-credentials = \"local.jsonl\"";
+
 /// A gate that signs anew in front of a recorder.
-struct Parts {
-    folder: TempDir,
+pub struct Parts {
+    pub folder: TempDir,
     authority: Arc<Authority>,
-    recorder: Recorder,
-    gate: Process,
+    pub recorder: Recorder,
+    pub gate: Process,
 }
 
 /// Writes a configuration for one endpoint; `endpoint` and `rest` are TOML.
@@ -51,7 +63,7 @@ fn parts(endpoint: &str, rest: &str, policy: &str) -> Parts {
     authority.write(folder.path()).unwrap();
     let recorder = Recorder::start(&authority, Behaviour::Answer);
     std::fs::write(folder.path().join("policy.json"), policy).unwrap();
-    std::fs::write(folder.path().join("all.json"), r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}}"#).unwrap();
+    std::fs::write(folder.path().join("all.json"), IDENTITY).unwrap();
     let file = configure(folder.path(), &recorder, endpoint, rest);
     let gate = Process::start(&file, &OWN);
     Parts {
@@ -63,17 +75,13 @@ fn parts(endpoint: &str, rest: &str, policy: &str) -> Parts {
 }
 
 /// One that authenticates by signature, with identity policies that allow everybody everything.
-fn sigv4(policy: &str) -> Parts {
-    parts(
-        "[endpoint.re-sign]\nauthenticate = \"sigv4\"\nlocal-credentials = \"local.jsonl\"",
-        "[[identity-policy]]\nfile = \"all.json\"\nprincipals = [\"*\"]",
-        policy,
-    )
+pub fn sigv4(policy: &str) -> Parts {
+    parts(SIGV4, EVERYONE, policy)
 }
 
 impl Parts {
     /// Credentials that the running gate has read.
-    fn issue(&self, principal: &str) -> Local {
+    pub fn issue(&self, principal: &str) -> Local {
         let store = self.folder.path().join("local.jsonl");
         let issued = local(&store, principal, app::clock(), HOUR);
         let request = Signing::new(&issued).request("ListStreams", "{}", &[]);
@@ -88,7 +96,8 @@ impl Parts {
         panic!("the gate does not read what was issued");
     }
 
-    fn send(&self, request: &Request) -> (u16, String, String) {
+    /// Status, error and message of an answer.
+    pub fn send(&self, request: &Request) -> (u16, String, String) {
         let answer = request.send(&self.authority, self.gate.address());
         if answer.status == 200 {
             return (200, String::new(), String::new());
@@ -169,332 +178,52 @@ fn what_arrives_is_signed_by_the_gate_and_nobody_else() {
     );
 }
 
-/// Every class of tampering with its error; each would pass were it not for what was changed.
+/// The real SDK for Rust, with the session token of local credentials, in both HTTP versions.
 #[test]
-fn tampering_is_refused() {
-    let parts = sigv4(ALL);
-    let store = parts.folder.path().join("local.jsonl");
-    let client = parts.issue(ROLE);
-    let other = parts.issue(USER);
-    let now = app::clock();
-    let over = local(&store, USER, now - 2 * HOUR, HOUR);
-    let of_over = Signing::new(&over).request("ListStreams", "{}", &[]);
-    for _ in 0..100 {
-        if parts.send(&of_over).1 != "UnrecognizedClientException" {
-            break;
+fn the_rust_sdk_authenticates() {
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Arc::new(Authority::create().unwrap());
+        authority.write(folder.path()).unwrap();
+        let recorder = match speaks {
+            Speaks::Http1 => Recorder::start(&authority, Behaviour::Answer),
+            Speaks::Http2 => Recorder::start_http2(&authority),
+        };
+        std::fs::write(folder.path().join("policy.json"), ALL).unwrap();
+        std::fs::write(folder.path().join("all.json"), IDENTITY).unwrap();
+        let file = configure(folder.path(), &recorder, SIGV4, EVERYONE);
+        let store = folder.path().join("local.jsonl");
+        let issued = local(&store, ROLE, app::clock(), HOUR);
+        let gate = Process::start(&file, &OWN);
+        let wrong = Local {
+            secret: "another".to_owned(),
+            ..issued.clone()
+        };
+        for (local, code) in [(issued, None), (wrong, Some("InvalidSignatureException"))] {
+            let token = local.token.clone();
+            let credentials = Credentials::new(local.id, local.secret, token, None, "local");
+            let config = Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new("us-east-1"))
+                .credentials_provider(credentials)
+                .http_client(http_client(&authority, speaks))
+                .endpoint_url(format!("https://localhost:{}", gate.address().port()))
+                .build();
+            let client = Client::from_conf(config);
+            let put = client.put_record().stream_name("orders").partition_key("1");
+            let put = put.data(Blob::new(vec![b'x'; 2 << 20])).send();
+            let answer = http2::block_on(put);
+            // The recorder's answer has no members.
+            let found = answer
+                .err()
+                .and_then(|error| error.code().map(str::to_owned));
+            assert_eq!(found.as_deref(), code, "{speaks:?}");
         }
-        std::thread::sleep(Duration::from_millis(50));
+        let arrived = recorder.requests();
+        assert_eq!(arrived.len(), 1);
+        assert!(signature::verifies(&arrived[0].headers, &arrived[0].body));
+        assert!(arrived[0].body.len() > 2 << 20);
     }
-    let before = parts.recorder.requests().len();
-
-    let body = r#"{"StreamName":"orders"}"#;
-    let good = || Signing::new(&client);
-    let sign = |signing: &Signing| signing.request("ListShards", body, &[]);
-    let changed = |change: fn(Request) -> Request| change(sign(&good()));
-    let with = |change: &dyn Fn(&mut Signing)| {
-        let mut signing = good();
-        change(&mut signing);
-        signing
-    };
-    let presigned = |expires: u32, age: Duration| {
-        let mut signing = Signing::at(&client, now - age);
-        signing.signed = vec!["content-type", "host", "x-amz-target"];
-        signing.expires = Some(expires);
-        sign(&signing)
-    };
-    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-    let swap = |request: Request, from: &str, to: &str| {
-        let mut request = request;
-        request.line = request.line.replace(from, to);
-        for (_, value) in &mut request.headers {
-            *value = value.replace(from, to);
-        }
-        request
-    };
-    let flip = |request: Request| {
-        let at = "Signature=";
-        let mut request = request;
-        for (_, value) in &mut request.headers {
-            if let Some((head, signature)) = value.split_once(at) {
-                let first = if signature.starts_with('0') { "1" } else { "0" };
-                *value = format!("{head}{at}{first}{}", &signature[1..]);
-            }
-        }
-        request
-    };
-    let empty_hash = sha256("");
-    let of_payload = |value: &str, payload: Option<&str>| {
-        let mut signing = good();
-        signing.signed.insert(2, "x-amz-content-sha256");
-        signing.payload = payload.map(str::to_owned);
-        signing.request("ListShards", body, &[("X-Amz-Content-Sha256", value)])
-    };
-    let without = |name: &'static str| {
-        sign(&with(&|signing| {
-            signing.signed.retain(|known| *known != name)
-        }))
-    };
-
-    let mismatch = ("InvalidSignatureException", "we calculated does not match");
-    let invalid = "InvalidSignatureException";
-    let unknown = (
-        "UnrecognizedClientException",
-        "token included in the request is invalid",
-    );
-    let cases: Vec<(&str, Request, (&str, &str))> = vec![
-        (
-            "another body",
-            {
-                let mut request = sign(&good());
-                request.body = br#"{"StreamName":"other!"}"#.to_vec();
-                request
-            },
-            mismatch,
-        ),
-        (
-            "a longer body",
-            {
-                let mut request = sign(&good()).replace("Content-Length", "24");
-                request.body.push(b' ');
-                request
-            },
-            mismatch,
-        ),
-        (
-            "another operation",
-            changed(|r| r.replace("X-Amz-Target", "Kinesis_20131202.DeleteStream")),
-            mismatch,
-        ),
-        (
-            "another content type",
-            changed(|r| r.replace("Content-Type", "application/x-amz-json-1.1;a=b")),
-            mismatch,
-        ),
-        (
-            "another host",
-            changed(|r| r.replace("Host", "localhost")),
-            mismatch,
-        ),
-        (
-            "another time",
-            sign(&good()).replace("X-Amz-Date", &{
-                kinesis_gate::caller::signing_time(now - Duration::from_secs(60))
-            }),
-            mismatch,
-        ),
-        (
-            "a header that was signed is gone",
-            {
-                let mut signing = good();
-                signing.signed.insert(3, "x-amz-meta");
-                signing
-                    .request("ListShards", body, &[("X-Amz-Meta", "1")])
-                    .without("X-Amz-Meta")
-            },
-            mismatch,
-        ),
-        (
-            "a header that was signed is there twice",
-            {
-                let mut signing = good();
-                signing.signed.insert(3, "x-amz-meta");
-                signing
-                    .request("ListShards", body, &[("X-Amz-Meta", "1")])
-                    .header("X-Amz-Meta", "2")
-            },
-            mismatch,
-        ),
-        ("another signature", flip(sign(&good())), mismatch),
-        (
-            "another secret",
-            sign(&with(&|s| s.local.secret = other.secret.clone())),
-            mismatch,
-        ),
-        (
-            "another key, its own token",
-            sign(&with(&|s| {
-                s.local.id = other.id.clone();
-                s.local.token = other.token.clone();
-            })),
-            mismatch,
-        ),
-        (
-            "old",
-            sign(&Signing::at(&client, now - minutes(6))),
-            (invalid, "Signature expired: "),
-        ),
-        (
-            "of the future",
-            sign(&Signing::at(&client, now + minutes(6))),
-            (invalid, "Signature not yet current: "),
-        ),
-        (
-            "another day in the scope",
-            sign(&with(&|s| s.day = "20200101".to_owned())),
-            (invalid, "Date in Credential scope"),
-        ),
-        (
-            "another region",
-            sign(&with(&|s| s.region = "eu-west-1")),
-            (invalid, "Credential should be scoped"),
-        ),
-        (
-            "another service",
-            sign(&with(&|s| s.service = "dynamodb")),
-            (invalid, "Credential should be scoped"),
-        ),
-        (
-            "a key that was never issued",
-            swap(sign(&good()), &client.id, KEY_ID),
-            unknown,
-        ),
-        (
-            "no token",
-            sign(&with(&|s| {
-                s.local.token = None;
-                s.signed.retain(|name| *name != "x-amz-security-token");
-            })),
-            unknown,
-        ),
-        (
-            "another token",
-            sign(&with(&|s| s.local.token = Some("x".to_owned()))),
-            unknown,
-        ),
-        (
-            "another's token",
-            sign(&with(&|s| s.local.token = other.token.clone())),
-            unknown,
-        ),
-        (
-            "over",
-            sign(&Signing::new(&over)),
-            ("ExpiredTokenException", "is expired"),
-        ),
-        (
-            "the token is not signed",
-            without("x-amz-security-token"),
-            (invalid, "'x-amz-security-token' must be"),
-        ),
-        (
-            "the host is not signed",
-            without("host"),
-            (invalid, "'Host' or ':authority' must be"),
-        ),
-        (
-            "the time is not signed",
-            without("x-amz-date"),
-            (invalid, "'x-amz-date' must be"),
-        ),
-        (
-            "the operation is not signed",
-            without("x-amz-target"),
-            (invalid, "'x-amz-target' must be"),
-        ),
-        (
-            "the content type is not signed",
-            without("content-type"),
-            (invalid, "'content-type' must be"),
-        ),
-        (
-            "the hash is there and not signed",
-            sign(&good()).header("X-Amz-Content-Sha256", &empty_hash),
-            (invalid, "'x-amz-content-sha256' must be"),
-        ),
-        (
-            "the body is not signed",
-            of_payload("UNSIGNED-PAYLOAD", Some("UNSIGNED-PAYLOAD")),
-            (invalid, "'x-amz-content-sha256' is not"),
-        ),
-        (
-            "the body is signed in pieces",
-            of_payload(
-                "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-                Some("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
-            ),
-            (invalid, "'x-amz-content-sha256' is not"),
-        ),
-        (
-            "the hash of another body",
-            of_payload(&empty_hash, Some(&empty_hash)),
-            (invalid, "'x-amz-content-sha256' is not"),
-        ),
-        (
-            "headers in another order",
-            sign(&with(&|s| s.signed.reverse())),
-            (invalid, "alphabetical order"),
-        ),
-        (
-            "no time",
-            changed(|r| r.without("X-Amz-Date")),
-            ("IncompleteSignatureException", "X-Amz-Date"),
-        ),
-        (
-            "another algorithm",
-            swap(sign(&good()), "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA512"),
-            ("IncompleteSignatureException", "algorithm"),
-        ),
-        (
-            "no signature",
-            changed(|r| r.without("Authorization")),
-            ("MissingAuthenticationTokenException", "Missing"),
-        ),
-        (
-            "signed in both places",
-            {
-                let header = sign(&good());
-                let mut request = presigned(60, Duration::ZERO);
-                request.headers = header.headers;
-                request
-            },
-            (invalid, "Found both"),
-        ),
-        (
-            "presigned, over",
-            presigned(60, minutes(2)),
-            (invalid, "Signature expired: "),
-        ),
-        (
-            "presigned, for a day",
-            presigned(86_400, Duration::ZERO),
-            (invalid, "X-Amz-Expires"),
-        ),
-        (
-            "presigned, prolonged",
-            swap(
-                presigned(60, minutes(2)),
-                "X-Amz-Expires=60",
-                "X-Amz-Expires=600",
-            ),
-            mismatch,
-        ),
-        (
-            "presigned, with more in the query",
-            swap(
-                presigned(60, Duration::ZERO),
-                "/?",
-                "/?Action=DeleteStream&",
-            ),
-            (invalid, "query-string"),
-        ),
-    ];
-    assert!(cases.len() >= 20);
-    for (name, request, (error, words)) in &cases {
-        let (status, found, message) = parts.send(request);
-        assert_eq!((status, found.as_str()), (400, *error), "{name}: {message}");
-        assert!(message.contains(words), "{name}: {message}");
-    }
-    assert_eq!(parts.recorder.requests().len(), before, "none arrives");
-    // The control: what they were made from passes.
-    assert_eq!(parts.send(&sign(&good())).0, 200);
-    assert_eq!(parts.send(&presigned(300, minutes(2))).0, 200);
-    // Nothing secret is told.
-    let log = format!("{:?}{:?}", parts.gate.log(cases.len()), parts.gate.told());
-    for secret in [&client.secret, client.token.as_ref().unwrap()] {
-        assert!(!log.contains(secret.as_str()));
-    }
-    let store = std::fs::read_to_string(store).unwrap();
-    assert!(!store.contains(&client.secret) && !store.contains(client.token.as_ref().unwrap()));
 }
 
 #[test]
@@ -505,13 +234,8 @@ fn http2_clients_sign_authority_or_host() {
     let recorder = Recorder::start_http2(&authority);
     std::fs::write(folder.path().join("policy.json"), ALL).unwrap();
     let endpoint = "principal = \"arn:aws:iam::123456789012:user/alice\"\n[endpoint.re-sign]\nauthenticate = \"loopback\"";
-    std::fs::write(
-        folder.path().join("all.json"),
-        r#"{"Statement":{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}}"#,
-    )
-    .unwrap();
-    let rest = "[[identity-policy]]\nfile = \"all.json\"\nprincipals = [\"*\"]";
-    let file = configure(folder.path(), &recorder, endpoint, rest);
+    std::fs::write(folder.path().join("all.json"), IDENTITY).unwrap();
+    let file = configure(folder.path(), &recorder, endpoint, EVERYONE);
     let gate = Process::start(&file, &OWN);
     for name in [":authority", "host"] {
         let headers = http2::signed_headers("ListStreams", "{}", name);

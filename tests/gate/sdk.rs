@@ -43,11 +43,12 @@ pub enum Speaks {
     Http2,
 }
 
-fn http_client(gate: &Gate, speaks: Speaks) -> SharedHttpClient {
+/// The SDK's own TLS client, or one that speaks HTTP/1.1 only.
+pub fn http_client(authority: &Authority, speaks: Speaks) -> SharedHttpClient {
     if let Speaks::Http1 = speaks {
-        return http1::client(&gate.authority);
+        return http1::client(authority);
     }
-    let trust = TrustStore::empty().with_pem_certificate(gate.authority.pem());
+    let trust = TrustStore::empty().with_pem_certificate(authority.pem());
     let tls = TlsContext::builder()
         .with_trust_store(trust)
         .build()
@@ -78,7 +79,7 @@ pub fn client_with(
             "https://localhost:{}",
             gate.addresses()[endpoint].port()
         ))
-        .http_client(http_client(gate, speaks))
+        .http_client(http_client(&gate.authority, speaks))
         .build();
     Client::from_conf(config)
 }
