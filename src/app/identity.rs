@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,10 +30,11 @@ impl Opening<'_> {
     pub(super) fn principals(&mut self, config: &Config) -> Principals {
         let mut principals = Principals::default();
         let map = self.identity_map(config);
-        for account in map.accounts {
+        for (n, account) in map.accounts.into_iter().enumerate() {
             if !is_account(&account.id) {
+                let place = Place::of(config, n, config.identities.accounts.len());
                 let message = format_args!("`{}` is not twelve digits", account.id);
-                self.problem("account", message);
+                self.wrong(place, "account", "id", message);
             }
             let organization = Organization {
                 id: account.org_id,
@@ -42,15 +44,17 @@ impl Opening<'_> {
                 .organizations
                 .insert(account.id.into_boxed_str(), organization);
         }
-        for principal in map.principals {
-            self.add(principal, &mut principals);
+        for (n, principal) in map.principals.into_iter().enumerate() {
+            let place = Place::of(config, n, config.identities.principals.len());
+            self.add(place, principal, &mut principals);
         }
-        for certificate in &config.client_certificates {
+        for (n, certificate) in config.client_certificates.iter().enumerate() {
             let pattern = match &certificate.name {
                 NamePattern::Uri(uri) => CertificatePattern::Uri(uri.clone()),
                 NamePattern::Dns(dns) => CertificatePattern::Dns(dns.clone()),
             };
-            let named = self.named("client-certificate", &certificate.principal, &principals);
+            let path = format!("client-certificate[{n}].principal");
+            let named = self.named(&path, &certificate.principal, &principals);
             principals
                 .by_certificate
                 .extend(named.map(|principal| (pattern, principal)));
@@ -208,13 +212,26 @@ impl Opening<'_> {
         all
     }
 
-    fn add(&mut self, entry: config::Principal, principals: &mut Principals) {
+    /// Tells of an entry where it stands.
+    fn wrong(&mut self, place: Place<'_>, table: &str, key: &str, message: impl Display) {
+        match place {
+            Place::Configuration(n) => self.problem(format_args!("{table}[{n}].{key}"), message),
+            Place::Map(file, n) => {
+                let path = format_args!("{table}[{n}].{key}");
+                self.problems.push(Problem::of_value(file, path, message));
+            }
+        }
+    }
+
+    fn add(&mut self, place: Place<'_>, entry: config::Principal, principals: &mut Principals) {
         let Some(holder) = holder(&entry.arn, entry.session.as_deref()) else {
-            return self.problem(
+            return self.wrong(
+                place,
                 "principal",
+                "arn",
                 format_args!(
                     "`{}` is not the ARN of an IAM user, role or account root, or `session` is \
-                 no name of a role's session",
+                     no name of a role's session",
                     entry.arn
                 ),
             );
@@ -223,8 +240,10 @@ impl Opening<'_> {
         if let Some(id) = &entry.access_key_id
             && told.is_some_and(|told| told.as_str() != &*holder.account)
         {
-            return self.problem(
+            return self.wrong(
+                place,
                 "principal",
+                "arn",
                 format_args!(
                     "`{}`: the access key id `{id}` is one of another account",
                     entry.arn
@@ -239,8 +258,10 @@ impl Opening<'_> {
             && let (Some(own), Some(of_account)) = (&organization.id, &account.id)
             && own != of_account
         {
-            return self.problem(
+            return self.wrong(
+                place,
                 "principal",
+                "arn",
                 format_args!(
                     "`{}`: `org-id` is `{own}`, but that of its account is `{of_account}`",
                     entry.arn
@@ -260,6 +281,22 @@ impl Opening<'_> {
                 .by_arn
                 .insert(entry.arn.into_boxed_str(), principal),
         };
+    }
+}
+
+/// Where an entry stands: entries of the map come after those of the configuration.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Configuration(usize),
+    Map(&'a Path, usize),
+}
+
+impl<'a> Place<'a> {
+    fn of(config: &'a Config, n: usize, in_configuration: usize) -> Place<'a> {
+        match (&config.identity_map, n.checked_sub(in_configuration)) {
+            (Some(file), Some(n)) => Place::Map(file, n),
+            _ => Place::Configuration(n),
+        }
     }
 }
 

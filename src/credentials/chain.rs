@@ -57,7 +57,10 @@ pub(super) async fn keep(
                     before_renewal(expires, clock())
                 }
                 Some(_) => failed(&mut failures, &"the source gives expired credentials"),
-                None => failed(&mut failures, &"the session token is no header value"),
+                None => failed(
+                    &mut failures,
+                    &"the source gives a malformed key id or session token",
+                ),
             },
             // Sources name themselves and what failed, never a secret.
             Ok(Err(error)) => failed(&mut failures, &Chained(&error)),

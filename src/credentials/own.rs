@@ -76,7 +76,7 @@ const WAITING: usize = 1024;
 
 impl Session {
     /// Credentials from their parts. `account` is taken from the access key id where it is not known.
-    /// `None` where the token could not stand in a header.
+    /// `None` where they could not stand in a header.
     pub fn new(
         access_key_id: String,
         secret: String,
@@ -92,6 +92,12 @@ impl Session {
             }
             None => None,
         };
+        if !access_key_id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric())
+        {
+            return None;
+        }
         let told = || account_of(&access_key_id).map(|account| account.to_string());
         Some(Session {
             account: account.or_else(told),

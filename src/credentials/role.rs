@@ -195,5 +195,5 @@ async fn assume(client: &Client, wanted: &RoleSession) -> Result<Arc<Session>, S
     );
     session(&credentials)
         .map(Arc::new)
-        .ok_or_else(|| "the session token is no header value".to_owned())
+        .ok_or_else(|| "STS gives a malformed key id or session token".to_owned())
 }

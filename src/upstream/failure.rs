@@ -8,8 +8,6 @@ use std::net::SocketAddr;
 /// bytes may have left.
 #[derive(Debug)]
 pub enum Failure {
-    /// The request could not be signed.
-    Signing(http::Error),
     /// The upstream's name was not resolved.
     Resolve(String, io::Error),
     /// The upstream's name leads back to the gate itself.
@@ -36,7 +34,6 @@ impl Failure {
     /// A stable word for logs and metrics.
     pub fn kind(&self) -> &'static str {
         match self {
-            Failure::Signing(_) => "signing",
             Failure::Resolve(..) => "resolve",
             Failure::Loop(_) => "loop",
             Failure::Connect(_) => "connect",
@@ -51,8 +48,7 @@ impl Failure {
     }
 
     /// Every word that [`Failure::kind`] returns.
-    pub const KINDS: [&'static str; 11] = [
-        "signing",
+    pub const KINDS: [&'static str; 10] = [
         "resolve",
         "loop",
         "connect",
@@ -69,7 +65,6 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Signing(error) => write!(f, "cannot sign: {error}"),
             Failure::Resolve(name, error) => write!(f, "cannot resolve `{name}`: {error}"),
             Failure::Loop(address) => write!(
                 f,

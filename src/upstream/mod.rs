@@ -78,7 +78,7 @@ impl Upstream {
     ) -> Result<Response<ResponseBody>, Failure> {
         let mut request = request.into_inner();
         if let Some(signature) = signature {
-            signature.apply(&mut request).map_err(Failure::Signing)?;
+            signature.apply(&mut request);
         }
         let exchange = match request.version() {
             Version::HTTP_2 => Exchange::Http2,
