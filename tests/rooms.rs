@@ -37,7 +37,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "listener",
-        &["caller", "gate", "observe", "read_ahead", "server", "shutdown"],
+        &[
+            "caller",
+            "gate",
+            "observe",
+            "read_ahead",
+            "server",
+            "shutdown",
+        ],
     ),
     (
         "server",
@@ -68,7 +75,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reject", &["caller", "kinesis", "upstream"]),
     (
         "upstream",
-        &["caller", "credentials", "executor", "http1", "policy", "read_ahead"],
+        &[
+            "caller",
+            "credentials",
+            "executor",
+            "http1",
+            "policy",
+            "read_ahead",
+        ],
     ),
     ("credentials", &["caller"]),
     ("observe", &["config", "kinesis", "upstream"]),

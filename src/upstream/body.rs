@@ -54,6 +54,17 @@ impl RequestBody {
         }
     }
 
+    /// Lets the request's head leave as it is now, and not as it came.
+    pub(super) fn rewrite_head(&mut self) {
+        self.verbatim = None;
+    }
+
+    /// Whether the request's head leaves as it came.
+    #[cfg(test)]
+    pub(super) fn keeps_head(&self) -> bool {
+        self.verbatim.is_some()
+    }
+
     /// Adds what came next.
     pub fn push(&mut self, chunk: Bytes) {
         self.left = self.left.saturating_add(chunk.len() as u64);

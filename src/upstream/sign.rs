@@ -10,6 +10,8 @@ use http::{HeaderMap, Request, Uri, Version};
 use crate::caller::{BodyHash, Head, Scope, StringToSign, push_scope, signing_time};
 use crate::credentials::Session;
 
+use super::RequestBody;
+
 /// What a request is signed with, and for.
 pub struct Signature<'a> {
     /// The credentials.
@@ -43,7 +45,8 @@ const TAKEN_AWAY: [HeaderName; 8] = [
 impl Signature<'_> {
     /// Takes away what the client authenticated with, and signs. Whatever the client signed, `host`
     /// is what is signed here: the way upstream need not be the one that the client came.
-    pub(super) fn apply<B>(&self, request: &mut Request<B>) {
+    pub(super) fn apply(&self, request: &mut Request<RequestBody>) {
+        request.body_mut().rewrite_head();
         let headers = request.headers_mut();
         for name in &TAKEN_AWAY {
             headers.remove(name);
@@ -122,7 +125,7 @@ mod tests {
     use aws_sigv4::sign::v4;
     use http::{Request, Version};
 
-    use super::{Session, Signature};
+    use super::{RequestBody, Session, Signature};
     use crate::caller::hash_body;
 
     const ID: &str = "ASIAY34FZKBOKMUTVV7A";
@@ -186,9 +189,10 @@ mod tests {
                 .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
                 .header("x-amz-security-token", "theirs")
                 .header("x-amz-target", "Kinesis_20131202.ListShards")
-                .body(())
+                .body(RequestBody::new(Some("POST / HTTP/1.1\r\n\r\n".into())))
                 .unwrap();
             signature.apply(&mut request);
+            assert!(!request.body().keeps_head());
             let headers = request.headers();
             assert_eq!(
                 headers["authorization"].to_str().unwrap(),
