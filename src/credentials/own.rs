@@ -56,6 +56,7 @@ pub struct RoleSession {
 }
 
 /// Somebody waits for a session of a role.
+#[cfg_attr(not(feature = "re-sign"), expect(dead_code, reason = "nobody answers"))]
 pub(super) struct Ask {
     pub(super) wanted: RoleSession,
     pub(super) answer: oneshot::Sender<Option<Arc<Session>>>,
