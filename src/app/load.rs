@@ -1,5 +1,7 @@
 //! Opens and compiles everything a configuration names, and reports every problem at once.
 
+mod door;
+
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::Path;
@@ -9,10 +11,9 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::config::{self, Config, EndpointPolicy, ListenerTls, Problem, Problems};
-use crate::gate::{Endpoint, Identity, Principals, Site, TokenRules};
+use crate::config::{self, Config, EndpointPolicy, Problem, Problems};
+use crate::gate::{Endpoint, Identity, Principals, TokenRules};
 use crate::kinesis::{ACTION_NAMES, partition_of, regional_endpoint};
-use crate::listener::{Authority, Certificates, Clients, server_config};
 use crate::observe::Clock;
 use crate::policy::{
     AttachedPolicy, Attachment, Finding, Key, Knowledge, Listener, Options, Policy,
@@ -21,7 +22,7 @@ use crate::policy::{
 use crate::upstream;
 
 use super::identity::Kept;
-use super::{Door, Loaded};
+use super::{At, Loaded};
 
 pub(super) fn open(config: &Config, file: &Path, clock: Clock) -> Result<Loaded, Problems> {
     let mut opening = Opening {
@@ -174,18 +175,15 @@ impl Opening<'_> {
             .flatten()
             .map(|endpoint| (&*endpoint.id, endpoint))
             .collect();
-        let doors: Vec<Door> = config
+        let doors: Vec<At> = config
             .listeners
             .iter()
             .enumerate()
             .filter_map(|(place, listener)| {
-                let endpoint = by_id.get(listener.endpoint.as_str())?;
-                self.door(
-                    place,
-                    listener,
-                    Arc::clone(endpoint),
-                    Arc::clone(&principals),
-                )
+                let ids = listener.endpoints.iter();
+                let endpoints = ids.map(|id| by_id.get(id.as_str()).map(|known| Arc::clone(known)));
+                let endpoints = endpoints.collect::<Option<Vec<_>>>()?;
+                self.door(place, listener, endpoints, Arc::clone(&principals))
             })
             .collect();
         let tokens = self.tokens(&config.tokens);
@@ -203,6 +201,7 @@ impl Opening<'_> {
             doors,
             tokens: tokens?,
             kept,
+            services: services(&config.listeners, &by_id),
             notices: std::mem::take(&mut self.notices),
             clock: self.clock,
         })
@@ -248,6 +247,7 @@ impl Opening<'_> {
             region: region.clone(),
             partition,
             service_name,
+            networks: endpoint.networks.clone(),
             policy,
             policy_name,
             identity: Arc::clone(identity),
@@ -312,12 +312,14 @@ impl Opening<'_> {
         };
         let settings = upstream::Settings {
             connect: config.upstream.connect.clone(),
+            addresses: config.upstream.addresses.clone(),
+            dns: config.upstream.dns.clone(),
             server_name: config.upstream.server_name.clone(),
             roots: Arc::new(roots),
             connect_timeout: config.limits.connect_timeout,
             response_timeout: config.limits.response_timeout,
             idle: config.limits.upstream_idle,
-            own: Vec::new(),
+            own: upstream::Own::default(),
         };
         match upstream::Upstream::new(&settings) {
             Ok(_) => Some(settings),
@@ -371,57 +373,6 @@ impl Opening<'_> {
         Some(roots)
     }
 
-    fn door(
-        &mut self,
-        place: usize,
-        listener: &config::Listener,
-        endpoint: Arc<Endpoint>,
-        principals: Arc<Principals>,
-    ) -> Option<Door> {
-        let certificates = match &listener.tls {
-            ListenerTls::Files { certificate, key } => Certificates::from_files(certificate, key),
-            ListenerTls::Authority { certificate, key } => {
-                let mut unnamed = vec![
-                    "localhost".to_owned(),
-                    "127.0.0.1".to_owned(),
-                    "::1".to_owned(),
-                ];
-                let address = listener.address.ip();
-                if !address.is_unspecified() && !address.is_loopback() {
-                    unnamed.push(address.to_string());
-                }
-                unnamed.push(endpoint.service_name.clone());
-                unnamed.extend(listener.names.iter().map(str::to_owned));
-                Authority::from_files(certificate, key, unnamed, self.clock)
-                    .map(|authority| Certificates::Authority(Box::new(authority)))
-                    .map_err(|error| error.to_string())
-            }
-        };
-        let site = Arc::new(Site {
-            endpoint,
-            principals,
-            names: listener.names.clone(),
-        });
-        let tls = certificates.and_then(|certificates| {
-            let clients = listener.client_auth.as_ref().map(|clients| {
-                Clients::from_files(&clients.authorities, &clients.revoked, clients.required)
-            });
-            server_config(certificates, Arc::clone(&site), clients.transpose()?)
-                .map_err(|error| error.to_string())
-        });
-        match tls {
-            Ok(tls) => Some(Door {
-                address: listener.address,
-                site,
-                tls: Arc::new(tls),
-            }),
-            Err(error) => {
-                self.problem(format_args!("listener[{place}].tls"), error);
-                None
-            }
-        }
-    }
-
     pub(super) fn read(&mut self, path: &str, file: &Path) -> Option<String> {
         std::fs::read_to_string(file)
             .map_err(|error| {
@@ -438,3 +389,20 @@ impl Opening<'_> {
 }
 
 const CA_FILE: &str = "upstream.ca-file";
+/// The names of the endpoints that clients of listeners which intercept nothing are led to.
+fn services(
+    listeners: &[config::Listener],
+    endpoints: &HashMap<&str, &Arc<Endpoint>>,
+) -> Vec<String> {
+    let led = listeners
+        .iter()
+        .filter(|listener| listener.intercept.is_none());
+    let mut names: Vec<String> = led
+        .flat_map(|listener| &listener.endpoints)
+        .filter_map(|id| endpoints.get(id.as_str()))
+        .map(|endpoint| endpoint.service_name.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}

@@ -9,13 +9,13 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use rustls::ServerConfig;
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
 
 use crate::config::{self, Config, Limits, LogAllowed, Problem, Problems};
-use crate::gate::Site;
-use crate::listener;
+use crate::listener::{self, Door};
 use crate::observe::{Clock, Format};
 use crate::{tokens, upstream};
 
@@ -32,7 +32,9 @@ pub struct Loaded {
     upstream: upstream::Settings,
     admin: Option<SocketAddr>,
     endpoints: Vec<String>,
-    doors: Vec<Door>,
+    doors: Vec<At>,
+    /// The names that connections go to unless clients ask for others.
+    services: Vec<String>,
     tokens: Arc<tokens::Store>,
     kept: Kept,
     notices: Vec<Problem>,
@@ -40,10 +42,9 @@ pub struct Loaded {
 }
 
 /// A listener that is loaded but not bound.
-struct Door {
+struct At {
     address: SocketAddr,
-    site: Arc<Site>,
-    tls: Arc<ServerConfig>,
+    door: Arc<Door>,
 }
 
 /// Everything bound: the addresses are known, nothing is served yet.
@@ -102,13 +103,13 @@ impl Loaded {
         let workers = self.worker_count();
         let mut sockets = Vec::new();
         let mut addresses = Vec::new();
-        for door in &self.doors {
-            match bind_each(door.address, workers) {
+        for at in &self.doors {
+            match bind_each(at, workers) {
                 Ok((address, shared)) => {
                     addresses.push(address);
                     sockets.push(shared);
                 }
-                Err(error) => failed(door.address, error),
+                Err(error) => failed(at.address, error),
             }
         }
         let admin = self.admin.and_then(|address| {
@@ -116,8 +117,11 @@ impl Loaded {
                 .map_err(|error| failed(address, error))
                 .ok()
         });
+        self.upstream.own.listeners.clone_from(&addresses);
         if problems.is_empty() {
-            self.upstream.own = addresses.clone();
+            problems.extend(self.find_loop());
+        }
+        if problems.is_empty() {
             Ok(Bound {
                 loaded: self,
                 sockets,
@@ -127,6 +131,23 @@ impl Loaded {
         } else {
             Err(Problems(problems))
         }
+    }
+
+    /// A way to the upstream that leads back here, before a client meets it. Names that are not
+    /// resolved now are left for later: the network may come up after the gate.
+    fn find_loop(&self) -> Option<Problem> {
+        let upstream = upstream::Upstream::new(&self.upstream).ok()?;
+        let runtime = Builder::new_current_thread().enable_all().build().ok()?;
+        let looking = async {
+            for name in &self.services {
+                if let Err(failure @ upstream::Failure::Loop(_)) = upstream.addresses(name).await {
+                    return Some(Problem::of_file(Path::new("upstream"), failure));
+                }
+            }
+            None
+        };
+        let looking = async { tokio::time::timeout(LOOKING, looking).await.ok().flatten() };
+        LocalSet::new().block_on(&runtime, looking)
     }
 
     fn worker_count(&self) -> usize {
@@ -156,7 +177,11 @@ impl Bound {
             .addresses
             .iter()
             .zip(&self.loaded.doors)
-            .map(|(address, door)| format!("listening on {address} for {}", door.site.endpoint.id));
+            .map(|(address, at)| {
+                let endpoints = at.door.site.endpoints.iter();
+                let ids: Vec<&str> = endpoints.map(|endpoint| &*endpoint.id).collect();
+                format!("listening on {address} for {}", ids.join(", "))
+            });
         let admin = self
             .admin_address()
             .map(|address| format!("admin on {address}"));
@@ -176,16 +201,17 @@ impl Bound {
     }
 }
 
-fn bind_each(
-    address: SocketAddr,
-    workers: usize,
-) -> std::io::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
-    let first = listener::bind(address)?;
+/// How long the start may wait for names to be resolved.
+const LOOKING: Duration = Duration::from_secs(2);
+
+fn bind_each(at: &At, workers: usize) -> std::io::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
+    let intercept = at.door.intercept;
+    let first = listener::bind(at.address, intercept)?;
     // Port 0 has become a real one: the other loops share it.
     let bound = first.local_addr()?;
     let mut sockets = vec![first];
     for _ in 1..workers {
-        sockets.push(listener::bind(bound)?);
+        sockets.push(listener::bind(bound, intercept)?);
     }
     Ok((bound, sockets))
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{interval, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 
 use crate::admin::Admin;
 use crate::config::Limits;
@@ -83,10 +82,7 @@ pub(super) fn start(
         let listeners = sockets
             .iter_mut()
             .zip(&loaded.doors)
-            .filter_map(|(sockets, door)| {
-                let tls = TlsAcceptor::from(Arc::clone(&door.tls));
-                Some(Listener::new(sockets.next()?, Arc::clone(&door.site), tls))
-            })
+            .filter_map(|(sockets, at)| Some(Listener::new(sockets.next()?, Arc::clone(&at.door))))
             .collect();
         let seed = Seed {
             listeners,

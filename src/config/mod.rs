@@ -4,6 +4,7 @@
 //! This room knows the file's shape only; `app` opens what it names.
 
 mod identity;
+mod network;
 mod place;
 mod problem;
 mod read;
@@ -15,10 +16,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 pub use identity::{
     Account, Authenticate, ClientAuth, ClientCertificate, IdentityMap, NamePattern, Principal,
     ReSign, Role, Tags,
 };
+pub use network::{Intercept, ProxyProtocol, Tunnel};
 pub use place::{NamedDocument, locate, named_documents};
 pub use problem::{Problem, Problems};
 pub use values::Names;
@@ -59,6 +63,12 @@ pub struct Upstream {
     /// `host:port` that every connection goes to; absent, connections go to the Kinesis endpoint
     /// that the client asked for, found through DNS, port 443.
     pub connect: Option<String>,
+    /// Addresses that every connection to Kinesis goes to, in turn, instead of what a name leads
+    /// to; port 443 where none is said.
+    pub addresses: Vec<SocketAddr>,
+    /// DNS servers to ask instead of the system's resolver and hosts file; port 53 where none is
+    /// said.
+    pub dns: Vec<SocketAddr>,
     /// The name to ask for and verify in the upstream's certificate; absent, the name of the
     /// Kinesis endpoint asked for.
     pub server_name: Option<String>,
@@ -115,6 +125,10 @@ pub struct Limits {
     pub response_timeout: Duration,
     /// How long an unused connection to the upstream is kept.
     pub upstream_idle: Duration,
+    /// How long a tunnel may carry nothing.
+    pub tunnel_idle: Duration,
+    /// How long a tunnel may last.
+    pub tunnel_total: Duration,
     /// How long accepted requests may take to finish after SIGTERM.
     pub drain: Duration,
 }
@@ -153,6 +167,8 @@ pub struct Endpoint {
     pub vpc: Option<String>,
     /// The region whose Kinesis this endpoint leads to.
     pub region: String,
+    /// Where its clients are: others are refused. Empty, they may be anywhere.
+    pub networks: Vec<IpNet>,
     /// The endpoint policy.
     pub policy: EndpointPolicy,
     /// The ARN of who calls through it, where it serves one workload.
@@ -191,8 +207,9 @@ pub struct IdentityPolicy {
 pub struct Listener {
     /// Where to listen; port 0 takes a free one.
     pub address: SocketAddr,
-    /// The id of the endpoint whose policy holds for what comes in here.
-    pub endpoint: String,
+    /// The ids of the endpoints whose clients come in here; at least one. Several are told apart
+    /// by the load balancer's header, by the name that clients ask for, or by their networks.
+    pub endpoints: Vec<String>,
     /// The certificate clients see.
     pub tls: ListenerTls,
     /// The certificates that clients show.
@@ -200,6 +217,12 @@ pub struct Listener {
     /// Further names by which clients may call this listener as an endpoint override, beside
     /// `localhost` and addresses.
     pub names: Names,
+    /// Load balancers that say who their clients are.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Whether connections come here that were meant for another address.
+    pub intercept: Option<Intercept>,
+    /// Hosts that clients may reach through this listener without being decrypted.
+    pub tunnels: Vec<Tunnel>,
 }
 
 /// `[listener.tls]`: where the listener's certificates come from.
@@ -276,6 +299,8 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),
             upstream_idle: Duration::from_secs(50),
+            tunnel_idle: Duration::from_secs(350),
+            tunnel_total: Duration::from_secs(12 * 3600),
             drain: Duration::from_secs(20),
         }
     }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use toml_span::de_helpers::TableHelper;
 use toml_span::{DeserError, Deserialize, Error, ErrorKind, Value};
 
+use super::network::networks;
 use super::place::Places;
 use super::values::{Address, Bytes, Span, custom};
 use super::{
     Admin, Authenticate, ClientAuth, Config, Endpoint, EndpointPolicy, IdentityMap, IdentityPolicy,
-    Limits, Listener, ListenerTls, Log, LogAllowed, Names, Problems, Upstream,
+    Limits, Listener, ListenerTls, Log, LogAllowed, Problems,
 };
 
 pub(super) fn config(text: &str, file: &Path) -> Result<Config, Problems> {
@@ -110,14 +111,7 @@ impl Config {
             (format!("listener[{n}].address"), message)
         }));
         for (n, listener) in self.listeners.iter().enumerate() {
-            let wanted = &listener.endpoint;
-            if !self.endpoints.iter().any(|endpoint| endpoint.id == *wanted) {
-                let message = format!(
-                    "listener `{}` is for endpoint `{wanted}`, which no `[[endpoint]]` has as its id",
-                    listener.address
-                );
-                found.push((format!("listener[{n}].endpoint"), message));
-            }
+            found.extend(listener.contradictions(n, &self.endpoints));
             let missing = self.unauthenticated(listener);
             found.extend(missing.map(|message| (format!("listener[{n}].endpoint"), message)));
         }
@@ -126,24 +120,30 @@ impl Config {
 
     /// Why clients of a listener cannot prove who they are as its endpoint asks.
     fn unauthenticated(&self, listener: &Listener) -> Option<String> {
-        let mut endpoints = self.endpoints.iter();
-        let endpoint = endpoints.find(|endpoint| endpoint.id == listener.endpoint)?;
-        let missing = match endpoint.re_sign.as_ref()?.authenticate {
-            Authenticate::Loopback if !listener.address.ip().is_loopback() => {
-                "not on a loopback address, where everyone would be its principal"
-            }
-            Authenticate::Loopback if endpoint.principal.is_none() => {
-                "for an endpoint without `principal`, which says who calls on loopback"
-            }
-            Authenticate::Mtls if !listener.client_auth.as_ref().is_some_and(|c| c.required) => {
-                "without `tls.client-ca` or with optional client certificates"
-            }
-            Authenticate::Sigv4(_) | Authenticate::Loopback | Authenticate::Mtls => return None,
-        };
-        Some(format!(
-            "listener `{}` is {missing}, but endpoint `{}` authenticates its clients by it",
-            listener.address, listener.endpoint
-        ))
+        let here = |endpoint: &&Endpoint| listener.endpoints.contains(&endpoint.id);
+        self.endpoints.iter().filter(here).find_map(|endpoint| {
+            let missing = match endpoint.re_sign.as_ref()?.authenticate {
+                Authenticate::Loopback if !listener.address.ip().is_loopback() => {
+                    "not on a loopback address, where everyone would be its principal"
+                }
+                Authenticate::Loopback
+                    if listener.proxy_protocol.is_some() || listener.intercept.is_some() =>
+                {
+                    "one that clients elsewhere are led to, who would all be its principal"
+                }
+                Authenticate::Loopback if endpoint.principal.is_none() => {
+                    "for an endpoint without `principal`, which says who calls on loopback"
+                }
+                Authenticate::Mtls if !listener.client_auth.as_ref().is_some_and(|c| c.required) => {
+                    "without `tls.client-ca` or with optional client certificates"
+                }
+                Authenticate::Sigv4(_) | Authenticate::Loopback | Authenticate::Mtls => return None,
+            };
+            Some(format!(
+                "listener `{}` is {missing}, but endpoint `{}` authenticates its clients by it",
+                listener.address, endpoint.id
+            ))
+        })
     }
 
     fn rebase(&mut self, folder: &Path) {
@@ -179,26 +179,6 @@ impl Config {
                 clients.revoked.iter_mut().for_each(rebase);
             }
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Upstream {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let mut table = TableHelper::new(value)?;
-        let upstream = Upstream {
-            connect: table.optional("connect"),
-            server_name: table.optional("server-name"),
-            ca_file: table.optional::<String>("ca-file").map(PathBuf::from),
-        };
-        let read = table.finalize(None);
-        let good = match &upstream.connect {
-            Some(connect) if !is_host_and_port(connect) => Err(custom(
-                value,
-                &format!("`{connect}` is not a host and port such as \"127.0.0.1:4567\""),
-            )),
-            _ => Ok(upstream),
-        };
-        both(read, good)
     }
 }
 
@@ -273,6 +253,8 @@ impl<'de> Deserialize<'de> for Limits {
         span(&mut table, "connect-timeout", &mut limits.connect_timeout);
         span(&mut table, "response-timeout", &mut limits.response_timeout);
         span(&mut table, "upstream-idle", &mut limits.upstream_idle);
+        span(&mut table, "tunnel-idle", &mut limits.tunnel_idle);
+        span(&mut table, "tunnel-total", &mut limits.tunnel_total);
         span(&mut table, "drain", &mut limits.drain);
         limits.connections = table.optional("connections").unwrap_or(limits.connections);
         limits.streams = table.optional("streams").unwrap_or(limits.streams);
@@ -297,6 +279,7 @@ impl<'de> Deserialize<'de> for Endpoint {
         let id = table.required("id");
         let vpc = table.optional("vpc");
         let region = table.required("region");
+        let networks = networks(&mut table, "networks");
         let policy = table.optional::<String>("policy").map(PathBuf::from);
         let full_access = table
             .optional::<bool>("default-full-access")
@@ -325,6 +308,7 @@ impl<'de> Deserialize<'de> for Endpoint {
             id: id?,
             vpc,
             region: region?,
+            networks,
             policy,
             principal,
             account,
@@ -355,27 +339,8 @@ impl<'de> Deserialize<'de> for IdentityPolicy {
     }
 }
 
-impl<'de> Deserialize<'de> for Listener {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let mut table = TableHelper::new(value)?;
-        let address = table.required::<Address>("address");
-        let endpoint = table.required("endpoint");
-        let tls = table.required::<TlsTable>("tls");
-        let names = table.optional::<Vec<String>>("names").unwrap_or_default();
-        table.finalize(None)?;
-        let TlsTable(tls, client_auth) = tls?;
-        Ok(Listener {
-            address: address?.0,
-            endpoint: endpoint?,
-            tls,
-            client_auth,
-            names: Names::new(names),
-        })
-    }
-}
-
 /// `[listener.tls]`: the server's side and the clients'.
-struct TlsTable(ListenerTls, Option<ClientAuth>);
+pub(super) struct TlsTable(pub ListenerTls, pub Option<ClientAuth>);
 
 impl<'de> Deserialize<'de> for TlsTable {
     fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
@@ -409,7 +374,7 @@ impl<'de> Deserialize<'de> for TlsTable {
 }
 
 /// What was read, or the errors of both.
-fn both<A, B>(read: Result<A, DeserError>, good: Result<B, DeserError>) -> Result<B, DeserError> {
+pub(super) fn both<A, B>(read: Result<A, DeserError>, good: Result<B, DeserError>) -> Result<B, DeserError> {
     match (read, good) {
         (Ok(_), good) => good,
         (Err(error), Ok(_)) => Err(error),
@@ -420,17 +385,8 @@ fn both<A, B>(read: Result<A, DeserError>, good: Result<B, DeserError>) -> Resul
     }
 }
 
-/// `name:port`, `1.2.3.4:port` or `[v6]:port`.
-fn is_host_and_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty()
-            && port.parse::<u16>().is_ok_and(|port| port != 0)
-            && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')))
-    })
-}
-
 /// The values that have occurred before, each with its place.
-fn doubled<T: PartialEq + Copy>(
+pub(super) fn doubled<T: PartialEq + Copy>(
     values: impl Iterator<Item = T>,
 ) -> impl Iterator<Item = (usize, T)> {
     let mut seen = Vec::new();

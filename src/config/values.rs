@@ -37,6 +37,11 @@ impl Names {
         self.0.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The names, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)

@@ -37,10 +37,9 @@ impl<'a> Asked<'a> {
         keys: Option<&'a LocalKeys>,
         now: SystemTime,
     ) -> Result<Asked<'a>, Rejection> {
-        let site = &connection.site;
-        let head = Head::read(parts, &site.endpoint.region)?;
+        let head = Head::read(parts, &connection.endpoint().region)?;
         let caller = principal::caller(connection, head.caller, parts, keys, now)?;
-        let signer = match &site.endpoint.re_sign {
+        let signer = match &connection.endpoint().re_sign {
             Some(re_sign) => re_sign.signing(&caller)?.into_account(),
             None => None,
         };
@@ -56,7 +55,7 @@ impl<'a> Asked<'a> {
 
     /// The endpoint it came through.
     pub(super) fn endpoint(&self) -> &'a Endpoint {
-        &self.connection.site.endpoint
+        self.connection.endpoint()
     }
 
     /// Decides by what of the body is known: all of it, or enough to begin forwarding. A token
@@ -72,7 +71,7 @@ impl<'a> Asked<'a> {
         members: &Members,
         now: SystemTime,
     ) -> Result<Ruled, Rejection> {
-        let endpoint = &self.connection.site.endpoint;
+        let endpoint = self.connection.endpoint();
         let scope = Scope {
             partition: endpoint.partition,
             region: &endpoint.region,

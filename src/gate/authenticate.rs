@@ -95,7 +95,7 @@ pub(super) fn caller<'a>(
         (Authenticate::Mtls, Some(Certified::Nobody) | None, _) => Err(Rejection::Unidentified(
             "the client certificate is of no principal",
         )),
-        (Authenticate::Loopback, _, _) => match &connection.site.endpoint.principal {
+        (Authenticate::Loopback, _, _) => match &connection.endpoint().principal {
             Some(principal) if connection.peer.is_loopback() => Ok(stated(principal, signed)),
             _ => Err(Rejection::Unidentified("the client is not on loopback")),
         },

@@ -57,7 +57,7 @@ impl<'a> Facts<'a> {
         now: SystemTime,
     ) -> Facts<'a> {
         Facts {
-            endpoint: &connection.site.endpoint,
+            endpoint: connection.endpoint(),
             organizations: &connection.site.principals.organizations,
             peer: connection.peer,
             caller,

@@ -23,13 +23,13 @@ use crate::caller::BodyHash;
 use crate::http1::Incoming;
 use crate::observe::{Outcome, Record};
 use crate::reject::Rejection;
-use crate::upstream::Signature;
+use crate::upstream::{Destination, Signature};
 
 pub use authenticate::{Authenticate, ReSign, Role};
 pub use body::Answer;
 pub use head::{Head, check_form};
 pub use principals::{CertificatePattern, Certified, Organization, Principal, Principals};
-pub use site::{Endpoint, Identity, Owner, Site, TokenRules};
+pub use site::{Arrival, Endpoint, Identity, Owner, Site, TokenRules, Unchosen};
 pub use worker::{Connection, Worker};
 
 use asked::Asked;
@@ -43,7 +43,7 @@ pub async fn handle(
     connection: &Rc<Connection>,
     request: Request<Incoming>,
 ) -> Response<Answer> {
-    let endpoint = &connection.site.endpoint;
+    let endpoint = connection.endpoint();
     let mut record = Record::open(
         &worker.observer,
         endpoint.place,
@@ -84,9 +84,9 @@ async fn exchange(
 
     // 1. Where to, what, and by whom: the head.
     let host = head::host(&parts, connection)?;
-    let route = connection.site.route(&host);
+    let route = connection.route(&host);
     let route = route.ok_or_else(|| Rejection::Misdirected(host.clone()))?;
-    let re_sign = connection.site.endpoint.re_sign.as_ref();
+    let re_sign = connection.endpoint().re_sign.as_ref();
     let keys = re_sign.and_then(ReSign::keys);
     let asked = Asked::read(connection, &parts, route, keys.as_deref(), record.arrived())?;
     let action = asked.head.action();
@@ -115,7 +115,7 @@ async fn exchange(
         ruled = asked.judge(reading.scanner.members(), record.arrived());
     }
     let ruled = token::settle(worker, &asked, &reading, ruled?, record).await?;
-    let endpoint = &connection.site.endpoint;
+    let endpoint = connection.endpoint();
     record.decide = Some(deciding.elapsed());
     record.request_bytes = reading.body.len();
     record.outcome = ruled.outcome();
@@ -156,10 +156,11 @@ async fn exchange(
         body: &hash,
         now: record.now(),
     });
-    let answer = worker
-        .upstream
-        .forward(route.server_name, permitted, signature)
-        .await;
+    let to = Destination {
+        name: route.server_name,
+        address: connection.destination,
+    };
+    let answer = worker.upstream.forward(to, permitted, signature).await;
     record.upstream = Some(sent.elapsed());
     if let Some(passage) = passage {
         passage.borrow_mut().settle(record)?;

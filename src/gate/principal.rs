@@ -38,7 +38,7 @@ impl<'a> KnownCaller<'a> {
             Some(Certified::As(principal)) => Some(principal),
             Some(Certified::Nobody | Certified::Several) | None => None,
         };
-        let stated = connection.site.endpoint.principal.as_ref();
+        let stated = connection.endpoint().principal.as_ref();
         let mut told = [by_key, by_certificate, stated].into_iter().flatten();
         let first = told.next();
         let agree = first.is_none_or(|first| {
@@ -266,7 +266,7 @@ pub(super) fn caller<'a>(
     keys: Option<&'a LocalKeys>,
     now: std::time::SystemTime,
 ) -> Result<KnownCaller<'a>, Rejection> {
-    match (&connection.site.endpoint.re_sign, signed) {
+    match (&connection.endpoint().re_sign, signed) {
         (Some(re_sign), signed) => {
             authenticate::caller(&re_sign.authenticate, connection, signed, parts, keys, now)
         }

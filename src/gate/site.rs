@@ -1,9 +1,11 @@
-//! What a listener stands for: an endpoint, its policies, and the names it answers to.
+//! What a listener stands for: endpoints, their policies, and the names they answer to.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::Names;
+use ipnet::IpNet;
+
+use crate::config::{Names, Tunnel};
 use crate::kinesis::{Host, Operation, operations};
 use crate::policy::{AttachedPolicy, Policy};
 
@@ -12,12 +14,41 @@ use super::principals::{Organization, Principal, Principals};
 
 /// What one listener stands for. Read-only, shared by every event loop.
 pub struct Site {
-    /// The endpoint whose policy holds.
-    pub endpoint: Arc<Endpoint>,
+    /// The endpoints whose clients come in here; [`Site::choose`] tells which.
+    pub endpoints: Vec<Arc<Endpoint>>,
     /// What is known of callers.
     pub principals: Arc<Principals>,
     /// Names of this listener that are no Kinesis endpoint names.
     pub names: Names,
+    /// Whether connections come here that were meant for another address: their clients ask for
+    /// Kinesis endpoints by name, and by nothing else.
+    pub intercepts: bool,
+    /// Hosts that clients may reach through this listener without being decrypted.
+    pub tunnels: Vec<Tunnel>,
+}
+
+/// What a connection shows before its first request.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The client's address.
+    pub peer: IpAddr,
+    /// The endpoint's id, from the load balancer.
+    pub vpce: Option<&'a str>,
+    /// The name that the client asked for, in lower case.
+    pub name: Option<&'a str>,
+}
+
+/// Why a connection is of no endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unchosen {
+    /// The load balancer names an endpoint that is not served here.
+    Endpoint,
+    /// The client is in no network of the endpoints served here.
+    Network,
+    /// The name asked for is of no endpoint that the rest leaves.
+    Name,
+    /// Nothing tells which of several endpoints it is.
+    Several,
 }
 
 /// One endpoint, compiled.
@@ -34,6 +65,8 @@ pub struct Endpoint {
     pub partition: &'static str,
     /// The name of that region's Kinesis endpoint.
     pub service_name: String,
+    /// Where its clients are: others are refused. Empty, they may be anywhere.
+    pub networks: Vec<IpNet>,
     /// The endpoint policy.
     pub policy: Policy,
     /// Its file, or `default-full-access`.
@@ -118,36 +151,77 @@ impl TokenRules {
 }
 
 impl Site {
+    /// The one endpoint that a connection came through: the load balancer's word, the client's
+    /// network and the name asked for each leave some out.
+    ///
+    /// # Errors
+    /// When none is left, or more than one: there is no default.
+    pub fn choose(&self, arrival: &Arrival<'_>) -> Result<&Arc<Endpoint>, Unchosen> {
+        let stated = |endpoint: &&Arc<Endpoint>| arrival.vpce.is_none_or(|id| *endpoint.id == *id);
+        let near = |endpoint: &&Arc<Endpoint>| endpoint.admits(arrival.peer);
+        let named = |endpoint: &&Arc<Endpoint>| match arrival.name {
+            Some(name) => self.is_own(name) || endpoint.route(name).is_some(),
+            None => !self.intercepts,
+        };
+        let candidates = || self.endpoints.iter().filter(stated);
+        let mut left = candidates().filter(near).filter(named);
+        match (left.next(), left.next()) {
+            (Some(endpoint), None) => Ok(endpoint),
+            (Some(_), Some(_)) => Err(Unchosen::Several),
+            (None, _) if candidates().next().is_none() => Err(Unchosen::Endpoint),
+            (None, _) if !candidates().any(|endpoint| near(&endpoint)) => Err(Unchosen::Network),
+            (None, _) => Err(Unchosen::Name),
+        }
+    }
+
+    /// Whether an endpoint with this id is served here.
+    pub fn has_endpoint(&self, id: &str) -> bool {
+        self.endpoints.iter().any(|endpoint| *endpoint.id == *id)
+    }
+
     /// Whether a client may ask for `name`, in lower case.
     pub fn serves(&self, name: &str) -> bool {
-        self.route(name).is_some()
+        self.is_own(name) || self.endpoints.iter().any(|e| e.route(name).is_some())
+    }
+
+    /// The tunnel that `name`, in lower case, asks for.
+    pub fn tunnel(&self, name: &str) -> Option<&Tunnel> {
+        self.tunnels.iter().find(|tunnel| tunnel.name == name)
     }
 
     /// Whether `name` is an endpoint override: a name of this listener and of no Kinesis endpoint.
     pub(super) fn is_own(&self, name: &str) -> bool {
-        name == "localhost" || is_address(name) || self.names.contains(name)
+        !self.intercepts && (name == "localhost" || is_address(name) || self.names.contains(name))
+    }
+}
+
+impl Endpoint {
+    /// Whether a client at this address may be one of this endpoint.
+    fn admits(&self, peer: IpAddr) -> bool {
+        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&peer))
     }
 
-    /// The way that a name, without its port and in lower case, leads. `None` for every name that
-    /// is neither a Kinesis endpoint of this region nor one of the listener's own: the gate is
-    /// nobody's open relay.
-    pub(super) fn route<'a>(&'a self, name: &'a str) -> Option<Route<'a>> {
-        let own = Route {
-            server_name: &self.endpoint.service_name,
+    /// The way to this region's endpoint, under whichever name.
+    pub(super) fn service(&self) -> Route<'_> {
+        Route {
+            server_name: &self.service_name,
             account: None,
-        };
-        if self.is_own(name) {
-            return Some(own);
         }
+    }
+
+    /// The way that a Kinesis endpoint's name, without its port and in lower case, leads. `None`
+    /// for every name that is no Kinesis endpoint of this region, or another VPC endpoint's: the
+    /// gate is nobody's open relay.
+    pub(super) fn route<'a>(&'a self, name: &'a str) -> Option<Route<'a>> {
         let host = Host::parse(name)?;
-        if host.region != self.endpoint.region {
+        if host.region != self.region {
             return None;
         }
         match host.vpce {
             // The name of the endpoint that we stand for resolves to ourselves.
-            Some(id) if id == &*self.endpoint.id => Some(Route {
+            Some(id) if id == &*self.id => Some(Route {
                 account: host.account,
-                ..own
+                ..self.service()
             }),
             Some(_) => None,
             None => Some(Route {

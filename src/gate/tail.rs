@@ -146,11 +146,11 @@ impl Tail {
             now,
         } = &self.judge;
         let host = head::host(parts, connection)?;
-        let route = connection.site.route(&host);
+        let route = connection.route(&host);
         let route = route.ok_or_else(|| Rejection::Misdirected(host.clone()))?;
         let asked = Asked::read(connection, parts, route, None, *now)?;
         let ruled = asked.judge(self.scanner.members(), *now)?;
-        let endpoint = &connection.site.endpoint;
+        let endpoint = connection.endpoint();
         let told = (ruled.outcome(), ruled.ruling(endpoint), ruled.resource());
         self.shared.borrow_mut().ruled = Some(told);
         let user = || principal::user(&asked.caller.record(), endpoint.partition);

@@ -1,6 +1,6 @@
 //! What a request is handled with: its event loop's share of the gate, and its connection.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use crate::observe::Observer;
 use crate::tokens::Tokens;
 use crate::upstream::Upstream;
 
-use super::Site;
 use super::principals::Certified;
+use super::site::Route;
+use super::{Endpoint, Site};
 
 /// One event loop's share of the gate. Nothing of it is shared with another loop but what is
 /// read-only.
@@ -33,10 +34,43 @@ pub struct Worker {
 pub struct Connection {
     /// Where it came in.
     pub site: Arc<Site>,
+    /// INVARIANT: read through [`Connection::endpoint`] only, once for each request.
+    endpoint: Arc<Endpoint>,
     /// The client's address.
     pub peer: IpAddr,
     /// The name the client asked for, in lower case.
     pub server_name: Option<String>,
+    /// Where the client connected to, if its connection was intercepted: its requests go there.
+    pub destination: Option<SocketAddr>,
     /// Whose certificate the client showed, if it showed one.
     pub certified: Option<Certified>,
+}
+
+impl Connection {
+    /// A connection that came in at `site` through one of its endpoints.
+    pub fn new(site: Arc<Site>, endpoint: Arc<Endpoint>, peer: IpAddr) -> Connection {
+        Connection {
+            site,
+            endpoint,
+            peer,
+            server_name: None,
+            destination: None,
+            certified: None,
+        }
+    }
+
+    /// The endpoint whose policy holds.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// The way that a name, without its port and in lower case, leads; `None` for every name that
+    /// is neither a Kinesis endpoint of the endpoint's region nor one of the listener's own.
+    pub(super) fn route<'a>(&'a self, name: &'a str) -> Option<Route<'a>> {
+        if self.site.is_own(name) {
+            Some(self.endpoint.service())
+        } else {
+            self.endpoint.route(name)
+        }
+    }
 }

@@ -1,37 +1,63 @@
-//! Sockets, permits and TLS: everything before HTTP.
+//! Sockets, permits, who connected and where to, and TLS: everything before HTTP.
 
+mod hello;
 mod leaf;
+mod origin;
+mod proxy;
 mod tls;
+mod tunnel;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::caller::names_in;
-use crate::gate::{Connection, Site, Worker};
-use crate::observe::TlsFailure;
-use crate::read_ahead::ReadAhead;
+use crate::config::{Intercept, ProxyProtocol};
+use crate::gate::{Arrival, Connection, Site, Unchosen, Worker};
+use crate::observe::{Dropped, TlsFailure};
 use crate::server::{self, Protocol as Http};
 use crate::shutdown::Draining;
 
 pub use leaf::{Authority, AuthorityError};
+pub use proxy::{Announced, Malformed};
 pub use tls::{Certificates, Clients, server_config};
+
+use hello::Hello;
 
 /// A bound socket with what it serves. Every event loop has one of its own on the same address.
 pub struct Listener {
     socket: std::net::TcpListener,
-    /// What comes in here is decided by this.
+    door: Arc<Door>,
+}
+
+/// What a listener serves, and to whom.
+pub struct Door {
+    /// The endpoints, and the names they answer to.
     pub site: Arc<Site>,
     /// The certificates.
-    pub tls: TlsAcceptor,
+    pub tls: Arc<ServerConfig>,
+    /// Load balancers that say who their clients are.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// How connections that were meant for another address come here.
+    pub intercept: Option<Intercept>,
+}
+
+/// Who connected, and where to.
+struct Origin {
+    /// The client.
+    peer: IpAddr,
+    /// The VPC endpoint, if the load balancer names it.
+    vpce: Option<String>,
+    /// Where the client connected to, if it was not here.
+    destination: Option<SocketAddr>,
 }
 
 /// Connections that wait to be accepted.
@@ -40,13 +66,23 @@ const BACKLOG: i32 = 1024;
 /// Binds an address so that several sockets may share it, one for each event loop.
 ///
 /// # Errors
-/// What the system says: the address is in use, is not one of this machine's, needs a capability.
-pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+/// What the system says: the address is in use, is not one of this machine's, needs a capability
+/// (`CAP_NET_ADMIN` for [`Intercept::Tproxy`]).
+pub fn bind(
+    address: SocketAddr,
+    intercept: Option<Intercept>,
+) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
+    if intercept == Some(Intercept::Tproxy) {
+        match address {
+            SocketAddr::V4(_) => socket.set_ip_transparent_v4(true)?,
+            SocketAddr::V6(_) => socket.set_ip_transparent_v6(true)?,
+        }
+    }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
@@ -57,8 +93,8 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 impl Listener {
     /// A listener on a socket that [`bind`] has bound.
-    pub fn new(socket: std::net::TcpListener, site: Arc<Site>, tls: TlsAcceptor) -> Listener {
-        Listener { socket, site, tls }
+    pub fn new(socket: std::net::TcpListener, door: Arc<Door>) -> Listener {
+        Listener { socket, door }
     }
 
     /// Accepts until the drain begins.
@@ -78,11 +114,10 @@ impl Listener {
                 () = draining.begun() => return Ok(()),
             };
             match accepted {
-                Ok((tcp, peer)) => match Arc::clone(&permits).try_acquire_owned() {
+                Ok((tcp, from)) => match Arc::clone(&permits).try_acquire_owned() {
                     Ok(permit) => {
-                        let (worker, site) = (Rc::clone(&worker), Arc::clone(&self.site));
-                        let (tls, draining) = (self.tls.clone(), draining.clone());
-                        let connection = serve(tcp, peer, tls, site, worker, draining, permit);
+                        let (door, worker) = (Arc::clone(&self.door), Rc::clone(&worker));
+                        let connection = serve(tcp, from, door, worker, draining.clone(), permit);
                         tokio::task::spawn_local(connection);
                     }
                     Err(_) => worker.observer.connection_refused(),
@@ -95,34 +130,167 @@ impl Listener {
 
 /// One client connection, from its first byte to its last.
 async fn serve(
-    tcp: TcpStream,
-    peer: SocketAddr,
-    tls: TlsAcceptor,
-    site: Arc<Site>,
+    mut tcp: TcpStream,
+    from: SocketAddr,
+    door: Arc<Door>,
     worker: Rc<Worker>,
     draining: Draining,
     _permit: OwnedSemaphorePermit,
 ) {
-    let _open = worker.observer.connection_opened();
+    let observer = &worker.observer;
+    let _open = observer.connection_opened();
     // Answers are written whole; waiting to fill a segment would only delay them.
     let _ = tcp.set_nodelay(true);
-    let deadline = worker.limits.handshake_timeout;
-    let stream = match timeout(deadline, tls.accept(ReadAhead::new(tcp))).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return worker.observer.tls_failed(tls::failure(&error)),
-        Err(_) => return worker.observer.tls_failed(TlsFailure::Timeout),
+    let deadline = Instant::now() + worker.limits.handshake_timeout;
+
+    // 1. Who connected, and where to: before TLS.
+    let Some(origin) = origin(&mut tcp, from, &door, &worker, deadline).await else {
+        return;
     };
+
+    // 2. The name asked for.
+    let hello = match timeout_at(deadline, Hello::read(tcp)).await {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(error)) => return observer.tls_failed(tls::failure(&error)),
+        Err(_) => return observer.tls_failed(TlsFailure::Timeout),
+    };
+    let name = hello.name();
+    if let Some(meant) = origin.destination
+        && worker.upstream.is_own(from, meant)
+    {
+        let reason = format_args!(
+            "it was going to `{meant}` and is the gate's own, or was never meant for another: \
+             take the gate's own connections out of the redirect"
+        );
+        return observer.connection_dropped(Dropped::Loop, origin.peer, reason);
+    }
+
+    // 3. What passes through.
+    if let Some(tunnel) = name.as_deref().and_then(|name| door.site.tunnel(name)) {
+        return tunnel::serve(hello, tunnel, origin.peer, &worker, draining).await;
+    }
+
+    // 4. The endpoint, and TLS.
+    let arrival = Arrival {
+        peer: origin.peer,
+        vpce: origin.vpce.as_deref(),
+        name: name.as_deref(),
+    };
+    let chosen = door.site.choose(&arrival).map(Arc::clone);
+    if let Err(why) = chosen {
+        observer.connection_dropped(dropped(why), origin.peer, unchosen(why, &arrival));
+        let served = name.as_deref().is_none_or(|name| door.site.serves(name));
+        if why != Unchosen::Name || served {
+            return;
+        }
+    }
+    let shaking = hello.handshake().into_stream(Arc::clone(&door.tls));
+    let stream = match timeout_at(deadline, shaking).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return observer.tls_failed(tls::failure(&error)),
+        Err(_) => return observer.tls_failed(TlsFailure::Timeout),
+    };
+    // A name that is not served has no certificate: the client has been told by an alert.
+    let Ok(endpoint) = chosen else { return };
     let session = stream.get_ref().1;
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
-    let certified = leaf.map(|leaf| site.principals.of_certificate(&names_in(leaf)));
-    let connection = Connection {
-        site,
-        peer: peer.ip().to_canonical(),
-        server_name: session.server_name().map(str::to_ascii_lowercase),
-        certified,
-    };
+    let certified = leaf.map(|leaf| door.site.principals.of_certificate(&names_in(leaf)));
     let http = Http::of_alpn(session.alpn_protocol());
+    let connection = Connection {
+        server_name: name,
+        destination: origin.destination,
+        certified,
+        ..Connection::new(Arc::clone(&door.site), endpoint, origin.peer)
+    };
     server::serve(stream, http, connection, worker, draining).await;
+}
+
+/// Reads what comes before TLS; `None` where the connection ends here.
+async fn origin(
+    tcp: &mut TcpStream,
+    from: SocketAddr,
+    door: &Door,
+    worker: &Worker,
+    deadline: Instant,
+) -> Option<Origin> {
+    let observer = &worker.observer;
+    let mut origin = Origin {
+        peer: from.ip().to_canonical(),
+        vpce: None,
+        destination: None,
+    };
+    if let Some(rules) = &door.proxy_protocol {
+        let read = timeout_at(deadline, proxy::read(tcp, origin.peer, rules)).await;
+        match read {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(Announced::Own))) => {
+                // It has no client whose requests could be judged; that it was accepted is what a
+                // health check asks.
+                observer.health_checked();
+                return None;
+            }
+            Ok(Ok(Some(Announced::Client { peer, vpce }))) => {
+                (origin.peer, origin.vpce) = (peer, vpce);
+            }
+            Ok(Err(why)) => {
+                if let Some(kind) = why.kind() {
+                    observer.connection_dropped(kind, origin.peer, why);
+                }
+                return None;
+            }
+            Err(_) => {
+                let reason = "no whole PROXY header within `handshake-timeout`";
+                observer.connection_dropped(Dropped::ProxyTimeout, origin.peer, reason);
+                return None;
+            }
+        }
+    }
+    if let Some(id) = &origin.vpce
+        && !door.site.has_endpoint(id)
+    {
+        let reason = format_args!("it came through `{id}`, which this listener does not serve");
+        observer.connection_dropped(Dropped::EndpointUnknown, origin.peer, reason);
+        return None;
+    }
+    if let Some(intercept) = door.intercept {
+        match origin::destination(tcp, origin.peer, intercept) {
+            Ok(destination) => origin.destination = Some(destination),
+            Err(why) => {
+                observer.connection_dropped(Dropped::NotIntercepted, origin.peer, why);
+                return None;
+            }
+        }
+    }
+    Some(origin)
+}
+
+fn dropped(why: Unchosen) -> Dropped {
+    match why {
+        Unchosen::Endpoint => Dropped::EndpointUnknown,
+        Unchosen::Network => Dropped::Network,
+        Unchosen::Name => Dropped::Name,
+        Unchosen::Several => Dropped::EndpointUnclear,
+    }
+}
+
+/// Why no endpoint was chosen, for people.
+fn unchosen(why: Unchosen, arrival: &Arrival<'_>) -> String {
+    let name = match arrival.name {
+        Some(name) => format!("`{name}`"),
+        None => "no name".to_owned(),
+    };
+    match why {
+        Unchosen::Endpoint => "it came through an endpoint that is not served here".to_owned(),
+        Unchosen::Network => {
+            "its address is in no network of an endpoint of this listener".to_owned()
+        }
+        Unchosen::Name => {
+            format!("it asks for {name}, which no endpoint or tunnel that it could mean has")
+        }
+        Unchosen::Several => format!(
+            "it asks for {name}, and nothing tells which of this listener's endpoints it means"
+        ),
+    }
 }
 
 /// Accepting fails for one connection (it is gone already: go on at once) or for want of

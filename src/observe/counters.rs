@@ -36,6 +36,34 @@ pub enum TlsFailure {
     Broken,
 }
 
+/// Why a client connection was dropped before TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// A PROXY header came from an address that is not listed.
+    ProxySource,
+    /// No PROXY header came where one is required.
+    ProxyMissing,
+    /// A PROXY header cannot be read, or in two ways.
+    ProxyMalformed,
+    /// A PROXY header took longer than the handshake may.
+    ProxyTimeout,
+    /// The load balancer names an endpoint that is not served here.
+    EndpointUnknown,
+    /// The client is in no network of the endpoints served here.
+    Network,
+    /// Nothing tells which of several endpoints it is.
+    EndpointUnclear,
+    /// The name asked for is of no endpoint that the connection could be of, and no tunnel's.
+    Name,
+    /// It came to a listener that intercepts, but was meant for nothing else, or for an address
+    /// that Kinesis cannot have.
+    NotIntercepted,
+    /// The gate itself opened it.
+    Loop,
+    /// A tunnel's host was not reached.
+    Tunnel,
+}
+
 /// All counters of one event loop.
 #[derive(Debug)]
 pub struct Counters {
@@ -45,8 +73,18 @@ pub struct Counters {
     pub connections_open: Counter,
     /// Connections closed at once because `limits.connections` were open.
     pub connections_refused: Counter,
+    /// By [`Dropped`].
+    pub connections_dropped: Family,
+    /// Connections that load balancers opened for themselves.
+    pub health_checks: Counter,
     /// By [`TlsFailure`].
     pub tls_failures: Family,
+    /// Tunnels opened.
+    pub tunnels: Counter,
+    /// Bytes from clients through tunnels.
+    pub tunnel_sent: Counter,
+    /// Bytes to clients through tunnels.
+    pub tunnel_received: Counter,
     /// By the order of [`Failure::KINDS`].
     pub upstream_failures: Family,
     /// Bytes of request bodies.
@@ -90,7 +128,12 @@ impl Counters {
             connections: Counter::default(),
             connections_open: Counter::default(),
             connections_refused: Counter::default(),
+            connections_dropped: Family::new(Dropped::NAMES.len()),
+            health_checks: Counter::default(),
             tls_failures: Family::new(TlsFailure::NAMES.len()),
+            tunnels: Counter::default(),
+            tunnel_sent: Counter::default(),
+            tunnel_received: Counter::default(),
             upstream_failures: Family::new(Failure::KINDS.len()),
             request_bytes: Counter::default(),
             response_bytes: Counter::default(),
@@ -193,6 +236,31 @@ impl Histogram {
 impl TlsFailure {
     /// Labels, in the order of the variants.
     pub(super) const NAMES: [&'static str; 4] = ["timeout", "name", "protocol", "broken"];
+}
+
+impl Dropped {
+    /// Labels, in the order of the variants.
+    pub(super) const NAMES: [&'static str; 11] = [
+        "proxy-source",
+        "proxy-missing",
+        "proxy-malformed",
+        "proxy-timeout",
+        "endpoint-unknown",
+        "network",
+        "endpoint-unclear",
+        "name",
+        "not-intercepted",
+        "loop",
+        "tunnel",
+    ];
+
+    /// The label.
+    pub(super) fn name(self) -> &'static str {
+        Dropped::NAMES
+            .get(self as usize)
+            .copied()
+            .unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

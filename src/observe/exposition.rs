@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::kinesis::ACTION_NAMES;
 use crate::upstream::Failure;
 
-use super::counters::{BOUNDS, Counter, Histogram, TlsFailure};
+use super::counters::{BOUNDS, Counter, Dropped, Histogram, TlsFailure};
 use super::{Counters, Outcome};
 
 /// The page, for counters of every event loop and the endpoints' ids in the order of their places.
@@ -178,6 +178,33 @@ impl Collector for All {
             "connections_refused",
             "Client connections closed at once because the limit was open",
             |c| &c.connections_refused,
+        )?;
+        self.labelled(
+            e,
+            "connections_dropped",
+            "Client connections dropped before TLS, by kind",
+            "kind",
+            &Dropped::NAMES,
+            |c, place| c.connections_dropped.at(place),
+        )?;
+        self.counter(
+            e,
+            "health_checks",
+            "Connections that load balancers opened for themselves",
+            |c| &c.health_checks,
+        )?;
+        self.counter(e, "tunnels", "Tunnels opened", |c| &c.tunnels)?;
+        self.counter(
+            e,
+            "tunnel_sent_bytes",
+            "Bytes from clients through tunnels",
+            |c| &c.tunnel_sent,
+        )?;
+        self.counter(
+            e,
+            "tunnel_received_bytes",
+            "Bytes to clients through tunnels",
+            |c| &c.tunnel_received,
         )?;
         self.labelled(
             e,

@@ -1,6 +1,7 @@
 //! The decision log: one line for each record, written by a thread of its own.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use crate::config::LogAllowed;
 
-use super::{Counters, Outcome, Record};
+use super::{Counters, Dropped, Outcome, Record, Tunnel};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,16 @@ pub enum Format {
     Json,
     /// A sentence, for a person who watches.
     Readable,
+}
+
+/// What happened to a connection that carried no request.
+pub(super) enum Event<'a> {
+    Dropped {
+        why: Dropped,
+        peer: IpAddr,
+        reason: String,
+    },
+    Tunnel(&'a Tunnel<'a>),
 }
 
 /// The end that writes. INVARIANT: a reader that stalls stalls this thread only; loops drop lines
@@ -86,6 +97,18 @@ impl LogBuffer {
             Format::Json => json(record, &mut self.clock, &mut self.lines),
             Format::Readable => readable(record, &mut self.lines),
         }
+        self.count(counters);
+    }
+
+    pub(super) fn note(&mut self, event: &Event<'_>, now: SystemTime, counters: &Counters) {
+        match self.format {
+            Format::Json => event.json(now, &mut self.clock, &mut self.lines),
+            Format::Readable => event.readable(&mut self.lines),
+        }
+        self.count(counters);
+    }
+
+    fn count(&mut self, counters: &Counters) {
         self.held += 1;
         if self.lines.len() >= BLOCK {
             self.flush(counters);
@@ -151,6 +174,45 @@ fn json(record: &Record, clock: &mut SecondClock, lines: &mut Vec<u8>) {
     }
     line.number("total_us", micros(record.elapsed()));
     lines.extend_from_slice(b"}\n");
+}
+
+impl Event<'_> {
+    fn json(&self, now: SystemTime, clock: &mut SecondClock, lines: &mut Vec<u8>) {
+        let mut line = Line { lines, first: true };
+        line.time(clock, now);
+        match self {
+            Event::Dropped { why, peer, reason } => {
+                line.display("peer", peer);
+                line.text("connection", "dropped");
+                line.text("kind", why.name());
+                line.text("reason", reason);
+            }
+            Event::Tunnel(tunnel) => {
+                line.display("peer", tunnel.peer);
+                line.text("connection", "tunnel");
+                line.text("name", tunnel.name);
+                line.number("sent_bytes", tunnel.sent);
+                line.number("received_bytes", tunnel.received);
+                let lasted = u64::try_from(tunnel.lasted.as_millis()).unwrap_or(u64::MAX);
+                line.number("lasted_ms", lasted);
+                line.text("reason", tunnel.end);
+            }
+        }
+        lines.extend_from_slice(b"}\n");
+    }
+
+    fn readable(&self, lines: &mut Vec<u8>) {
+        let _ = match self {
+            Event::Dropped { why, peer, reason } => {
+                writeln!(lines, "dropped       {} from {peer}: {reason}", why.name())
+            }
+            Event::Tunnel(tunnel) => writeln!(
+                lines,
+                "tunnel        {} from {}: {} bytes sent, {} received: {}",
+                tunnel.name, tunnel.peer, tunnel.sent, tunnel.received, tunnel.end
+            ),
+        };
+    }
 }
 
 /// A JSON object, member by member.

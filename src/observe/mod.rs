@@ -10,14 +10,18 @@ mod log;
 mod record;
 
 use std::cell::RefCell;
+use std::fmt::Display;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-pub use counters::{Counters, TlsFailure};
+pub use counters::{Counters, Dropped, TlsFailure};
 pub use exposition::exposition;
 pub use log::{Format, LogBuffer, LogWriter};
 pub use record::{Caller, Outcome, Record, Ruling};
+
+use log::Event;
 
 /// Where time comes from. `app` hands it out; tests hand out their own.
 pub type Clock = fn() -> SystemTime;
@@ -27,6 +31,23 @@ pub struct Observer {
     counters: Arc<Counters>,
     log: RefCell<LogBuffer>,
     clock: Clock,
+}
+
+/// A tunnel that has ended.
+#[derive(Debug)]
+pub struct Tunnel<'a> {
+    /// The client's address.
+    pub peer: IpAddr,
+    /// The host's name.
+    pub name: &'a str,
+    /// Bytes from the client.
+    pub sent: u64,
+    /// Bytes to the client.
+    pub received: u64,
+    /// How long it lasted.
+    pub lasted: Duration,
+    /// How it ended, for people.
+    pub end: &'static str,
 }
 
 /// Counts a connection as open until it is dropped.
@@ -87,6 +108,39 @@ impl Observer {
     /// The store that replicas share did not answer.
     pub fn token_store_failed(&self) {
         self.counters.token_store_failures.add(1);
+    }
+
+    /// A client connection was dropped before TLS; `reason` is for people.
+    pub fn connection_dropped(&self, why: Dropped, peer: IpAddr, reason: impl Display) {
+        self.counters.connections_dropped.at(why as usize).add(1);
+        let reason = reason.to_string();
+        self.log(&Event::Dropped { why, peer, reason });
+    }
+
+    /// A load balancer opened a connection for itself: to see whether the gate is there.
+    pub fn health_checked(&self) {
+        self.counters.health_checks.add(1);
+    }
+
+    /// A tunnel to a host was opened.
+    pub fn tunnel_opened(&self) {
+        self.counters.tunnels.add(1);
+    }
+
+    /// So many bytes passed through a tunnel since it was last told.
+    pub fn tunnelled(&self, sent: u64, received: u64) {
+        self.counters.tunnel_sent.add(sent);
+        self.counters.tunnel_received.add(received);
+    }
+
+    /// A tunnel has ended.
+    pub fn tunnel_closed(&self, tunnel: &Tunnel<'_>) {
+        self.log(&Event::Tunnel(tunnel));
+    }
+
+    fn log(&self, event: &Event<'_>) {
+        let now = self.now();
+        self.log.borrow_mut().note(event, now, &self.counters);
     }
 
     /// Whether a client connection is open on this event loop.

@@ -1,7 +1,8 @@
 //! Opening connections: address, TCP, TLS.
 
+use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,17 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::read_ahead::ReadAhead;
 
+use super::own::{Opening, Own};
 use super::pool::Exchange;
-use super::{Failure, Settings};
+use super::resolve::Resolver;
+use super::{Destination, Failure, Settings};
 
 /// A verified TLS connection.
 pub(super) type Stream = TokioIo<TlsStream<ReadAhead<TcpStream>>>;
@@ -25,11 +29,16 @@ pub(super) type Stream = TokioIo<TlsStream<ReadAhead<TcpStream>>>;
 pub(super) struct Connector {
     http1: TlsConnector,
     http2: TlsConnector,
+    resolver: Resolver,
     connect: Option<String>,
+    addresses: Vec<SocketAddr>,
     server_name: Option<ServerName<'static>>,
     timeout: Duration,
-    own: Vec<SocketAddr>,
+    own: Own,
 }
+
+/// How long an address may take before the next one is tried beside it (RFC 8305 section 8).
+const HEAD_START: Duration = Duration::from_millis(250);
 
 impl Connector {
     pub(super) fn new(settings: &Settings) -> Result<Connector, rustls::Error> {
@@ -51,36 +60,91 @@ impl Connector {
         Ok(Connector {
             http1: config(b"http/1.1"),
             http2: config(b"h2"),
+            resolver: Resolver::new(&settings.dns)
+                .map_err(|error| rustls::Error::General(format!("`dns`: {error}")))?,
             connect: settings.connect.clone(),
+            addresses: settings.addresses.clone(),
             server_name,
             timeout: settings.connect_timeout,
             own: settings.own.clone(),
         })
     }
 
-    /// Opens a connection to the Kinesis endpoint `name`, within the deadline.
-    pub(super) async fn open(&self, name: &str, exchange: Exchange) -> Result<Stream, Failure> {
-        match timeout(self.timeout, self.open_unbounded(name, exchange)).await {
+    /// Opens a connection to a Kinesis endpoint, within the deadline.
+    pub(super) async fn open(
+        &self,
+        to: Destination<'_>,
+        exchange: Exchange,
+    ) -> Result<Stream, Failure> {
+        self.within(self.open_tls(to, exchange)).await
+    }
+
+    /// Opens a connection without TLS, within the deadline.
+    pub(super) async fn open_plain(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<(TcpStream, Opening), Failure> {
+        self.within(async {
+            self.open_tcp(self.resolver.addresses(host, port).await?)
+                .await
+        })
+        .await
+    }
+
+    /// Whether a connection that came in, once meant for `to`, is one of this process's own.
+    pub(super) fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// The addresses that connections to the Kinesis endpoint `name` go to.
+    ///
+    /// # Errors
+    /// When none is found, or one of them is this gate's own.
+    pub(super) async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, Failure> {
+        let found = if self.addresses.is_empty() {
+            let (host, port) = match &self.connect {
+                Some(connect) => split(connect),
+                None => (name, HTTPS),
+            };
+            self.resolver.addresses(host, port).await?
+        } else {
+            self.resolver.in_turn(self.addresses.clone())
+        };
+        self.refuse_own(&found)?;
+        Ok(found)
+    }
+
+    async fn within<T>(
+        &self,
+        opening: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        match timeout(self.timeout, opening).await {
             Ok(result) => result,
             Err(_) => Err(Failure::ConnectTimeout),
         }
     }
 
-    async fn open_unbounded(&self, name: &str, exchange: Exchange) -> Result<Stream, Failure> {
-        let tcp = self.open_tcp(name).await?;
+    async fn open_tls(&self, to: Destination<'_>, exchange: Exchange) -> Result<Stream, Failure> {
+        let addresses = match to.address {
+            Some(address) => vec![address],
+            None => self.addresses(to.name).await?,
+        };
+        let (tcp, opening) = self.open_tcp(addresses).await?;
         let server_name = match &self.server_name {
             Some(fixed) => fixed.clone(),
-            None => ServerName::try_from(name.to_owned())
+            None => ServerName::try_from(to.name.to_owned())
                 .map_err(|error| Failure::Certificate(error.to_string()))?,
         };
         let connector = match exchange {
             Exchange::Http1 => &self.http1,
             Exchange::Http2 => &self.http2,
         };
-        let tls = connector
-            .connect(server_name, ReadAhead::new(tcp))
-            .await
-            .map_err(|error| tls_failure(error, exchange))?;
+        let tls = connector.connect(server_name, ReadAhead::new(tcp)).await;
+        let tls = tls.map_err(|error| match opening.met_itself() {
+            Some(address) => Failure::Loop(address),
+            None => tls_failure(error, exchange),
+        })?;
         let spoken = tls.get_ref().1.alpn_protocol();
         match exchange {
             Exchange::Http2 if spoken != Some(b"h2") => Err(Failure::NoHttp2),
@@ -88,45 +152,58 @@ impl Connector {
         }
     }
 
-    /// Every address is tried in turn: a connection that was never made has sent nothing.
-    async fn open_tcp(&self, name: &str) -> Result<TcpStream, Failure> {
-        let asked = self
-            .connect
-            .as_deref()
-            .map_or_else(|| format!("{name}:443"), str::to_owned);
-        let addresses = tokio::net::lookup_host(&asked)
-            .await
-            .map_err(|error| Failure::Resolve(asked.clone(), error))?;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in addresses {
-            if self.is_own(address) {
-                return Err(Failure::Loop(address));
-            }
-            match TcpStream::connect(address).await {
-                Ok(tcp) => {
-                    // Head and body leave in writes of their own; waiting for an acknowledgement
-                    // between them would cost a round trip.
-                    tcp.set_nodelay(true).map_err(Failure::Connect)?;
-                    return Ok(tcp);
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(Failure::Connect(last))
+    /// Every address is tried: a connection that was never made has sent nothing.
+    async fn open_tcp(&self, addresses: Vec<SocketAddr>) -> Result<(TcpStream, Opening), Failure> {
+        self.refuse_own(&addresses)?;
+        let tcp = first_of(addresses).await.map_err(Failure::Connect)?;
+        // Head and body leave in writes of their own; waiting for an acknowledgement between them
+        // would cost a round trip.
+        tcp.set_nodelay(true).map_err(Failure::Connect)?;
+        let opening = self.own.open(&tcp).map_err(Failure::Connect)?;
+        Ok((tcp, opening))
     }
 
-    /// A listener on every address is met through any loopback one.
-    fn is_own(&self, address: SocketAddr) -> bool {
-        self.own.iter().any(|own| {
-            own.port() == address.port()
-                && (own.ip() == address.ip()
-                    || own.ip().is_unspecified() && is_loopback(address.ip()))
-        })
+    fn refuse_own(&self, addresses: &[SocketAddr]) -> Result<(), Failure> {
+        let own = addresses
+            .iter()
+            .find(|address| self.own.listens_on(**address));
+        own.map_or(Ok(()), |own| Err(Failure::Loop(*own)))
     }
 }
 
-fn is_loopback(ip: IpAddr) -> bool {
-    ip.to_canonical().is_loopback()
+/// The port of Kinesis endpoints and of tunnels.
+const HTTPS: u16 = 443;
+
+/// A host and its port, where the configuration has found both.
+pub(super) fn split(connect: &str) -> (&str, u16) {
+    let (host, port) = connect.rsplit_once(':').unwrap_or((connect, ""));
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    (bare.unwrap_or(host), port.parse().unwrap_or(HTTPS))
+}
+
+/// Connects to the first address that answers, each tried when the one before has failed or has
+/// had its head start.
+async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut addresses = addresses.into_iter();
+    let mut attempts = JoinSet::new();
+    loop {
+        if let Some(address) = addresses.next() {
+            attempts.spawn_local(TcpStream::connect(address));
+        }
+        let waits = addresses.len() > 0;
+        tokio::select! {
+            ended = attempts.join_next() => match ended {
+                Some(Ok(Ok(tcp))) => return Ok(tcp),
+                Some(Ok(Err(error))) => last = error,
+                Some(Err(error)) => last = error.into(),
+                None => return Err(last),
+            },
+            () = sleep(HEAD_START), if waits => {}
+        }
+    }
 }
 
 fn tls_failure(error: io::Error, exchange: Exchange) -> Failure {

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 pub enum Failure {
     /// The upstream's name was not resolved.
     Resolve(String, io::Error),
-    /// The upstream's name leads back to the gate itself.
+    /// The upstream's address leads back to the gate itself.
     Loop(SocketAddr),
     /// No address accepted the connection.
     Connect(io::Error),
@@ -68,8 +68,9 @@ impl fmt::Display for Failure {
             Failure::Resolve(name, error) => write!(f, "cannot resolve `{name}`: {error}"),
             Failure::Loop(address) => write!(
                 f,
-                "the upstream's name leads to `{address}`, which is this gate: set \
-                 `upstream.connect` to the service's own address"
+                "the way to the upstream, `{address}`, leads back to this gate: set \
+                 `upstream.dns`, `upstream.addresses` or `upstream.connect` to what does not, or \
+                 take the gate's own connections out of the redirect"
             ),
             Failure::Connect(error) => write!(f, "cannot connect: {error}"),
             Failure::ConnectTimeout => f.write_str("connecting took longer than `connect-timeout`"),

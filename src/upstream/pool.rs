@@ -1,8 +1,9 @@
-//! Connections kept for the next request, by endpoint name. Owned by one event loop: no locks.
+//! Connections kept for the next request, by where they go. Owned by one event loop: no locks.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::http1::{self, Incoming, Unanswered as Http1Unanswered};
 use crate::read_ahead::ReadAhead;
 
 use super::connect::Connector;
-use super::{Failure, RequestBody, ResponseBody, Withheld};
+use super::{Destination, Failure, RequestBody, ResponseBody, Withheld};
 
 /// The HTTP version of one exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,8 @@ pub(super) enum Exchange {
 pub(super) struct Pool {
     connector: Connector,
     idle: Duration,
-    endpoints: RefCell<HashMap<Box<str>, Rc<Endpoint>>>,
+    /// By the address that clients have chosen, if they have, and by name.
+    endpoints: RefCell<HashMap<Option<SocketAddr>, HashMap<Box<str>, Rc<Endpoint>>>>,
 }
 
 /// The connections to one endpoint name.
@@ -86,51 +88,47 @@ impl Pool {
         }
     }
 
+    pub(super) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     pub(super) async fn send(
         &self,
-        name: &str,
+        to: Destination<'_>,
         exchange: Exchange,
         request: Request<RequestBody>,
         deadline: Duration,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let endpoint = self.endpoint(name);
+        let endpoint = self.endpoint(to);
         match exchange {
-            Exchange::Http1 => self.send_http1(name, endpoint, request, deadline).await,
-            Exchange::Http2 => self.send_http2(name, endpoint, request, deadline).await,
+            Exchange::Http1 => self.send_http1(to, endpoint, request, deadline).await,
+            Exchange::Http2 => self.send_http2(to, endpoint, request, deadline).await,
         }
     }
 
     pub(super) fn sweep(&self) {
         let now = Instant::now();
-        self.endpoints.borrow_mut().retain(|_, endpoint| {
-            endpoint.http1.borrow_mut().retain(|unused| {
-                unused.connection.is_idle() && now.duration_since(unused.since) < self.idle
-            });
-            endpoint.http2.borrow_mut().retain(|shared| {
-                !shared.sender.is_closed()
-                    && (shared.streams.get() > 0
-                        || now.duration_since(shared.used.get()) < self.idle)
-            });
-            Rc::strong_count(endpoint) > 1
-                || !endpoint.http1.borrow().is_empty()
-                || !endpoint.http2.borrow().is_empty()
+        let mut endpoints = self.endpoints.borrow_mut();
+        endpoints.retain(|_, named| {
+            named.retain(|_, endpoint| endpoint.is_in_use(now, self.idle));
+            !named.is_empty()
         });
     }
 
-    fn endpoint(&self, name: &str) -> Rc<Endpoint> {
-        if let Some(endpoint) = self.endpoints.borrow().get(name) {
+    fn endpoint(&self, to: Destination<'_>) -> Rc<Endpoint> {
+        let mut endpoints = self.endpoints.borrow_mut();
+        let named = endpoints.entry(to.address).or_default();
+        if let Some(endpoint) = named.get(to.name) {
             return Rc::clone(endpoint);
         }
         let endpoint = Rc::new(Endpoint::default());
-        self.endpoints
-            .borrow_mut()
-            .insert(name.into(), Rc::clone(&endpoint));
+        named.insert(to.name.into(), Rc::clone(&endpoint));
         endpoint
     }
 
     async fn send_http1(
         &self,
-        name: &str,
+        to: Destination<'_>,
         endpoint: Rc<Endpoint>,
         request: Request<RequestBody>,
         deadline: Duration,
@@ -139,7 +137,7 @@ impl Pool {
         let mut connection = match endpoint.reuse_http1() {
             Some(connection) => connection,
             None => {
-                let stream = self.connector.open(name, Exchange::Http1).await?;
+                let stream = self.connector.open(to, Exchange::Http1).await?;
                 Http1::new(stream.into_inner(), HEAD_BYTES)
             }
         };
@@ -155,7 +153,7 @@ impl Pool {
 
     async fn send_http2(
         &self,
-        name: &str,
+        to: Destination<'_>,
         endpoint: Rc<Endpoint>,
         mut request: Request<RequestBody>,
         deadline: Duration,
@@ -167,7 +165,7 @@ impl Pool {
                     let _opening = endpoint.opening.lock().await;
                     match endpoint.reuse_http2() {
                         Some(shared) => (shared, false),
-                        None => (self.open_http2(name, &endpoint).await?, true),
+                        None => (self.open_http2(to, &endpoint).await?, true),
                     }
                 }
             };
@@ -192,8 +190,12 @@ impl Pool {
         }
     }
 
-    async fn open_http2(&self, name: &str, endpoint: &Rc<Endpoint>) -> Result<Rc<Shared>, Failure> {
-        let stream = self.connector.open(name, Exchange::Http2).await?;
+    async fn open_http2(
+        &self,
+        to: Destination<'_>,
+        endpoint: &Rc<Endpoint>,
+    ) -> Result<Rc<Shared>, Failure> {
+        let stream = self.connector.open(to, Exchange::Http2).await?;
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -226,6 +228,20 @@ const CONNECTION_WINDOW: u32 = STREAMS_EACH as u32 * STREAM_WINDOW;
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 impl Endpoint {
+    /// Closes what has been unused for too long; whether anything is left.
+    fn is_in_use(self: &Rc<Endpoint>, now: Instant, idle: Duration) -> bool {
+        let lately = |since: Instant| now.duration_since(since) < idle;
+        self.http1
+            .borrow_mut()
+            .retain(|unused| unused.connection.is_idle() && lately(unused.since));
+        self.http2.borrow_mut().retain(|shared| {
+            !shared.sender.is_closed() && (shared.streams.get() > 0 || lately(shared.used.get()))
+        });
+        Rc::strong_count(self) > 1
+            || !self.http1.borrow().is_empty()
+            || !self.http2.borrow().is_empty()
+    }
+
     /// A kept connection that is ready for a request.
     fn reuse_http1(&self) -> Option<Http1> {
         let mut unused = self.http1.borrow_mut();

@@ -121,17 +121,3 @@ fn shows_a_certificate_of_another_authority() {
     );
     assert!(impostor.requests().is_empty());
 }
-
-#[test]
-fn is_the_gate_itself() {
-    let authority = Arc::new(Authority::create().unwrap());
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let gate = GateBuilder::new(&authority, ([127, 0, 0, 1], port).into())
-        .first_port(port)
-        .start();
-    assert_unavailable(&put().send(&authority, gate.address()), &gate, "loop");
-}

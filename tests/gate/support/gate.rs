@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use kinesis_gate::app::{self, Running};
+use kinesis_gate::config::Problems;
 use kinesis_gate::observe::{Clock, Format};
 use kinesis_gate::sandbox::Authority;
 use serde_json::Value;
@@ -34,6 +35,7 @@ pub struct GateBuilder {
     clock: Clock,
     workers: usize,
     port: u16,
+    text: Option<String>,
 }
 
 /// What the gate wrote.
@@ -54,6 +56,7 @@ impl GateBuilder {
             clock: app::clock,
             workers: 1,
             port: 0,
+            text: None,
         }
     }
 
@@ -99,8 +102,20 @@ impl GateBuilder {
         self
     }
 
+    /// A whole configuration instead of everything else; `ca.pem` and `ca-key.pem` lie beside it.
+    pub fn configured(mut self, text: &str) -> GateBuilder {
+        self.text = Some(text.to_owned());
+        self
+    }
+
     /// Starts it, with an endpoint that allows everything if none was named.
-    pub fn start(mut self) -> Gate {
+    pub fn start(self) -> Gate {
+        self.try_start()
+            .unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// Starts it, or says why not.
+    pub fn try_start(mut self) -> Result<Gate, Problems> {
         end_at_panics();
         if self.policies.is_empty() {
             let all =
@@ -111,24 +126,24 @@ impl GateBuilder {
         self.authority.write(folder.path()).unwrap();
         let file = folder.path().join("gate.toml");
         std::fs::write(&file, self.text(folder.path())).unwrap();
-        let loaded = app::load(&file, self.clock).unwrap_or_else(|problems| panic!("{problems}"));
-        let bound = loaded
-            .bind()
-            .unwrap_or_else(|problems| panic!("{problems}"));
+        let bound = app::load(&file, self.clock)?.bind()?;
         let (addresses, admin) = (bound.addresses().to_vec(), bound.admin_address().unwrap());
         let log = Log::default();
         let running = bound.start(log.clone(), Format::Json).unwrap();
-        Gate {
+        Ok(Gate {
             _folder: folder,
             authority: self.authority,
             addresses,
             admin,
             log,
             running: Some(running),
-        }
+        })
     }
 
     fn text(&self, folder: &Path) -> String {
+        if let Some(text) = &self.text {
+            return text.clone();
+        }
         let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policies");
         let mut text = format!(
             "workers = {}\n[upstream]\n{}\n[limits]\n{}\n[tokens]\n{}\n[admin]\naddress = \"127.0.0.1:0\"\n\

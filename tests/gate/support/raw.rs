@@ -127,7 +127,17 @@ impl Connection {
         address: SocketAddr,
         name: &str,
     ) -> std::io::Result<Connection> {
-        Connection::offering(&authority.pem(), address, name, b"http/1.1")
+        Connection::try_over(TcpStream::connect(address)?, authority, name)
+    }
+
+    /// TLS over a connection that has been opened, or says why not.
+    pub fn try_over(
+        tcp: TcpStream,
+        authority: &Authority,
+        name: &str,
+    ) -> std::io::Result<Connection> {
+        let config = offering(&authority.pem(), b"http/1.1");
+        Connection::over(tcp, config, name)
     }
 
     /// Opens a connection that trusts a CA's certificate, PEM.
@@ -142,9 +152,7 @@ impl Connection {
         name: &str,
         protocol: &[u8],
     ) -> std::io::Result<Connection> {
-        let mut config = trusting(pem);
-        config.alpn_protocols = vec![protocol.to_vec()];
-        Connection::open_with(config, address, name)
+        Connection::open_with(offering(pem, protocol), address, name)
     }
 
     /// Opens a connection with a configuration of the test's own, or says why not.
@@ -153,9 +161,12 @@ impl Connection {
         address: SocketAddr,
         name: &str,
     ) -> std::io::Result<Connection> {
+        Connection::over(TcpStream::connect(address)?, config, name)
+    }
+
+    fn over(tcp: TcpStream, config: ClientConfig, name: &str) -> std::io::Result<Connection> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let tls = ClientConnection::new(Arc::new(config), name).unwrap();
-        let tcp = TcpStream::connect(address)?;
         tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
         tcp.set_nodelay(true)?;
         let mut stream = StreamOwned::new(tls, tcp);
@@ -310,6 +321,12 @@ impl Answer {
 /// Trusts the authority and nobody else.
 pub fn client_config(authority: &Authority) -> ClientConfig {
     trusting(&authority.pem())
+}
+
+fn offering(pem: &str, protocol: &[u8]) -> ClientConfig {
+    let mut config = trusting(pem);
+    config.alpn_protocols = vec![protocol.to_vec()];
+    config
 }
 
 fn trusting(pem: &str) -> ClientConfig {

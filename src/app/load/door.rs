@@ -1,0 +1,98 @@
+//! Listeners: their endpoints, certificates, and what passes through them.
+
+use std::sync::Arc;
+
+use crate::config::{self, ListenerTls, Tunnel};
+use crate::gate::{Endpoint, Principals, Site};
+use crate::kinesis::{Host, canonical};
+use crate::listener::{Authority, Certificates, Clients, Door, server_config};
+
+use super::{At, Opening};
+
+impl Opening<'_> {
+    pub(super) fn door(
+        &mut self,
+        place: usize,
+        listener: &config::Listener,
+        endpoints: Vec<Arc<Endpoint>>,
+        principals: Arc<Principals>,
+    ) -> Option<At> {
+        let mut good = true;
+        for (n, tunnel) in listener.tunnels.iter().enumerate() {
+            let own = tunnel.name == "localhost" || listener.names.contains(&tunnel.name);
+            if own || is_kinesis(&tunnel.name) {
+                self.problem(
+                    format_args!("listener[{place}].tunnels[{n}]"),
+                    format_args!(
+                        "the tunnel `{}` would take what clients send to Kinesis past every policy: \
+                         name other services only",
+                        tunnel.name
+                    ),
+                );
+                good = false;
+            }
+        }
+        let certificates = match &listener.tls {
+            ListenerTls::Files { certificate, key } => Certificates::from_files(certificate, key),
+            ListenerTls::Authority { certificate, key } => {
+                let unnamed = unnamed(listener, &endpoints);
+                Authority::from_files(certificate, key, unnamed, self.clock)
+                    .map(|authority| Certificates::Authority(Box::new(authority)))
+                    .map_err(|error| error.to_string())
+            }
+        };
+        let site = Arc::new(Site {
+            endpoints,
+            principals,
+            names: listener.names.clone(),
+            intercepts: listener.intercept.is_some(),
+            tunnels: listener.tunnels.iter().map(Tunnel::clone).collect(),
+        });
+        let tls = certificates.and_then(|certificates| {
+            let clients = listener.client_auth.as_ref().map(|clients| {
+                Clients::from_files(&clients.authorities, &clients.revoked, clients.required)
+            });
+            server_config(certificates, Arc::clone(&site), clients.transpose()?)
+                .map_err(|error| error.to_string())
+        });
+        match tls {
+            Ok(tls) => good.then(|| At {
+                address: listener.address,
+                door: Arc::new(Door {
+                    site,
+                    tls: Arc::new(tls),
+                    proxy_protocol: listener.proxy_protocol.clone(),
+                    intercept: listener.intercept,
+                }),
+            }),
+            Err(error) => {
+                self.problem(format_args!("listener[{place}].tls"), error);
+                None
+            }
+        }
+    }
+}
+
+/// What is on the certificate for a client that asks for no name.
+fn unnamed(listener: &config::Listener, endpoints: &[Arc<Endpoint>]) -> Vec<String> {
+    let address = listener.address.ip();
+    let own = (!address.is_unspecified() && !address.is_loopback()).then(|| address.to_string());
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    names.extend(own);
+    for endpoint in endpoints {
+        if !names.contains(&endpoint.service_name) {
+            names.push(endpoint.service_name.clone());
+        }
+    }
+    names.extend(listener.names.iter().map(str::to_owned));
+    names
+}
+
+/// Whether a name is, or in some region to come may be, a Kinesis endpoint's.
+fn is_kinesis(name: &str) -> bool {
+    let is_service = |label: &str| {
+        let words: Vec<&str> = label.split('-').collect();
+        words.contains(&"kinesis")
+    };
+    Host::parse(&canonical(name)).is_some() || name.split('.').any(is_service)
+}

@@ -1,0 +1,397 @@
+//! Where a connection came from: load balancers' headers, networks and names choose the endpoint,
+//! and nothing widens what it may do.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kinesis_gate::sandbox::Authority;
+
+use crate::support::raw::{Connection, Request};
+use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder};
+
+/// What a network load balancer with PROXY protocol sends first: addresses, a checksum, AWS's
+/// element with the endpoint's id, padding.
+fn nlb(client: [u8; 4], vpce: &str) -> Vec<u8> {
+    let mut elements = vec![0x03, 0, 4, 0xA9, 0xB8, 0x7E, 0x8F];
+    elements.extend(aws(1, vpce.as_bytes()));
+    elements.extend([0x04, 0, 3, 0, 0, 0]);
+    v2(0x21, 0x11, &[&v4(client), elements.as_slice()].concat())
+}
+
+fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+    header.extend([command, family]);
+    header.extend(u16::try_from(rest.len()).unwrap().to_be_bytes());
+    header.extend(rest);
+    header
+}
+
+fn v4(client: [u8; 4]) -> Vec<u8> {
+    [&client, [10, 0, 0, 9].as_slice(), &[0x9C, 0x40, 0x01, 0xBB]].concat()
+}
+
+/// AWS's element.
+fn aws(kind: u8, value: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(value.len() + 1).unwrap().to_be_bytes();
+    [[0xEA].as_slice(), &len, &[kind], value].concat()
+}
+
+struct Site {
+    recorder: Recorder,
+    gate: Gate,
+}
+
+/// One listener for two endpoints: `vpce-aa` may only list, `vpce-bb` may do everything, from
+/// `10.9.0.0/16`.
+fn site(listener: &str, endpoints: [&str; 2]) -> Site {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let list = policy(
+        "list.json",
+        r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:List*","Resource":"*"}}"#,
+    );
+    let near = policy(
+        "near.json",
+        r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*",
+            "Condition":{"IpAddress":{"aws:VpcSourceIp":"10.9.0.0/16"},
+                         "StringEquals":{"aws:SourceVpce":"vpce-bb"}}}}"#,
+    );
+    let text = format!(
+        "workers = 1\n[upstream]\nconnect = \"{}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n\
+         [limits]\nhandshake-timeout = \"2s\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
+         [[endpoint]]\nid = \"vpce-aa\"\nregion = \"us-east-1\"\npolicy = \"{list}\"\n{}\n\
+         [[endpoint]]\nid = \"vpce-bb\"\nregion = \"us-east-1\"\npolicy = \"{near}\"\n{}\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nnames = [\"gate.test\"]\n{listener}\n\
+         tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n",
+        recorder.address(),
+        endpoints[0],
+        endpoints[1],
+    );
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .configured(&text)
+        .start();
+    Site { recorder, gate }
+}
+
+const BOTH: &str = "endpoints = [\"vpce-aa\", \"vpce-bb\"]\n";
+const FROM_HERE: &str = "proxy-protocol = { from = [\"127.0.0.0/8\"] }\n";
+
+fn put() -> Request {
+    Request::new(
+        "PutRecord",
+        r#"{"StreamName":"orders","Data":"aA==","PartitionKey":"1"}"#,
+    )
+}
+
+fn dial(gate: &Gate) -> TcpStream {
+    let tcp = TcpStream::connect(gate.address()).unwrap();
+    tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    tcp.set_nodelay(true).unwrap();
+    tcp
+}
+
+impl Site {
+    /// The status of a PutRecord after these bytes, asking for `name`; `None` if the connection
+    /// ended before.
+    fn put_after(&self, header: &[u8], name: &str) -> Option<u16> {
+        let mut tcp = dial(&self.gate);
+        tcp.write_all(header).unwrap();
+        let connection = Connection::try_over(tcp, &self.gate.authority, name);
+        let mut connection = connection.ok()?;
+        connection.write(&put().replace("Host", name).bytes());
+        connection.try_answer().map(|answer| answer.status)
+    }
+
+    /// Asserts that these bytes end the connection, for this reason, and that nothing went on.
+    fn assert_dropped(&self, header: &[u8], name: &str, kind: &str, line: usize) {
+        assert_eq!(self.put_after(header, name), None, "{kind}");
+        let told = &self.gate.log(line)[line - 1];
+        assert_eq!(told["connection"], "dropped", "{told}");
+        assert_eq!(told["kind"], kind, "{told}");
+        assert!(!told["reason"].as_str().unwrap().is_empty());
+        assert!(self.recorder.requests().is_empty());
+        let counted = format!("kinesis_gate_connections_dropped_total{{kind=\"{kind}\"}} 0");
+        assert!(!metrics(self.gate.admin()).contains(&counted), "{kind}");
+    }
+}
+
+fn metrics(admin: SocketAddr) -> String {
+    let mut tcp = TcpStream::connect(admin).unwrap();
+    tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n";
+    tcp.write_all(request.as_bytes()).unwrap();
+    let mut page = String::new();
+    tcp.read_to_string(&mut page).unwrap();
+    page
+}
+
+#[test]
+fn a_load_balancer_names_the_client_and_the_endpoint() {
+    let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
+    let cases: [(Vec<u8>, u16); 4] = [
+        (nlb([10, 9, 0, 7], "vpce-bb"), 200),
+        // The same endpoint, from where its policy allows nothing.
+        (nlb([10, 8, 0, 7], "vpce-bb"), 400),
+        // The other endpoint's policy.
+        (nlb([10, 9, 0, 7], "vpce-aa"), 400),
+        // AWS may add kinds to its element.
+        (
+            v2(
+                0x21,
+                0x11,
+                &[v4([10, 9, 0, 7]), aws(7, b"new"), aws(1, b"vpce-bb")].concat(),
+            ),
+            200,
+        ),
+    ];
+    for (n, (header, status)) in cases.iter().enumerate() {
+        assert_eq!(site.put_after(header, HOST), Some(*status), "case {n}");
+    }
+    let log = site.gate.log(4);
+    let told: Vec<(&str, &str)> = log
+        .iter()
+        .map(|line| {
+            let text = |name: &str| line[name].as_str().unwrap();
+            (text("endpoint"), text("peer"))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("vpce-bb", "10.9.0.7"),
+            ("vpce-bb", "10.8.0.7"),
+            ("vpce-aa", "10.9.0.7"),
+            ("vpce-bb", "10.9.0.7"),
+        ]
+    );
+    assert_eq!(site.recorder.requests().len(), 2, "denied calls never arrive");
+}
+
+#[test]
+fn both_versions_and_families_name_the_client() {
+    let site = site(&format!("endpoint = \"vpce-bb\"\n{FROM_HERE}"), ["", ""]);
+    let mapped = [[0; 10].as_slice(), &[0xFF, 0xFF, 10, 9, 0, 4]].concat();
+    let v6 = [mapped.as_slice(), &[0; 16], &[0x9C, 0x40, 0x01, 0xBB]].concat();
+    let cases: [(&[u8], u16); 4] = [
+        (b"PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n", 200),
+        (b"PROXY TCP4 10.8.0.1 10.0.0.9 40000 443\r\n", 400),
+        (b"PROXY TCP6 ::ffff:10.9.0.2 fd00::9 40000 443\r\n", 200),
+        (&v2(0x21, 0x21, &v6), 200),
+    ];
+    for (header, status) in cases {
+        assert_eq!(site.put_after(header, HOST), Some(status), "{header:?}");
+    }
+}
+
+#[test]
+fn a_header_ends_where_tls_begins() {
+    let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
+    // In pieces of one byte.
+    let headers = [
+        nlb([10, 9, 0, 7], "vpce-bb"),
+        b"PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n".to_vec(),
+    ];
+    let name = "vpce-bb-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com";
+    for header in headers {
+        let mut tcp = dial(&site.gate);
+        for byte in &header {
+            tcp.write_all(&[*byte]).unwrap();
+        }
+        let mut connection = Connection::try_over(tcp, &site.gate.authority, name).unwrap();
+        connection.write(&put().replace("Host", name).bytes());
+        assert_eq!(connection.answer().status, 200);
+    }
+    // With the ClientHello in the same segment.
+    for header in ["PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n".as_bytes(), &nlb([10, 9, 0, 7], "vpce-bb")] {
+        let mut glued = Glued(dial(&site.gate), header.to_vec());
+        let mut config = crate::support::raw::client_config(&site.gate.authority);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let server = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
+        let mut tls = rustls::ClientConnection::new(Arc::new(config), server).unwrap();
+        while tls.is_handshaking() {
+            tls.complete_io(&mut glued).unwrap();
+        }
+    }
+}
+
+/// Sends its bytes together with the first that are written.
+struct Glued(TcpStream, Vec<u8>);
+
+impl Write for Glued {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut all = std::mem::take(&mut self.1);
+        all.extend(bytes);
+        self.0.write_all(&all)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Read for Glued {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+#[test]
+fn what_is_no_header_is_dropped() {
+    let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
+    let client = v4([10, 9, 0, 7]);
+    let with = |elements: &[u8]| v2(0x21, 0x11, &[client.as_slice(), elements].concat());
+    let long = [0x04, 0x10, 0x00].into_iter().chain([0; 4096]).collect::<Vec<u8>>();
+    let malformed: Vec<Vec<u8>> = vec![
+        b"PROXY TCP4 10.9.0.1 10.0.0.9 40000\r\n".to_vec(),
+        b"PROXY TCP4 10.9.0.1 10.0.0.9 040000 443\r\n".to_vec(),
+        b"PROXY TCP4 ::1 ::1 1 2\r\n".to_vec(),
+        b"PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\n".to_vec(),
+        b"PROXYTCP4 10.9.0.1 10.0.0.9 40000 443\r\n".to_vec(),
+        [b"PROXY UNKNOWN ".as_slice(), &[b'x'; 200]].concat(),
+        b"POST / HTTP/1.1\r\n".to_vec(),
+        b"\r\n\r\n\0\r\nQUIX\n\x21\x11\0\x0c0123456789ab".to_vec(),
+        // Another version, another command, no TCP, no client.
+        v2(0x11, 0x11, &client),
+        v2(0x22, 0x11, &client),
+        v2(0x21, 0x12, &client),
+        v2(0x21, 0x00, &client),
+        v2(0x21, 0x31, &[0; 216]),
+        // Addresses that are cut short, elements that are, one that is too long.
+        v2(0x21, 0x11, &client[..8]),
+        with(&[0xEA]),
+        with(&[0xEA, 0, 9, 1]),
+        with(&[0xEA, 0, 0]),
+        with(&long),
+        // Ids that are none, and two of them.
+        with(&aws(1, b"")),
+        with(&aws(1, b"eni-aa")),
+        with(&aws(1, b"vpce-bb\0")),
+        with(&aws(1, b"vpce-BB")),
+        with(&[aws(1, b"vpce-aa"), aws(1, b"vpce-bb")].concat()),
+        with(&[aws(1, b"vpce-bb"), aws(1, b"vpce-bb")].concat()),
+    ];
+    for (n, header) in malformed.iter().enumerate() {
+        site.assert_dropped(header, HOST, "proxy-malformed", n + 1);
+    }
+    let mut line = malformed.len();
+    for (header, kind) in [
+        (Vec::new(), "proxy-missing"),
+        (nlb([10, 9, 0, 7], "vpce-cc"), "endpoint-unknown"),
+        (nlb([10, 9, 0, 7], "vpce-bb0"), "endpoint-unknown"),
+        // Without the element nothing tells the endpoint.
+        (v2(0x21, 0x11, &client), "endpoint-unclear"),
+    ] {
+        line += 1;
+        site.assert_dropped(&header, HOST, kind, line);
+    }
+}
+
+#[test]
+fn a_header_from_elsewhere_is_dropped() {
+    for (required, bare) in [("true", None), ("false", Some(400))] {
+        let rules = format!(
+            "endpoint = \"vpce-bb\"\nproxy-protocol = {{ from = [\"192.0.2.0/24\"], required = {required} }}\n"
+        );
+        let site = site(&rules, ["", ""]);
+        site.assert_dropped(&nlb([10, 9, 0, 7], "vpce-bb"), HOST, "proxy-source", 1);
+        let v1 = b"PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n";
+        site.assert_dropped(v1, HOST, "proxy-source", 2);
+        // Without a header it is this machine's client, whom the policy does not know.
+        assert_eq!(site.put_after(b"", HOST), bare);
+        assert!(site.recorder.requests().is_empty());
+    }
+}
+
+#[test]
+fn a_slow_header_has_a_deadline() {
+    let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
+    for begun in [b"PROXY TCP4 10.9".as_slice(), &nlb([10, 9, 0, 7], "vpce-bb")[..20], b""] {
+        let mut tcp = dial(&site.gate);
+        tcp.write_all(begun).unwrap();
+        assert_eq!(tcp.read(&mut [0]).unwrap_or(0), 0, "the gate ends it");
+    }
+    let log = site.gate.log(3);
+    assert!(log.iter().all(|line| line["kind"] == "proxy-timeout"), "{log:?}");
+}
+
+#[test]
+fn a_load_balancers_own_connection_is_a_health_check() {
+    let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
+    for header in [v2(0x20, 0x00, b""), v2(0x20, 0x11, &v4([10, 9, 0, 7])), b"PROXY UNKNOWN\r\n".to_vec()] {
+        assert_eq!(site.put_after(&header, HOST), None);
+    }
+    // One that only opens and closes says nothing at all.
+    drop(dial(&site.gate));
+    let page = metrics(site.gate.admin());
+    assert!(page.contains("kinesis_gate_health_checks_total 3"), "{page}");
+    assert!(site.recorder.requests().is_empty());
+}
+
+#[test]
+fn a_name_chooses_its_endpoint() {
+    let site = site(BOTH, ["", ""]);
+    let named = |id: &str| format!("{id}-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com");
+    assert_eq!(site.put_after(b"", &named("vpce-aa")), Some(400));
+    assert_eq!(site.put_after(b"", &named("vpce-bb")), Some(400));
+    let log = site.gate.log(2);
+    assert_eq!((&log[0]["endpoint"], &log[1]["endpoint"]), (&"vpce-aa".into(), &"vpce-bb".into()));
+    // A name of both, and one of neither.
+    site.assert_dropped(b"", HOST, "endpoint-unclear", 3);
+    site.assert_dropped(b"", "gate.test", "endpoint-unclear", 4);
+    site.assert_dropped(b"", &named("vpce-cc"), "name", 5);
+    // Over TLS for one endpoint, the other is not asked.
+    let mut connection = Connection::open(&site.gate.authority, site.gate.address(), &named("vpce-aa"));
+    connection.write(&put().replace("Host", &named("vpce-bb")).bytes());
+    assert_eq!(connection.answer().status, 421);
+}
+
+#[test]
+fn a_network_chooses_its_endpoint() {
+    let near = "networks = [\"127.0.0.0/8\"]";
+    let far = "networks = [\"10.9.0.0/16\", \"fd00:9::/32\"]";
+    let site_near = site(BOTH, [near, far]);
+    assert_eq!(site_near.put_after(b"", HOST), Some(400));
+    assert_eq!(site_near.gate.log(1)[0]["endpoint"], "vpce-aa");
+    // What a client says never moves it to another endpoint's network.
+    let other = "vpce-bb-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com";
+    site_near.assert_dropped(b"", other, "name", 2);
+    let site_far = site(&format!("{BOTH}{FROM_HERE}"), ["networks = [\"10.8.0.0/16\"]", far]);
+    let from = |client: &str| format!("PROXY TCP4 {client} 10.0.0.9 40000 443\r\n").into_bytes();
+    assert_eq!(site_far.put_after(&from("10.9.3.4"), HOST), Some(200));
+    assert_eq!(site_far.put_after(&from("10.8.3.4"), HOST), Some(400));
+    assert_eq!(site_far.put_after(&from("10.7.3.4"), HOST), None);
+    assert_eq!(site_far.gate.log(3)[2]["kind"], "network");
+    assert_eq!(site_far.recorder.requests().len(), 1);
+}
+
+#[test]
+fn regions_of_one_listener_are_told_apart() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let text = format!(
+        "workers = 1\n[upstream]\nconnect = \"{}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n\
+         [admin]\naddress = \"127.0.0.1:0\"\n\
+         [[endpoint]]\nid = \"vpce-aa\"\nregion = \"us-east-1\"\ndefault-full-access = true\n\
+         [[endpoint]]\nid = \"vpce-bb\"\nregion = \"eu-west-1\"\ndefault-full-access = true\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nendpoints = [\"vpce-aa\", \"vpce-bb\"]\n\
+         tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n",
+        recorder.address(),
+    );
+    let gate = GateBuilder::new(&authority, recorder.address()).configured(&text).start();
+    let site = Site { recorder, gate };
+    assert_eq!(site.put_after(b"", HOST), Some(200));
+    // Signed for us-east-1 it is not this region's: the name has chosen the endpoint.
+    assert_eq!(site.put_after(b"", "kinesis.eu-west-1.amazonaws.com"), Some(400));
+    let log = site.gate.log(2);
+    assert_eq!((&log[0]["endpoint"], &log[1]["endpoint"]), (&"vpce-aa".into(), &"vpce-bb".into()));
+    assert_eq!(site.put_after(b"", "kinesis.eu-west-2.amazonaws.com"), None);
+}
