@@ -39,6 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "listener",
         &[
             "caller",
+            "config",
             "gate",
             "observe",
             "read_ahead",

@@ -136,6 +136,12 @@ impl Loaded {
     /// A way to the upstream that leads back here, before a client meets it. Names that are not
     /// resolved now are left for later: the network may come up after the gate.
     fn find_loop(&self) -> Option<Problem> {
+        // On a thread of its own: whoever binds may run an event loop.
+        let look = || self.look_for_loop();
+        std::thread::scope(|scope| scope.spawn(look).join().ok().flatten())
+    }
+
+    fn look_for_loop(&self) -> Option<Problem> {
         let upstream = upstream::Upstream::new(&self.upstream).ok()?;
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;
         let looking = async {

@@ -148,8 +148,8 @@ impl<'de> Deserialize<'de> for Upstream {
             ca_file: table.optional::<String>("ca-file").map(PathBuf::from),
         };
         let read = table.finalize(None);
-        let empty =
-            addresses.is_some_and(|list| list.is_empty()) || dns.is_some_and(|list| list.is_empty());
+        let empty = addresses.is_some_and(|list| list.is_empty())
+            || dns.is_some_and(|list| list.is_empty());
         let good = match &upstream.connect {
             Some(connect) if !is_host_and_port(connect) => {
                 Err(custom(value, &not_host_and_port(connect)))

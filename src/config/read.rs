@@ -134,10 +134,14 @@ impl Config {
                 Authenticate::Loopback if endpoint.principal.is_none() => {
                     "for an endpoint without `principal`, which says who calls on loopback"
                 }
-                Authenticate::Mtls if !listener.client_auth.as_ref().is_some_and(|c| c.required) => {
+                Authenticate::Mtls
+                    if !listener.client_auth.as_ref().is_some_and(|c| c.required) =>
+                {
                     "without `tls.client-ca` or with optional client certificates"
                 }
-                Authenticate::Sigv4(_) | Authenticate::Loopback | Authenticate::Mtls => return None,
+                Authenticate::Sigv4(_) | Authenticate::Loopback | Authenticate::Mtls => {
+                    return None;
+                }
             };
             Some(format!(
                 "listener `{}` is {missing}, but endpoint `{}` authenticates its clients by it",
@@ -374,7 +378,10 @@ impl<'de> Deserialize<'de> for TlsTable {
 }
 
 /// What was read, or the errors of both.
-pub(super) fn both<A, B>(read: Result<A, DeserError>, good: Result<B, DeserError>) -> Result<B, DeserError> {
+pub(super) fn both<A, B>(
+    read: Result<A, DeserError>,
+    good: Result<B, DeserError>,
+) -> Result<B, DeserError> {
     match (read, good) {
         (Ok(_), good) => good,
         (Err(error), Ok(_)) => Err(error),

@@ -196,12 +196,10 @@ async fn serve(
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
     let certified = leaf.map(|leaf| door.site.principals.of_certificate(&names_in(leaf)));
     let http = Http::of_alpn(session.alpn_protocol());
-    let connection = Connection {
-        server_name: name,
-        destination: origin.destination,
-        certified,
-        ..Connection::new(Arc::clone(&door.site), endpoint, origin.peer)
-    };
+    let mut connection = Connection::new(Arc::clone(&door.site), endpoint, origin.peer);
+    connection.server_name = name;
+    connection.destination = origin.destination;
+    connection.certified = certified;
     server::serve(stream, http, connection, worker, draining).await;
 }
 

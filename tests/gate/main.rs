@@ -28,6 +28,7 @@ mod lifecycle;
 mod memory;
 mod mutations;
 mod oddities;
+mod origin;
 mod program;
 mod published;
 mod regions;

@@ -43,7 +43,7 @@ struct Site {
     gate: Gate,
 }
 
-/// One listener for two endpoints: `vpce-aa` may only list, `vpce-bb` may do everything, from
+/// One listener for two endpoints: `vpce-0000aaaa` may only list, `vpce-0000bbbb` may do everything, from
 /// `10.9.0.0/16`.
 fn site(listener: &str, endpoints: [&str; 2]) -> Site {
     let authority = Arc::new(Authority::create().unwrap());
@@ -62,13 +62,13 @@ fn site(listener: &str, endpoints: [&str; 2]) -> Site {
         "near.json",
         r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*",
             "Condition":{"IpAddress":{"aws:VpcSourceIp":"10.9.0.0/16"},
-                         "StringEquals":{"aws:SourceVpce":"vpce-bb"}}}}"#,
+                         "StringEquals":{"aws:SourceVpce":"vpce-0000bbbb"}}}}"#,
     );
     let text = format!(
         "workers = 1\n[upstream]\nconnect = \"{}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n\
          [limits]\nhandshake-timeout = \"2s\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
-         [[endpoint]]\nid = \"vpce-aa\"\nregion = \"us-east-1\"\npolicy = \"{list}\"\n{}\n\
-         [[endpoint]]\nid = \"vpce-bb\"\nregion = \"us-east-1\"\npolicy = \"{near}\"\n{}\n\
+         [[endpoint]]\nid = \"vpce-0000aaaa\"\nregion = \"us-east-1\"\npolicy = \"{list}\"\n{}\n\
+         [[endpoint]]\nid = \"vpce-0000bbbb\"\nregion = \"us-east-1\"\npolicy = \"{near}\"\n{}\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\nnames = [\"gate.test\"]\n{listener}\n\
          tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n",
         recorder.address(),
@@ -81,7 +81,7 @@ fn site(listener: &str, endpoints: [&str; 2]) -> Site {
     Site { recorder, gate }
 }
 
-const BOTH: &str = "endpoints = [\"vpce-aa\", \"vpce-bb\"]\n";
+const BOTH: &str = "endpoints = [\"vpce-0000aaaa\", \"vpce-0000bbbb\"]\n";
 const FROM_HERE: &str = "proxy-protocol = { from = [\"127.0.0.0/8\"] }\n";
 
 fn put() -> Request {
@@ -137,17 +137,17 @@ fn metrics(admin: SocketAddr) -> String {
 fn a_load_balancer_names_the_client_and_the_endpoint() {
     let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
     let cases: [(Vec<u8>, u16); 4] = [
-        (nlb([10, 9, 0, 7], "vpce-bb"), 200),
+        (nlb([10, 9, 0, 7], "vpce-0000bbbb"), 200),
         // The same endpoint, from where its policy allows nothing.
-        (nlb([10, 8, 0, 7], "vpce-bb"), 400),
+        (nlb([10, 8, 0, 7], "vpce-0000bbbb"), 400),
         // The other endpoint's policy.
-        (nlb([10, 9, 0, 7], "vpce-aa"), 400),
+        (nlb([10, 9, 0, 7], "vpce-0000aaaa"), 400),
         // AWS may add kinds to its element.
         (
             v2(
                 0x21,
                 0x11,
-                &[v4([10, 9, 0, 7]), aws(7, b"new"), aws(1, b"vpce-bb")].concat(),
+                &[v4([10, 9, 0, 7]), aws(7, b"new"), aws(1, b"vpce-0000bbbb")].concat(),
             ),
             200,
         ),
@@ -166,18 +166,25 @@ fn a_load_balancer_names_the_client_and_the_endpoint() {
     assert_eq!(
         told,
         [
-            ("vpce-bb", "10.9.0.7"),
-            ("vpce-bb", "10.8.0.7"),
-            ("vpce-aa", "10.9.0.7"),
-            ("vpce-bb", "10.9.0.7"),
+            ("vpce-0000bbbb", "10.9.0.7"),
+            ("vpce-0000bbbb", "10.8.0.7"),
+            ("vpce-0000aaaa", "10.9.0.7"),
+            ("vpce-0000bbbb", "10.9.0.7"),
         ]
     );
-    assert_eq!(site.recorder.requests().len(), 2, "denied calls never arrive");
+    assert_eq!(
+        site.recorder.requests().len(),
+        2,
+        "denied calls never arrive"
+    );
 }
 
 #[test]
 fn both_versions_and_families_name_the_client() {
-    let site = site(&format!("endpoint = \"vpce-bb\"\n{FROM_HERE}"), ["", ""]);
+    let site = site(
+        &format!("endpoint = \"vpce-0000bbbb\"\n{FROM_HERE}"),
+        ["", ""],
+    );
     let mapped = [[0; 10].as_slice(), &[0xFF, 0xFF, 10, 9, 0, 4]].concat();
     let v6 = [mapped.as_slice(), &[0; 16], &[0x9C, 0x40, 0x01, 0xBB]].concat();
     let cases: [(&[u8], u16); 4] = [
@@ -196,10 +203,10 @@ fn a_header_ends_where_tls_begins() {
     let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
     // In pieces of one byte.
     let headers = [
-        nlb([10, 9, 0, 7], "vpce-bb"),
+        nlb([10, 9, 0, 7], "vpce-0000bbbb"),
         b"PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n".to_vec(),
     ];
-    let name = "vpce-bb-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com";
+    let name = "vpce-0000bbbb-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com";
     for header in headers {
         let mut tcp = dial(&site.gate);
         for byte in &header {
@@ -210,7 +217,10 @@ fn a_header_ends_where_tls_begins() {
         assert_eq!(connection.answer().status, 200);
     }
     // With the ClientHello in the same segment.
-    for header in ["PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n".as_bytes(), &nlb([10, 9, 0, 7], "vpce-bb")] {
+    for header in [
+        "PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n".as_bytes(),
+        &nlb([10, 9, 0, 7], "vpce-0000bbbb"),
+    ] {
         let mut glued = Glued(dial(&site.gate), header.to_vec());
         let mut config = crate::support::raw::client_config(&site.gate.authority);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -249,7 +259,10 @@ fn what_is_no_header_is_dropped() {
     let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
     let client = v4([10, 9, 0, 7]);
     let with = |elements: &[u8]| v2(0x21, 0x11, &[client.as_slice(), elements].concat());
-    let long = [0x04, 0x10, 0x00].into_iter().chain([0; 4096]).collect::<Vec<u8>>();
+    let long = [0x04, 0x10, 0x00]
+        .into_iter()
+        .chain([0; 4096])
+        .collect::<Vec<u8>>();
     let malformed: Vec<Vec<u8>> = vec![
         b"PROXY TCP4 10.9.0.1 10.0.0.9 40000\r\n".to_vec(),
         b"PROXY TCP4 10.9.0.1 10.0.0.9 040000 443\r\n".to_vec(),
@@ -274,10 +287,10 @@ fn what_is_no_header_is_dropped() {
         // Ids that are none, and two of them.
         with(&aws(1, b"")),
         with(&aws(1, b"eni-aa")),
-        with(&aws(1, b"vpce-bb\0")),
-        with(&aws(1, b"vpce-BB")),
-        with(&[aws(1, b"vpce-aa"), aws(1, b"vpce-bb")].concat()),
-        with(&[aws(1, b"vpce-bb"), aws(1, b"vpce-bb")].concat()),
+        with(&aws(1, b"vpce-0000bbbb\0")),
+        with(&aws(1, b"vpce-0000BBBB")),
+        with(&[aws(1, b"vpce-0000aaaa"), aws(1, b"vpce-0000bbbb")].concat()),
+        with(&[aws(1, b"vpce-0000bbbb"), aws(1, b"vpce-0000bbbb")].concat()),
     ];
     for (n, header) in malformed.iter().enumerate() {
         site.assert_dropped(header, HOST, "proxy-malformed", n + 1);
@@ -285,8 +298,8 @@ fn what_is_no_header_is_dropped() {
     let mut line = malformed.len();
     for (header, kind) in [
         (Vec::new(), "proxy-missing"),
-        (nlb([10, 9, 0, 7], "vpce-cc"), "endpoint-unknown"),
-        (nlb([10, 9, 0, 7], "vpce-bb0"), "endpoint-unknown"),
+        (nlb([10, 9, 0, 7], "vpce-0000cccc"), "endpoint-unknown"),
+        (nlb([10, 9, 0, 7], "vpce-0000bbbb0"), "endpoint-unknown"),
         // Without the element nothing tells the endpoint.
         (v2(0x21, 0x11, &client), "endpoint-unclear"),
     ] {
@@ -299,10 +312,15 @@ fn what_is_no_header_is_dropped() {
 fn a_header_from_elsewhere_is_dropped() {
     for (required, bare) in [("true", None), ("false", Some(400))] {
         let rules = format!(
-            "endpoint = \"vpce-bb\"\nproxy-protocol = {{ from = [\"192.0.2.0/24\"], required = {required} }}\n"
+            "endpoint = \"vpce-0000bbbb\"\nproxy-protocol = {{ from = [\"192.0.2.0/24\"], required = {required} }}\n"
         );
         let site = site(&rules, ["", ""]);
-        site.assert_dropped(&nlb([10, 9, 0, 7], "vpce-bb"), HOST, "proxy-source", 1);
+        site.assert_dropped(
+            &nlb([10, 9, 0, 7], "vpce-0000bbbb"),
+            HOST,
+            "proxy-source",
+            1,
+        );
         let v1 = b"PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n";
         site.assert_dropped(v1, HOST, "proxy-source", 2);
         // Without a header it is this machine's client, whom the policy does not know.
@@ -314,25 +332,39 @@ fn a_header_from_elsewhere_is_dropped() {
 #[test]
 fn a_slow_header_has_a_deadline() {
     let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
-    for begun in [b"PROXY TCP4 10.9".as_slice(), &nlb([10, 9, 0, 7], "vpce-bb")[..20], b""] {
+    for begun in [
+        b"PROXY TCP4 10.9".as_slice(),
+        &nlb([10, 9, 0, 7], "vpce-0000bbbb")[..20],
+        b"",
+    ] {
         let mut tcp = dial(&site.gate);
         tcp.write_all(begun).unwrap();
         assert_eq!(tcp.read(&mut [0]).unwrap_or(0), 0, "the gate ends it");
     }
     let log = site.gate.log(3);
-    assert!(log.iter().all(|line| line["kind"] == "proxy-timeout"), "{log:?}");
+    assert!(
+        log.iter().all(|line| line["kind"] == "proxy-timeout"),
+        "{log:?}"
+    );
 }
 
 #[test]
 fn a_load_balancers_own_connection_is_a_health_check() {
     let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
-    for header in [v2(0x20, 0x00, b""), v2(0x20, 0x11, &v4([10, 9, 0, 7])), b"PROXY UNKNOWN\r\n".to_vec()] {
+    for header in [
+        v2(0x20, 0x00, b""),
+        v2(0x20, 0x11, &v4([10, 9, 0, 7])),
+        b"PROXY UNKNOWN\r\n".to_vec(),
+    ] {
         assert_eq!(site.put_after(&header, HOST), None);
     }
     // One that only opens and closes says nothing at all.
     drop(dial(&site.gate));
     let page = metrics(site.gate.admin());
-    assert!(page.contains("kinesis_gate_health_checks_total 3"), "{page}");
+    assert!(
+        page.contains("kinesis_gate_health_checks_total 3"),
+        "{page}"
+    );
     assert!(site.recorder.requests().is_empty());
 }
 
@@ -340,17 +372,24 @@ fn a_load_balancers_own_connection_is_a_health_check() {
 fn a_name_chooses_its_endpoint() {
     let site = site(BOTH, ["", ""]);
     let named = |id: &str| format!("{id}-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com");
-    assert_eq!(site.put_after(b"", &named("vpce-aa")), Some(400));
-    assert_eq!(site.put_after(b"", &named("vpce-bb")), Some(400));
+    assert_eq!(site.put_after(b"", &named("vpce-0000aaaa")), Some(400));
+    assert_eq!(site.put_after(b"", &named("vpce-0000bbbb")), Some(400));
     let log = site.gate.log(2);
-    assert_eq!((&log[0]["endpoint"], &log[1]["endpoint"]), (&"vpce-aa".into(), &"vpce-bb".into()));
+    assert_eq!(
+        (&log[0]["endpoint"], &log[1]["endpoint"]),
+        (&"vpce-0000aaaa".into(), &"vpce-0000bbbb".into())
+    );
     // A name of both, and one of neither.
     site.assert_dropped(b"", HOST, "endpoint-unclear", 3);
     site.assert_dropped(b"", "gate.test", "endpoint-unclear", 4);
-    site.assert_dropped(b"", &named("vpce-cc"), "name", 5);
+    site.assert_dropped(b"", &named("vpce-0000cccc"), "name", 5);
     // Over TLS for one endpoint, the other is not asked.
-    let mut connection = Connection::open(&site.gate.authority, site.gate.address(), &named("vpce-aa"));
-    connection.write(&put().replace("Host", &named("vpce-bb")).bytes());
+    let mut connection = Connection::open(
+        &site.gate.authority,
+        site.gate.address(),
+        &named("vpce-0000aaaa"),
+    );
+    connection.write(&put().replace("Host", &named("vpce-0000bbbb")).bytes());
     assert_eq!(connection.answer().status, 421);
 }
 
@@ -360,11 +399,14 @@ fn a_network_chooses_its_endpoint() {
     let far = "networks = [\"10.9.0.0/16\", \"fd00:9::/32\"]";
     let site_near = site(BOTH, [near, far]);
     assert_eq!(site_near.put_after(b"", HOST), Some(400));
-    assert_eq!(site_near.gate.log(1)[0]["endpoint"], "vpce-aa");
+    assert_eq!(site_near.gate.log(1)[0]["endpoint"], "vpce-0000aaaa");
     // What a client says never moves it to another endpoint's network.
-    let other = "vpce-bb-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com";
+    let other = "vpce-0000bbbb-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com";
     site_near.assert_dropped(b"", other, "name", 2);
-    let site_far = site(&format!("{BOTH}{FROM_HERE}"), ["networks = [\"10.8.0.0/16\"]", far]);
+    let site_far = site(
+        &format!("{BOTH}{FROM_HERE}"),
+        ["networks = [\"10.8.0.0/16\"]", far],
+    );
     let from = |client: &str| format!("PROXY TCP4 {client} 10.0.0.9 40000 443\r\n").into_bytes();
     assert_eq!(site_far.put_after(&from("10.9.3.4"), HOST), Some(200));
     assert_eq!(site_far.put_after(&from("10.8.3.4"), HOST), Some(400));
@@ -380,18 +422,26 @@ fn regions_of_one_listener_are_told_apart() {
     let text = format!(
         "workers = 1\n[upstream]\nconnect = \"{}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n\
          [admin]\naddress = \"127.0.0.1:0\"\n\
-         [[endpoint]]\nid = \"vpce-aa\"\nregion = \"us-east-1\"\ndefault-full-access = true\n\
-         [[endpoint]]\nid = \"vpce-bb\"\nregion = \"eu-west-1\"\ndefault-full-access = true\n\
-         [[listener]]\naddress = \"127.0.0.1:0\"\nendpoints = [\"vpce-aa\", \"vpce-bb\"]\n\
+         [[endpoint]]\nid = \"vpce-0000aaaa\"\nregion = \"us-east-1\"\ndefault-full-access = true\n\
+         [[endpoint]]\nid = \"vpce-0000bbbb\"\nregion = \"eu-west-1\"\ndefault-full-access = true\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nendpoints = [\"vpce-0000aaaa\", \"vpce-0000bbbb\"]\n\
          tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n",
         recorder.address(),
     );
-    let gate = GateBuilder::new(&authority, recorder.address()).configured(&text).start();
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .configured(&text)
+        .start();
     let site = Site { recorder, gate };
     assert_eq!(site.put_after(b"", HOST), Some(200));
     // Signed for us-east-1 it is not this region's: the name has chosen the endpoint.
-    assert_eq!(site.put_after(b"", "kinesis.eu-west-1.amazonaws.com"), Some(400));
+    assert_eq!(
+        site.put_after(b"", "kinesis.eu-west-1.amazonaws.com"),
+        Some(400)
+    );
     let log = site.gate.log(2);
-    assert_eq!((&log[0]["endpoint"], &log[1]["endpoint"]), (&"vpce-aa".into(), &"vpce-bb".into()));
+    assert_eq!(
+        (&log[0]["endpoint"], &log[1]["endpoint"]),
+        (&"vpce-0000aaaa".into(), &"vpce-0000bbbb".into())
+    );
     assert_eq!(site.put_after(b"", "kinesis.eu-west-2.amazonaws.com"), None);
 }

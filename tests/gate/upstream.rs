@@ -121,3 +121,21 @@ fn shows_a_certificate_of_another_authority() {
     );
     assert!(impostor.requests().is_empty());
 }
+
+#[test]
+fn is_the_gate_itself() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let problems = GateBuilder::new(&authority, ([127, 0, 0, 1], port).into())
+        .first_port(port)
+        .try_start()
+        .err()
+        .expect("a loop that is seen at the start");
+    let said = problems.to_string();
+    assert!(said.contains(&format!("127.0.0.1:{port}")), "{said}");
+    assert!(said.contains("this gate"), "{said}");
+}

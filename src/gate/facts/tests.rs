@@ -56,30 +56,30 @@ fn connection(everything: bool) -> Connection {
             vpc_arn: Some(format!("arn:aws:ec2:us-east-1:{ACCOUNT}:vpc/vpc-0123abcd")),
         };
     }
-    Connection {
-        site: Arc::new(Site {
-            endpoint: Arc::new(Endpoint {
-                place: 0,
-                id: "vpce-11aa22bb".into(),
-                vpc: everything.then(|| "vpc-0123abcd".to_owned()),
-                region: "us-east-1".to_owned(),
-                partition: "aws",
-                service_name: "kinesis.us-east-1.amazonaws.com".to_owned(),
-                policy: Policy::full_access(&Options::ENDPOINT),
-                policy_name: "default-full-access".into(),
-                identity: Arc::new(Identity::default()),
-                principal: everything.then(|| Arc::new(principal())),
-                owner,
-                re_sign: None,
-                tokens: TokenRules::default(),
-            }),
-            principals: Arc::new(principals),
-            names: Names::default(),
-        }),
-        peer: Ipv4Addr::LOCALHOST.into(),
-        server_name: None,
-        certified: None,
-    }
+    let endpoint = Arc::new(Endpoint {
+        place: 0,
+        id: "vpce-11aa22bb".into(),
+        vpc: everything.then(|| "vpc-0123abcd".to_owned()),
+        region: "us-east-1".to_owned(),
+        partition: "aws",
+        service_name: "kinesis.us-east-1.amazonaws.com".to_owned(),
+        networks: Vec::new(),
+        policy: Policy::full_access(&Options::ENDPOINT),
+        policy_name: "default-full-access".into(),
+        identity: Arc::new(Identity::default()),
+        principal: everything.then(|| Arc::new(principal())),
+        owner,
+        re_sign: None,
+        tokens: TokenRules::default(),
+    });
+    let site = Arc::new(Site {
+        endpoints: vec![Arc::clone(&endpoint)],
+        principals: Arc::new(principals),
+        names: Names::default(),
+        intercepts: false,
+        tunnels: Vec::new(),
+    });
+    Connection::new(site, endpoint, Ipv4Addr::LOCALHOST.into())
 }
 
 fn signed(signature: &str) -> Caller<'_> {
