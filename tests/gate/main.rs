@@ -44,6 +44,7 @@ mod tampering;
 mod tokens;
 mod tokens_answers;
 mod tokens_shared;
+mod tunnels;
 mod unknowns;
 mod unlisted;
 mod upstream;

@@ -1,0 +1,97 @@
+//! TLS that passes through undecrypted: to hosts that are listed, and to no other.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use kinesis_gate::sandbox::Authority;
+use rustls::{ServerConnection, StreamOwned};
+
+use crate::support::raw::Connection;
+use crate::support::{Behaviour, GateBuilder, Recorder};
+
+const STS: &str = "sts.us-east-1.amazonaws.com";
+
+/// A host whose certificate is none of the gate's: it answers one line, over TLS of its own.
+fn host(authority: &Authority) -> (SocketAddr, JoinHandle<Vec<u8>>) {
+    let config = Arc::new(authority.server(STS).unwrap());
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let thread = std::thread::spawn(move || {
+        let (tcp, _) = socket.accept().unwrap();
+        let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), tcp);
+        let mut asked = vec![0; 5];
+        stream.read_exact(&mut asked).unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(answer).unwrap();
+        stream.conn.send_close_notify();
+        stream.flush().unwrap();
+        asked
+    });
+    (address, thread)
+}
+
+fn text(listener: &str) -> String {
+    format!(
+        "workers = 1\n[upstream]\nconnect = \"127.0.0.1:9\"\nca-file = \"ca.pem\"\n\
+         [admin]\naddress = \"127.0.0.1:0\"\n\
+         [[endpoint]]\nid = \"vpce-0000aaaa\"\nregion = \"us-east-1\"\ndefault-full-access = true\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nendpoint = \"vpce-0000aaaa\"\n{listener}\n\
+         tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n"
+    )
+}
+
+#[test]
+fn a_listed_host_is_reached_undecrypted_and_no_other() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let other = Authority::create().unwrap();
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let (address, host) = host(&other);
+    let tunnels = format!("tunnels = [{{ name = \"{STS}\", connect = \"{address}\" }}]");
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .configured(&text(&tunnels))
+        .start();
+    // The client trusts the host's authority alone: nobody is in between.
+    let mut connection = Connection::open_trusting(&other.pem(), gate.address(), STS);
+    connection.write(b"hello");
+    assert_eq!(connection.answer().status, 200);
+    drop(connection);
+    assert_eq!(host.join().unwrap(), b"hello");
+    let told = &gate.log(1)[0];
+    assert_eq!(told["connection"], "tunnel", "{told}");
+    assert_eq!(told["name"], STS);
+    assert!(told["sent_bytes"].as_u64().unwrap() > 5, "{told}");
+    // Another name is neither a tunnel nor Kinesis: no certificate, no connection.
+    for name in [
+        "monitoring.us-east-1.amazonaws.com",
+        "sts.eu-west-1.amazonaws.com",
+    ] {
+        for pem in [authority.pem(), other.pem()] {
+            let offered = Connection::offering(&pem, gate.address(), name, b"http/1.1");
+            assert!(offered.is_err(), "{name}");
+        }
+    }
+    assert!(recorder.requests().is_empty());
+}
+
+#[test]
+fn kinesis_itself_is_no_tunnel() {
+    let authority = Arc::new(Authority::create().unwrap());
+    for name in [
+        "kinesis.us-east-1.amazonaws.com",
+        "123456789012.data-kinesis.eu-west-1.amazonaws.com",
+        "kinesis-fips.us-gov-west-1.amazonaws.com",
+        "vpce-0a1b2c3d-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com",
+        "localhost",
+    ] {
+        let problems = GateBuilder::new(&authority, ([127, 0, 0, 1], 9).into())
+            .configured(&text(&format!("tunnels = [\"{name}\"]")))
+            .try_start()
+            .err()
+            .unwrap_or_else(|| panic!("{name} was taken for a tunnel"));
+        let said = problems.to_string();
+        assert!(said.contains("listener[0].tunnels[0]"), "{said}");
+        assert!(said.contains("past every policy"), "{said}");
+    }
+}
