@@ -35,8 +35,12 @@ pub(super) struct Pool {
     connector: Connector,
     idle: Duration,
     /// By the address that clients have chosen, if they have, and by name.
-    endpoints: RefCell<HashMap<Option<SocketAddr>, HashMap<Box<str>, Rc<Endpoint>>>>,
+    /// By the address that clients chose, where they did.
+    endpoints: RefCell<HashMap<Option<SocketAddr>, Named>>,
 }
+
+/// By the endpoint's name.
+type Named = HashMap<Box<str>, Rc<Endpoint>>;
 
 /// The connections to one endpoint name.
 #[derive(Default)]
