@@ -1,8 +1,11 @@
-//! The command line: `run`, `check`, `credentials`, `simulate`, `sandbox`.
+//! The command line: `run`, `check`, `credentials`, `simulate`, `learn`, `replay`, `sandbox`.
 
 mod check;
 mod check_policy;
 mod credentials;
+mod learn;
+mod log;
+mod replay;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -37,6 +40,11 @@ enum Command {
     Credentials(credentials::Arguments),
     /// Would this request be allowed, and why?
     Simulate(Box<simulate::Arguments>),
+    /// From decision logs, the least endpoint policy that allows what was seen.
+    Learn(learn::Arguments),
+    /// Which past requests would another policy decide differently? Exit code 1 if it would deny
+    /// any that was allowed.
+    Replay(replay::Arguments),
     /// Try the gate here and now: an in-process Kinesis behind three endpoints, one for each
     /// policy that AWS publishes for Kinesis endpoints.
     #[cfg(feature = "sandbox")]
@@ -50,6 +58,8 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Credentials(arguments) => credentials::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Learn(arguments) => learn::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(&arguments),
     }
