@@ -44,6 +44,8 @@ fn the_least_policy_is_learnt_in_a_stable_order() {
         ),
         json!({"time": "2026-11-25T04:00:00.000Z", "endpoint": "vpce-1", "decision": "refused"})
             .to_string(),
+        json!({"time": "2026-11-25T04:00:00.000Z", "peer": "10.0.0.7", "connection": "dropped"})
+            .to_string(),
     ];
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log.jsonl");

@@ -28,9 +28,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mut seen = Seen::default();
     let read = log::read(&arguments.logs, |line| {
-        let forwarded = line.was_forwarded();
+        let allowed = line.was_allowed();
         if let Some(asked) = line.asked()
-            && (forwarded || arguments.denied)
+            && (allowed || arguments.denied)
         {
             seen.add(&asked);
         }

@@ -137,6 +137,16 @@ impl Ruled {
         resource_text(&self.resources, self.place)
     }
 
+    /// All resources for the record, where there are several.
+    pub(super) fn resources(&self) -> Vec<String> {
+        match self.resources.len() {
+            0 | 1 => Vec::new(),
+            several => (0..several)
+                .map(|place| resource_text(&self.resources, place))
+                .collect(),
+        }
+    }
+
     /// Policy and statement for the record.
     pub(super) fn ruling(&self, endpoint: &Endpoint) -> Option<Ruling> {
         let LayeredDecision { layer, decision } = self.verdict.decision()?;

@@ -120,6 +120,7 @@ async fn exchange(
     record.request_bytes = reading.body.len();
     record.outcome = ruled.outcome();
     record.resource = Some(ruled.resource());
+    record.resources = ruled.resources();
     record.ruling = ruled.ruling(endpoint);
 
     // 4. The request as it came, if it is permitted.

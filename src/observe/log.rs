@@ -151,6 +151,9 @@ fn json(record: &Record, clock: &mut SecondClock, lines: &mut Vec<u8>) {
     line.value("principal", &record.caller);
     line.optional("action", record.action.as_deref());
     line.optional("resource", record.resource.as_deref());
+    if !record.resources.is_empty() {
+        line.value("resources", &record.resources);
+    }
     line.text("decision", record.outcome.name());
     if let Some(ruling) = &record.ruling {
         line.text("layer", ruling.layer);

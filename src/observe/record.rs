@@ -28,6 +28,8 @@ pub struct Record {
     pub caller: Caller,
     /// The ARN that was decided, or `*`; the deciding one of several.
     pub resource: Option<String>,
+    /// Every ARN that the request names, where it names several.
+    pub resources: Vec<String>,
     /// What became of it.
     pub outcome: Outcome,
     /// Which statement decided.
@@ -135,6 +137,7 @@ impl Record {
             action: None,
             caller: Caller::default(),
             resource: None,
+            resources: Vec::new(),
             outcome: Outcome::Cancelled,
             ruling: None,
             reason: None,

@@ -34,7 +34,6 @@ pub(super) enum Exchange {
 pub(super) struct Pool {
     connector: Connector,
     idle: Duration,
-    /// By the address that clients have chosen, if they have, and by name.
     /// By the address that clients chose, where they did.
     endpoints: RefCell<HashMap<Option<SocketAddr>, Named>>,
 }

@@ -17,7 +17,7 @@ pub(in crate::cli) struct Line<'l> {
     #[serde(borrow)]
     time: Cow<'l, str>,
     #[serde(borrow)]
-    endpoint: Cow<'l, str>,
+    endpoint: Option<Cow<'l, str>>,
     peer: Option<IpAddr>,
     #[serde(borrow, default)]
     principal: Caller<'l>,
@@ -27,12 +27,11 @@ pub(in crate::cli) struct Line<'l> {
     resource: Option<Cow<'l, str>>,
     #[serde(borrow, default)]
     resources: Vec<Cow<'l, str>>,
+    /// None of a connection that asked nothing.
     #[serde(borrow)]
-    decision: Cow<'l, str>,
+    decision: Option<Cow<'l, str>>,
     #[serde(borrow)]
     layer: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    mode: Option<Cow<'l, str>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -59,12 +58,7 @@ impl<'l> Line<'l> {
 
     /// Whether it was decided to be allowed.
     pub(in crate::cli) fn was_allowed(&self) -> bool {
-        self.decision == "allow"
-    }
-
-    /// Whether it went to the service: allowed, or denied by a policy that is only tried.
-    pub(in crate::cli) fn was_forwarded(&self) -> bool {
-        self.was_allowed() || self.mode.as_deref() == Some("audit")
+        self.decision.as_deref() == Some("allow")
     }
 
     /// The request; `None` where the line's was refused or cancelled before it was decided.
@@ -195,7 +189,7 @@ impl Context for Facts<'_> {
         let line = self.asked.line;
         let known = |value: Option<Value<'static>>| value.map_or(Fact::Unknown, Fact::Known);
         match key {
-            Key::SourceVpce => text(Some(&line.endpoint)),
+            Key::SourceVpce => text(line.endpoint.as_deref()),
             Key::VpcSourceIp => known(line.peer.map(Value::Ip)),
             Key::PrincipalAccount => text(line.principal.account.as_deref()),
             Key::PrincipalArn => text(line.principal.arn.as_deref()),
