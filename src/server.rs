@@ -40,7 +40,7 @@ const READ_BUFFER: usize = 64 << 10;
 /// Bytes a client may send ahead of our reading, on one HTTP/2 stream and on one connection. With
 /// what is read before a large body is judged, they are what a body that cannot go on holds: under
 /// 256 KiB.
-const STREAM_WINDOW: u32 = 128 << 10;
+const STREAM_WINDOW: u32 = 96 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
 impl Protocol {
