@@ -223,7 +223,6 @@ fn run_loop(seed: Seed) -> io::Result<()> {
             }
         };
         let _ = timeout(drain, finished).await;
-        observer.flush();
         Ok(())
     })
 }

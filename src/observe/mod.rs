@@ -154,6 +154,14 @@ impl Observer {
     }
 }
 
+/// The requests that a drain's deadline cuts off are recorded as their event loop goes, after its last
+/// flush.
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.counters.connections_open.sub(1);

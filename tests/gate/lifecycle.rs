@@ -104,6 +104,12 @@ fn a_drain_has_a_deadline() {
         "took {:?}",
         begun.elapsed()
     );
+    let record = &gate.log(1)[0];
+    assert_eq!(
+        (&record["action"], &record["status"]),
+        (&"kinesis:ListStreams".into(), &0.into()),
+        "what was cut off is recorded: {record}"
+    );
 }
 
 #[test]
