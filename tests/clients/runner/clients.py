@@ -13,6 +13,7 @@ CLIENTS = {
     "js-http1": ("js", "KinesisServiceException"),
     "java": ("java", "KinesisException"),
     "java-async": ("java", "KinesisException"),
+    "java-v1": ("java", "AmazonKinesisException"),
     "go": ("go", "*smithy.GenericAPIError"),
 }
 
@@ -20,6 +21,7 @@ CLIENTS = {
 CANNOT = {
     ("cli", "SubscribeToShard", None): "the client has no such command",
     ("java", "SubscribeToShard", None): "the client has no such method",
+    ("java-v1", "SubscribeToShard", None): "the client has no such method",
     ("boto3", "SubscribeToShard", "kinesis-local"): "its event stream lacks the initial-response that the client demands",
     ("go", "SubscribeToShard", "kinesis-local"): "its event stream lacks the initial-response that the client demands",
 }
@@ -32,22 +34,21 @@ def command(client, tools, trust):
         "boto3": lambda: [folder / "bin/python", HERE / "boto3/client.py"],
         "js": lambda: ["node", folder / "client.mjs"],
         "js-http1": lambda: ["node", folder / "client.mjs", "http1"],
-        "java": lambda: java(folder, trust, "sync"),
-        "java-async": lambda: java(folder, trust, "async"),
+        "java": lambda: java(folder, trust, "client", "Client", "sync"),
+        "java-async": lambda: java(folder, trust, "client", "Client", "async"),
+        "java-v1": lambda: java(folder, trust, "client", "ClientV1"),
         "go": lambda: [folder / "client"],
     }[client]()]
 
 
-def java(folder, trust, kind):
+def java(folder, trust, jar, *program):
     store = [f"-Djavax.net.ssl.trustStore={trust / 'trust.p12'}", "-Djavax.net.ssl.trustStorePassword=changeit"]
     # One compiler and a small heap: these processes live for seconds.
     fast = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
-    return ["java", *fast, *store, "-cp", f"{folder}/target/client.jar:{folder}/target/lib/*", "Client", kind]
+    return ["java", *fast, *store, "-cp", f"{folder}/target/{jar}.jar:{folder}/target/lib/*", *program]
 
 
 def environment(client, tools, trust):
-    """Nothing of the caller's environment but where programs are: whatever it presets about CAs,
-    proxies and AWS must not decide what is tested."""
     ca = str(trust / "ca.pem")
     own = {
         "cli": {"AWS_CA_BUNDLE": ca, "AWS_CLI": str(tools.get("python", "")) + "/bin/aws"},
@@ -56,7 +57,13 @@ def environment(client, tools, trust):
         "js-http1": {"NODE_EXTRA_CA_CERTS": ca},
         "java": {},
         "java-async": {},
+        "java-v1": {},
         "go": {"SSL_CERT_FILE": ca},
     }[client]
-    home = {"HOME": str(trust), "AWS_EC2_METADATA_DISABLED": "true"}
-    return {"PATH": os.environ["PATH"], **home, **own}
+    return {**bare(trust), **own}
+
+
+def bare(home):
+    """Nothing of the caller's environment but where programs are: whatever it presets about CAs,
+    proxies and AWS must not decide what is tested."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}

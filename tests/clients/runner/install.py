@@ -47,9 +47,12 @@ def tool(name):
     return folder
 
 
-def python(folder):
-    run(["python3", "-m", "venv", folder])
-    run([folder / "bin/pip", "install", "--quiet", "--requirement", HERE / "boto3/requirements.txt"])
+def python(requirements):
+    def install(folder):
+        run(["python3", "-m", "venv", folder])
+        run([folder / "bin/pip", "install", "--quiet", "--requirement", HERE / requirements])
+
+    return install
 
 
 def node(source):
@@ -60,9 +63,12 @@ def node(source):
     return install
 
 
-def java(folder):
-    shutil.copytree(HERE / "java", folder, dirs_exist_ok=True)
-    run(["mvn", "--quiet", "--batch-mode", "package"], cwd=folder)
+def java(source):
+    def install(folder):
+        shutil.copytree(HERE / source, folder, dirs_exist_ok=True)
+        run(["mvn", "--quiet", "--batch-mode", "package"], cwd=folder)
+
+    return install
 
 
 def go(folder):
@@ -93,9 +99,11 @@ def run(command, cwd=None):
 
 
 TOOLS = {
-    "python": (["boto3/requirements.txt"], python),
+    "python": (["boto3/requirements.txt"], python("boto3/requirements.txt")),
+    "moto": (["moto/requirements.txt"], python("moto/requirements.txt")),
     "js": (["js"], node("js")),
-    "java": (["java"], java),
+    "java": (["java"], java("java")),
+    "programs": (["programs"], java("programs")),
     "go": (["go"], go),
     "kinesis-local": (["kinesis-local"], node("kinesis-local")),
     "ferrokinesis": ([], ferrokinesis),

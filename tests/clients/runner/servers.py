@@ -15,6 +15,9 @@ from .install import HERE
 
 POLICIES = HERE.parent.parent / "config" / "policies"
 
+# What moto stands in for: where the KCL keeps its leases, and where both libraries put metrics.
+MOTO = ["dynamodb", "monitoring"]
+
 # The addresses that the endpoints have under Kinesis's own names, on port 443.
 ADDRESSES = {name: f"127.0.0.{number}" for number, name in enumerate(ENDPOINTS, 2)}
 
@@ -22,11 +25,11 @@ ADDRESSES = {name: f"127.0.0.{number}" for number, name in enumerate(ENDPOINTS, 
 class Server:
     """A process, its output in files beside each other; ended by its id."""
 
-    def __init__(self, name, command, folder, cwd=None, env=None):
+    def __init__(self, name, command, folder, cwd=None, env=None, input=subprocess.DEVNULL):
         self.log, self.errors = folder / f"{name}.out", folder / f"{name}.err"
         with open(self.log, "wb") as out, open(self.errors, "wb") as err:
             self.process = subprocess.Popen(
-                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd, env=env
+                [str(part) for part in command], stdin=input, stdout=out, stderr=err, cwd=cwd, env=env
             )
 
     def wait_for(self, ready, seconds=30):
@@ -49,19 +52,26 @@ class Server:
 
 def authority(folder):
     """`ca.pem` and `ca-key.pem`, `localhost.pem` and its key for upstreams, `trust.p12` for Java."""
-
-    def run(*command):
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
-
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    new = ["openssl", "req", "-x509", *key]
     ca = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-    run(*new, "-subj", "/CN=kinesis-gate tests", "-keyout", "ca-key.pem", "-out", "ca.pem", *ca)
-    leaf = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
-    signed = ["-CA", "ca.pem", "-CAkey", "ca-key.pem"]
-    run(*new, "-subj", "/CN=localhost", "-keyout", "localhost-key.pem", "-out", "localhost.pem", *signed, *leaf)
+    certificate(folder, "kinesis-gate tests", "ca-key.pem", "ca.pem", ca)
+    leaf(folder, "localhost", ["DNS:localhost", "IP:127.0.0.1"])
     store = ["-keystore", "trust.p12", "-storepass", "changeit"]
-    run("keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", "ca.pem", *store)
+    call(folder, ["keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", "ca.pem", *store])
+
+
+def leaf(folder, name, subjects):
+    """A server's certificate from the CA, and its key."""
+    names = ["-addext", f"subjectAltName={','.join(subjects)}", "-addext", "basicConstraints=critical,CA:FALSE"]
+    certificate(folder, name, f"{name}-key.pem", f"{name}.pem", ["-CA", "ca.pem", "-CAkey", "ca-key.pem", *names])
+
+
+def certificate(folder, subject, key, file, more):
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    call(folder, [*new, "-subj", f"/CN={subject}", "-keyout", key, "-out", file, *more])
+
+
+def call(folder, command):
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
 
 
 def ferrokinesis(tool, folder):
@@ -92,6 +102,20 @@ def kinesis_local(tool, folder):
     return serving(Server("kinesis-local", ["node", "main.js"], folder, cwd=package, env=settings), port, folder)
 
 
+def moto(tool, folder, address):
+    """DynamoDB and CloudWatch under their own names, at port 443 of an address."""
+    leaf(folder, "moto", [f"DNS:{service}.{REGION}.amazonaws.com" for service in MOTO])
+    tls = ["--ssl-cert", folder / "moto.pem", "--ssl-key", folder / "moto-key.pem"]
+    server = Server("moto", [tool / "bin/moto_server", "--host", address, "--port", 443, *tls], folder)
+
+    def answers():
+        with socket.socket() as probe:
+            return probe.connect_ex((address, 443)) == 0
+
+    server.wait_for(answers)
+    return server
+
+
 def serving(server, port, folder):
     context = ssl.create_default_context(cafile=folder / "ca.pem")
 
@@ -107,7 +131,7 @@ def serving(server, port, folder):
     return server, port
 
 
-def create_stream(port, folder, name):
+def create_stream(port, folder, name, shards=1):
     """Makes a stream where the emulator is, past the gate. It asks for a signature, and verifies
     none."""
     signed = f"Credential={access_key(0)}/20261123/{REGION}/kinesis/aws4_request, SignedHeaders=host, Signature=0"
@@ -117,7 +141,7 @@ def create_stream(port, folder, name):
         "X-Amz-Date": "20261123T000000Z",
         "Authorization": f"AWS4-HMAC-SHA256 {signed}",
     }
-    body = json.dumps({"StreamName": name, "ShardCount": 1}).encode()
+    body = json.dumps({"StreamName": name, "ShardCount": shards}).encode()
     request = urllib.request.Request(f"https://localhost:{port}/", body, headers)
     context = ssl.create_default_context(cafile=folder / "ca.pem")
     urllib.request.urlopen(request, timeout=10, context=context).close()

@@ -1,0 +1,297 @@
+"""The Kinesis Producer Library writes and the Kinesis Client Library reads, both through the gate.
+
+Each stream is written by one producer and read by two consumers, one that polls and one with
+enhanced fan-out. While they read, the gate is restarted.
+"""
+
+import collections
+import json
+import re
+import subprocess
+import time
+
+from . import cases, clients, servers
+from .cases import ACCOUNT, REGION, access_key
+from .drive import WITH_HOSTS
+
+# User records of each producer: before the gate restarts, and after.
+BEFORE, AFTER = 10_000, 1_000
+DENIED = 20
+
+# Seconds for one wait on a consumer or a producer, first leases and a restart among them.
+PATIENCE = 180
+
+ENDPOINT = "vpce-55ee66ff"
+ADDRESS, LEASES = "127.0.1.1", "127.0.1.2"
+
+# How the gate is reached: by Kinesis's own names, or by an endpoint override.
+STREAMS = {"names": "orders-by-names", "override": "orders-by-override"}
+FORBIDDEN = "payroll"
+
+WRITES = ["PutRecords", "ListShards", "DescribeStreamSummary"]
+READS = ["DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords"]
+FANS_OUT = ["RegisterStreamConsumer", "DescribeStreamConsumer", "SubscribeToShard"]
+
+
+def arn(stream):
+    return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{stream}"
+
+
+def policy():
+    """What the two libraries need, on the two streams that they use, and on no other."""
+    streams = [arn(stream) for stream in STREAMS.values()]
+    actions = sorted({f"kinesis:{action}" for action in WRITES + READS + FANS_OUT})
+    consumers = [f"{stream}/consumer/*" for stream in streams]
+    allowed = {"Effect": "Allow", "Principal": "*", "Action": actions, "Resource": streams + consumers}
+    unbound = {"Effect": "Allow", "Principal": "*", "Action": "kinesis:GetRecords", "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [allowed, unbound]}
+
+
+class Producer:
+    """One KPL of its own, with its own access key."""
+
+    def __init__(self, way, stream, key):
+        self.way, self.stream, self.key = way, stream, key
+        self.name = f"kpl {way}" + (" forbidden" if stream == FORBIDDEN else "")
+
+    def job(self, port, start, count):
+        override = {"port": port} if self.way == "override" else {}
+        # What is denied is tried again until it is too old.
+        patience = {"ttl": 5_000} if self.stream == FORBIDDEN else {}
+        named = {"name": self.name, "stream": self.stream, "key": self.key}
+        return {**named, "from": start, "count": count, **override, **patience}
+
+    def judge(self, report, count):
+        """What is wrong with what it reported, or `None`."""
+        if report is None or "error" in report:
+            return f"{report and report['error']}"
+        if self.stream != FORBIDDEN:
+            good = report["acknowledged"] == count and not report["failures"]
+            return None if good else json.dumps(report)
+        failures = [said for said in report["failures"] if not said.startswith("Expired: ")]
+        if report["acknowledged"] or not failures:
+            return json.dumps(report)
+        if report["seconds"] > 60:
+            return f"it took {report['seconds']} s to fail"
+        sentence = (
+            f"AccessDeniedException: User: {re.escape(principal(self.key))} is not authorized to perform: "
+            f"kinesis:PutRecords on resource: {re.escape(arn(FORBIDDEN))} {cases.WORDS['implicit'].format(call='PutRecords')}"
+        )
+        return next((f"it failed with `{said}`" for said in failures if not re.fullmatch(sentence, said)), None)
+
+
+class Consumer:
+    """One KCL application of its own, with its own access key, and what it read."""
+
+    def __init__(self, mode, way, stream, key, by_arn=False):
+        self.name = f"kcl {mode} {way}"
+        self.mode, self.way, self.stream, self.key, self.by_arn = mode, way, stream, key, by_arn
+        self.seen = []
+
+    def job(self, port):
+        override = {"port": port} if self.way == "override" else {}
+        named = {"arn": arn(self.stream)} if self.by_arn else {}
+        application = self.name.replace(" ", "-")
+        return {"name": application, "mode": self.mode, "stream": self.stream, "key": self.key, **override, **named}
+
+    def judge(self):
+        """What is wrong with what it read, or `None`: each record once, each shard's in order."""
+        counts = collections.Counter(record["data"] for record in self.seen)
+        written = {f"{self.stream} {number}" for number in range(BEFORE + AFTER)}
+        if lost := written - counts.keys():
+            return f"{len(lost)} of {len(written)} records never came, such as `{min(lost)}`"
+        if strange := counts.keys() - written:
+            return f"`{min(strange)}` was never written"
+        if again := [data for data, count in counts.items() if count > 1]:
+            return f"{len(again)} records came again, such as `{again[0]}`"
+        reached = {}
+        for record in self.seen:
+            place = (int(record["sequence"]), record["sub"])
+            if place <= reached.get(record["shard"], (-1, -1)):
+                return f"`{record['data']}` came out of its shard's order"
+            reached[record["shard"]] = place
+        return None if len(reached) == 2 else f"all records were in {sorted(reached)}"
+
+
+class Reader(servers.Server):
+    """The process of the consumers."""
+
+    def __init__(self, command, environment, folder, consumers, job):
+        self.consumers = {each.job(None)["name"]: each for each in consumers}
+        super().__init__("kcl", command, folder, env=environment, input=subprocess.PIPE)
+        self.process.stdin.write(json.dumps(job).encode() + b"\n")
+        self.process.stdin.flush()
+        self.read, self.rest = open(self.log, "rb"), b""
+
+    def until(self, enough):
+        """Takes what the consumers print, until it is enough; whether it was in time."""
+        deadline = time.monotonic() + PATIENCE
+        while not enough():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                return False
+            time.sleep(0.1)
+            self.take()
+        return True
+
+    def take(self):
+        *lines, self.rest = (self.rest + self.read.read()).split(b"\n")
+        for line in lines:
+            record = json.loads(line)
+            self.consumers[record["consumer"]].seen.append(record)
+
+    def end(self):
+        """Lets the consumers end by themselves, for whatever they still hold to come out."""
+        self.process.stdin.close()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            pass
+        self.stop()
+        self.take()
+
+
+class Pipeline:
+    def __init__(self, program, start, tools, folder):
+        self.program, self.start, self.tools, self.folder = program, start, tools, folder
+        self.started, self.records = [], []
+        names, override = STREAMS["names"], STREAMS["override"]
+        self.producers = [
+            Producer("names", names, access_key(901)),
+            Producer("override", override, access_key(902)),
+            Producer("names", FORBIDDEN, access_key(903)),
+            Producer("override", FORBIDDEN, access_key(904)),
+        ]
+        self.consumers = [
+            Consumer("polling", "names", names, access_key(905)),
+            Consumer("polling", "override", override, access_key(906)),
+            # By its ARN, a stream is read from the host names that carry an account.
+            Consumer("fan-out", "names", override, access_key(907), by_arn=True),
+            Consumer("fan-out", "override", names, access_key(908)),
+        ]
+
+    def run(self):
+        """What was tested, and what is wrong with each or `None`."""
+        try:
+            return dict(self.stages())
+        finally:
+            for server in reversed(self.started):
+                server.stop()
+
+    def stages(self):
+        servers.authority(self.folder)
+        emulator, port = self.start()
+        self.started.append(emulator)
+        for stream in [*STREAMS.values(), FORBIDDEN]:
+            servers.create_stream(port, self.folder, stream, shards=2)
+        self.started.append(servers.moto(self.tools["moto"], self.folder, LEASES))
+        self.hosts = self.write_hosts()
+        gate, own = self.gate("gate", port, 0)
+
+        reader = self.reader(own)
+        yield from self.produce("before", self.producers, own, 0, BEFORE)
+        # All hold iterators or subscriptions of this gate, which the next one does not know.
+        begun = reader.until(lambda: all(each.seen for each in self.consumers))
+        codes = [gate.stop()]
+        gate, _ = self.gate("gate-restarted", port, own)
+        yield "gate restarted midway", None if begun else "not every consumer had begun"
+
+        yield from self.produce("after", self.producers[:2], own, BEFORE, AFTER)
+        reader.until(lambda: all(len(each.seen) >= BEFORE + AFTER for each in self.consumers))
+        reader.end()
+        codes.append(gate.stop())
+        for each in self.consumers:
+            yield each.name, each.judge()
+        yield "gate ended well", None if codes == [0, 0] else f"with {codes}: {gate.errors.read_text()[-2000:]}"
+        yield "decisions", self.decisions()
+
+    def gate(self, name, upstream, port):
+        """Starts the gate, on a free port or on the one it had; it, and that port."""
+        configuration = self.folder / f"{name}.toml"
+        configuration.write_text(self.configured(upstream, port))
+        server = servers.Server(name, [self.program, "run", "--config", configuration], self.folder)
+        self.started.append(server)
+
+        def listening():
+            found = re.findall(r"listening on (\S+):(\d+) for ", server.errors.read_text())
+            return found if len(found) == 2 else None
+
+        return server, next(int(port) for _, port in server.wait_for(listening) if port != "443")
+
+    def configured(self, upstream, port):
+        (self.folder / "policy.json").write_text(json.dumps(policy(), indent=2))
+        parts = [
+            f'upstream = {{ connect = "127.0.0.1:{upstream}", server-name = "localhost", ca-file = "ca.pem" }}',
+            'admin = { address = "127.0.0.1:0" }',
+            '[limits]\ndrain = "2s"',
+            *[f'[[principal]]\naccess-key-id = "{each.key}"\narn = "{principal(each.key)}"' for each in self.producers],
+            f'[[endpoint]]\nid = "{ENDPOINT}"\nvpc = "vpc-0123abcd"\nregion = "{REGION}"\npolicy = "policy.json"',
+        ]
+        for address in (f"127.0.0.1:{port}", f"{ADDRESS}:443"):
+            tls = '{ ca-certificate = "ca.pem", ca-key = "ca-key.pem" }'
+            parts.append(f'[[listener]]\naddress = "{address}"\nendpoint = "{ENDPOINT}"\ntls = {tls}')
+        return "\n\n".join(parts) + "\n"
+
+    def write_hosts(self):
+        """Kinesis's own names lead to the gate, those of leases and metrics past it."""
+        host = f"kinesis.{REGION}.amazonaws.com"
+        kinesis = [host, *[f"{ACCOUNT}.{plane}-{host}" for plane in ("data", "control")]]
+        lines = ["127.0.0.1 localhost", *[f"{ADDRESS} {each}" for each in kinesis]]
+        lines += [f"{LEASES} {each}.{REGION}.amazonaws.com" for each in servers.MOTO]
+        path = self.folder / "hosts"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def command(self, program):
+        java = clients.java(self.tools["programs"], self.folder, "programs", program)
+        return [*WITH_HOSTS, str(self.hosts), *java], clients.bare(self.folder)
+
+    def reader(self, port):
+        job = {"region": REGION, "consumers": [each.job(port) for each in self.consumers]}
+        reader = Reader(*self.command("Consumer"), self.folder, self.consumers, job)
+        self.started.append(reader)
+        return reader
+
+    def produce(self, when, producers, port, start, count):
+        """Puts records, and judges what each producer says of them."""
+        counts = {each: DENIED if each.stream == FORBIDDEN else count for each in producers}
+        jobs = [each.job(port, start, counts[each]) for each in producers]
+        job = {"region": REGION, "ca": str(self.folder / "ca.pem"), "folder": str(self.folder), "producers": jobs}
+        command, environment = self.command("Producer")
+        with open(self.folder / f"kpl-{when}.err", "wb") as errors:
+            try:
+                done = subprocess.run(
+                    command, env=environment, input=json.dumps(job), stdout=subprocess.PIPE, stderr=errors, text=True,
+                    timeout=PATIENCE,
+                )
+                said = done.stdout
+            except subprocess.TimeoutExpired as late:
+                said = (late.stdout or b"").decode()
+        (self.folder / f"kpl-{when}.out").write_text(said)
+        reports = {report["name"]: report for report in map(json.loads, said.splitlines())}
+        for each in producers:
+            yield f"{each.name} {when}", each.judge(reports.get(each.name), counts[each])
+
+    def decisions(self):
+        """What is wrong with the gate's own record: all was allowed but what the forbidden stream
+        was asked for, and of that nothing passed."""
+        forbidden = {each.key for each in self.producers if each.stream == FORBIDDEN}
+        done = collections.defaultdict(set)
+        for log in ("gate.out", "gate-restarted.out"):
+            for record in map(json.loads, (self.folder / log).read_text().splitlines()):
+                key = record.get("principal", {}).get("access_key_id")
+                allowed = record.get("decision") == "allow"
+                if allowed == (key in forbidden) or (not allowed and record.get("upstream_status") is not None):
+                    return json.dumps(record)
+                done[key].add(record["action"].removeprefix("kinesis:"))
+        for each in self.producers:
+            if "PutRecords" not in done[each.key]:
+                return f"{each.name} asked only for {sorted(done[each.key])}"
+        for each in self.consumers:
+            call = "GetRecords" if each.mode == "polling" else "SubscribeToShard"
+            if call not in done[each.key] or {"GetRecords", "SubscribeToShard"} - {call} & done[each.key]:
+                return f"{each.name} asked for {sorted(done[each.key])}"
+        return None
+
+
+def principal(key):
+    return f"arn:aws:iam::{ACCOUNT}:user/{key.lower()}"
