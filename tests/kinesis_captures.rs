@@ -24,7 +24,7 @@ struct Capture {
 fn captured_requests() {
     let captures: Vec<Capture> =
         serde_json::from_str(include_str!("kinesis/captures.json")).unwrap();
-    assert_eq!(captures.len(), 16);
+    assert_eq!(captures.len(), 18);
     for capture in captures {
         let title = format!("{} {}", capture.client, capture.target);
         let host = Host::parse(&capture.host).unwrap();
