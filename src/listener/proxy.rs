@@ -149,6 +149,11 @@ impl Announced {
             whole(header, parsed.as_bytes().len())?;
             of_v2(&parsed)
         } else {
+            // The parser takes a carriage return for a space.
+            let line = header.strip_suffix(b"\r\n");
+            if line.is_none_or(|line| memchr::memchr2(b'\r', b'\n', line).is_some()) {
+                return Err(Malformed("it is not one line".to_owned()));
+            }
             let parsed = v1::Header::try_from(header).map_err(malformed)?;
             whole(header, parsed.header.len())?;
             Ok(match parsed.addresses {

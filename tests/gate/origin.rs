@@ -268,6 +268,8 @@ fn what_is_no_header_is_dropped() {
         b"PROXY TCP4 10.9.0.1 10.0.0.9 040000 443\r\n".to_vec(),
         b"PROXY TCP4 ::1 ::1 1 2\r\n".to_vec(),
         b"PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\n".to_vec(),
+        b"PROXY\rTCP4 10.9.0.1 10.0.0.9 40000 443\r\n".to_vec(),
+        b"PROXY TCP4 10.9.0.1 10.0.0.9 40000 443 \n".to_vec(),
         b"PROXYTCP4 10.9.0.1 10.0.0.9 40000 443\r\n".to_vec(),
         [b"PROXY UNKNOWN ".as_slice(), &[b'x'; 200]].concat(),
         b"POST / HTTP/1.1\r\n".to_vec(),

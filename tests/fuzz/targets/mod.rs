@@ -11,6 +11,7 @@ pub mod host;
 mod jackson;
 pub mod json;
 mod naming;
+pub mod proxy;
 
 /// A target's name, which is that of its corpus folder too, and the target.
 type Target = (&'static str, fn(&[u8]));
@@ -24,6 +25,7 @@ pub const ALL: &[Target] = &[
     ("head", head::check),
     ("host", host::check),
     ("json", json::check),
+    ("proxy", proxy::check),
 ];
 
 /// Bodies are compared with another program in batches; this ends the last one.

@@ -1,0 +1,9 @@
+//! libFuzzer drives `targets/proxy.rs`.
+
+#![no_main]
+
+#[path = "../targets/mod.rs"]
+#[allow(dead_code)]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::proxy::check(input));
