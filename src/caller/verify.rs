@@ -57,8 +57,9 @@ const WINDOW: i64 = 300;
 const LONGEST: i64 = 3600;
 
 /// Headers that a signature must cover if they are there: what the request asks for, and for whom.
-const COVERED: [&str; 5] = [
+const COVERED: [&str; 6] = [
     "content-type",
+    "smithy-protocol",
     "x-amz-content-sha256",
     "x-amz-date",
     "x-amz-security-token",
@@ -195,9 +196,11 @@ fn covered(caller: &Caller<'_>, head: &Head<'_>) -> Result<String, Unverified> {
     if !signs("host") && !signs(":authority") {
         return Err(Unverified::Uncovered("host"));
     }
-    // What names the operation must be there at all; the others only if the request has them.
+    // What names the operation must be there at all, unless the path names it, which every signature
+    // covers; the others only if the request has them.
     for name in COVERED {
-        let needed = matches!(name, "content-type" | "x-amz-target")
+        let needed = name == "content-type"
+            || (name == "x-amz-target" && head.path == "/")
             || (name == "x-amz-date" && caller.form == Form::Header)
             || head.headers.contains_key(name);
         if needed && !signs(name) {

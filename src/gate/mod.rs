@@ -95,8 +95,8 @@ async fn exchange(
     record.caller = asked.caller.claimed();
 
     // 2. The body, scanned as it arrives: to its end, or as far as a large one needs to be judged.
-    let mut reading = Reading::begin(incoming, asked.head.format, worker)?;
     //    What is signed anew is hashed whole.
+    let mut reading = Reading::begin(incoming, asked.head.format, worker)?;
     let may_be_large = asked.head.may_be_large() && re_sign.is_none();
     reading.read_to_be_judged(may_be_large).await?;
     let hash = match re_sign {

@@ -27,6 +27,7 @@ pub struct Signature<'a> {
 }
 
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
@@ -56,19 +57,22 @@ impl Signature<'_> {
         if let Some(token) = self.session.token() {
             headers.insert(SECURITY_TOKEN, token.clone());
         }
-        let authorization = self.authorization(headers, &time);
-        headers.insert(AUTHORIZATION, authorization);
+        // The query goes; the path stays, since under Smithy RPC v2 it names the operation.
+        let path = request.uri().path().to_owned();
+        let authorization = self.authorization(&path, request.headers(), &time);
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        let uri = Uri::builder().path_and_query(path);
         if request.version() == Version::HTTP_2 {
-            let uri = Uri::builder().scheme("https").authority(self.host);
-            *request.uri_mut() = uri.path_and_query("/").build().unwrap_or_default();
+            let uri = uri.scheme("https").authority(self.host);
+            *request.uri_mut() = uri.build().unwrap_or_default();
         } else {
-            *request.uri_mut() = Uri::from_static("/");
+            *request.uri_mut() = uri.build().unwrap_or_default();
             let host = header(self.host.as_bytes());
             request.headers_mut().insert(HOST, host);
         }
     }
 
-    fn authorization(&self, headers: &HeaderMap, time: &str) -> HeaderValue {
+    fn authorization(&self, path: &str, headers: &HeaderMap, time: &str) -> HeaderValue {
         let scope = Scope {
             date: time.get(..8).unwrap_or_default(),
             region: self.region,
@@ -76,15 +80,18 @@ impl Signature<'_> {
         };
         let head = Head {
             method: "POST",
-            path: "/",
+            path,
             query: None,
             headers,
             authority: Some(self.host),
         };
-        // The gate has read both the type and the target: they are there.
-        let signed_headers = match self.session.token() {
-            Some(_) => "content-type;host;x-amz-date;x-amz-security-token;x-amz-target",
-            None => "content-type;host;x-amz-date;x-amz-target",
+        // The gate has read the type and what names the operation, and by which protocol: they are
+        // there.
+        let signed_headers = match (headers.contains_key(TARGET), self.session.token()) {
+            (true, Some(_)) => "content-type;host;x-amz-date;x-amz-security-token;x-amz-target",
+            (true, None) => "content-type;host;x-amz-date;x-amz-target",
+            (false, Some(_)) => "content-type;host;smithy-protocol;x-amz-date;x-amz-security-token",
+            (false, None) => "content-type;host;smithy-protocol;x-amz-date",
         };
         let to_sign = StringToSign::of(head, signed_headers, self.body, time, scope);
         let key = self.session.signing_key(scope);

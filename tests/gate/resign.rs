@@ -178,6 +178,45 @@ fn what_arrives_is_signed_by_the_gate_and_nobody_else() {
     );
 }
 
+/// Smithy RPC v2 names the operation in its path: the client's signature covers it, and so does ours.
+#[test]
+fn an_operation_in_the_path_is_proven_and_signed() {
+    const PUT: &str = "/service/Kinesis_20131202/operation/PutRecord";
+    let body = b"\xa3\x6aStreamName\x66orders\x64Data\x41h\x6cPartitionKey\x611";
+    let parts = sigv4(ALL);
+    let client = parts.issue(ROLE);
+    let before = parts.recorder.requests().len();
+    let signing = Signing::rpc(&client, PUT);
+    let request = signing.request("", body, &[]);
+    // Signed for one operation, sent for another.
+    let mut moved = request.clone();
+    moved.line = moved.line.replace("PutRecord", "DeleteStream");
+    let send = |request: &Request| request.send(&parts.authority, parts.gate.address());
+    let refused = send(&moved);
+    assert_eq!(refused.status, 400);
+    let error = refused.cbor("__type").unwrap();
+    assert!(error.ends_with("#InvalidSignatureException"), "{error}");
+    assert_eq!(parts.recorder.requests().len(), before);
+    assert_eq!(send(&request).status, 200);
+    let arrived = &parts.recorder.requests()[before];
+    assert_eq!(arrived.body, body);
+    let text = String::from_utf8(arrived.head.clone()).unwrap();
+    assert!(
+        text.starts_with(&format!("POST {PUT} HTTP/1.1\r\n")),
+        "{text}"
+    );
+    assert!(
+        text.to_lowercase().contains("smithy-protocol: rpc-v2-cbor"),
+        "{text}"
+    );
+    assert!(
+        signature::verifies_at(PUT, &arrived.headers, &arrived.body),
+        "{text}"
+    );
+    assert!(text.contains(";smithy-protocol;"), "{text}");
+    assert!(!text.contains(&client.id), "{text}");
+}
+
 /// The real SDK for Rust, with the session token of local credentials, in both HTTP versions.
 #[test]
 fn the_rust_sdk_authenticates() {

@@ -27,6 +27,8 @@ pub struct Signing {
     pub region: &'static str,
     pub service: &'static str,
     pub signed: Vec<&'static str>,
+    /// Another path than `/` is one of Smithy RPC v2, which names the operation.
+    pub path: &'static str,
     /// Instead of the body's hash.
     pub payload: Option<String>,
     /// Presigned, for so many seconds.
@@ -82,17 +84,38 @@ impl Signing {
                 "x-amz-security-token",
                 "x-amz-target",
             ],
+            path: "/",
             payload: None,
             expires: None,
         }
     }
 
+    /// The same, for an operation by Smithy RPC v2.
+    pub fn rpc(local: &Local, path: &'static str) -> Signing {
+        let mut signing = Signing::new(local);
+        signing.signed.retain(|name| *name != "x-amz-target");
+        signing.signed.insert(2, "smithy-protocol");
+        signing.path = path;
+        signing
+    }
+
     /// A signed request; `more` headers may be named in `signed`.
-    pub fn request(&self, operation: &str, body: &str, more: &[(&str, &str)]) -> Request {
+    pub fn request(
+        &self,
+        operation: &str,
+        body: impl AsRef<[u8]>,
+        more: &[(&str, &str)],
+    ) -> Request {
+        let body = body.as_ref();
+        let target = format!("Kinesis_20131202.{operation}");
+        let (encoding, asked) = match self.path {
+            "/" => ("application/x-amz-json-1.1", ("X-Amz-Target", &*target)),
+            _ => ("application/cbor", ("Smithy-Protocol", "rpc-v2-cbor")),
+        };
         let mut headers: Vec<(String, String)> = [
             ("Host", HOST),
-            ("Content-Type", "application/x-amz-json-1.1"),
-            ("X-Amz-Target", &format!("Kinesis_20131202.{operation}")),
+            ("Content-Type", encoding),
+            asked,
             ("Content-Length", &body.len().to_string()),
         ]
         .iter()
@@ -128,7 +151,7 @@ impl Signing {
                 headers.push(("X-Amz-Security-Token".to_owned(), token.clone()));
             }
         }
-        let mut canonical = format!("POST\n/\n{query}\n");
+        let mut canonical = format!("POST\n{}\n{query}\n", self.path);
         for name in &self.signed {
             let values = headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
             let values: Vec<&str> = values.map(|(_, value)| value.trim()).collect();
@@ -144,9 +167,12 @@ impl Signing {
         let first = format!("AWS4{}", self.local.secret).into_bytes();
         let key = scope.split('/').fold(first, |key, part| mac(&key, part));
         let signature = hex(&mac(&key, &to_sign));
-        let mut line = "POST / HTTP/1.1".to_owned();
+        let mut line = format!("POST {} HTTP/1.1", self.path);
         if self.expires.is_some() {
-            line = format!("POST /?{query}&X-Amz-Signature={signature} HTTP/1.1");
+            line = format!(
+                "POST {}?{query}&X-Amz-Signature={signature} HTTP/1.1",
+                self.path
+            );
         } else {
             let value = format!(
                 "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed}, \
@@ -158,13 +184,13 @@ impl Signing {
         Request {
             line,
             headers,
-            body: body.as_bytes().to_vec(),
+            body: body.to_vec(),
         }
     }
 }
 
-pub fn sha256(text: &str) -> String {
-    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    hex(digest::digest(&digest::SHA256, bytes.as_ref()).as_ref())
 }
 
 fn mac(key: &[u8], text: &str) -> Vec<u8> {

@@ -9,7 +9,7 @@ use super::SECRET;
 pub fn sign(headers: &[(String, String)], signed: &[&str], body: &[u8], key_id: &str) -> String {
     let date = value(headers, "x-amz-date").expect("a date");
     let scope = format!("{}/us-east-1/kinesis/aws4_request", &date[..8]);
-    let signature = signature(headers, signed, body, &date, &scope);
+    let signature = signature("/", headers, signed, body, &date, &scope);
     let signed = signed.join(";");
     format!(
         "AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={signed}, \
@@ -20,6 +20,11 @@ pub fn sign(headers: &[(String, String)], signed: &[&str], body: &[u8], key_id: 
 /// Whether the signature in `Authorization` is that of the headers and body. `:authority` stands
 /// among the headers where HTTP/2 brought one.
 pub fn verifies(headers: &[(String, String)], body: &[u8]) -> bool {
+    verifies_at("/", headers, body)
+}
+
+/// The same, for a request to another path.
+pub fn verifies_at(path: &str, headers: &[(String, String)], body: &[u8]) -> bool {
     let authorization = value(headers, "authorization").expect("a signature");
     let part = |name: &str| {
         let (_, rest) = authorization
@@ -34,17 +39,18 @@ pub fn verifies(headers: &[(String, String)], body: &[u8]) -> bool {
         .unwrap();
     let signed = part("SignedHeaders=");
     let signed: Vec<&str> = signed.split(';').collect();
-    signature(headers, &signed, body, &date, &scope) == part("Signature=")
+    signature(path, headers, &signed, body, &date, &scope) == part("Signature=")
 }
 
 fn signature(
+    path: &str,
     headers: &[(String, String)],
     signed: &[&str],
     body: &[u8],
     date: &str,
     scope: &str,
 ) -> String {
-    let mut canonical = "POST\n/\n\n".to_owned();
+    let mut canonical = format!("POST\n{path}\n\n");
     for name in signed {
         let value = value(headers, name)
             // HTTP/2 carries the host as `:authority`.
