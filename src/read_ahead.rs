@@ -111,7 +111,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+        match slices {
+            // A record by itself, as most are: `send` is cheaper than `writev`.
+            [slice] => Pin::new(&mut self.socket).poll_write(cx, slice),
+            _ => Pin::new(&mut self.socket).poll_write_vectored(cx, slices),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -5,6 +5,7 @@ mod account;
 mod certificate;
 mod credential;
 mod header;
+mod pieces;
 mod presigned;
 mod sigv4;
 mod time;

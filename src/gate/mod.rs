@@ -103,8 +103,9 @@ async fn exchange(
         Some(_) => reading.body.hash(),
         None => BodyHash::default(),
     };
-    asked.caller.prove(&hash)?;
-    record.caller = asked.caller.record();
+    if asked.caller.prove(&hash)? {
+        record.caller = asked.caller.record();
+    }
 
     // 3. The resources it names, and the decision about them. What is not allowed by what is known
     //    so far is answered by what it says as a whole, and by the stream its token stands for.
@@ -116,7 +117,8 @@ async fn exchange(
     }
     let ruled = token::settle(worker, &asked, &reading, ruled?, record).await?;
     let endpoint = connection.endpoint();
-    record.decide = Some(deciding.elapsed());
+    let mut decided = Instant::now();
+    record.decide = Some(decided - deciding);
     record.request_bytes = reading.body.len();
     record.outcome = ruled.outcome();
     record.resource = Some(ruled.resource());
@@ -144,12 +146,15 @@ async fn exchange(
         .permit(request, &action, user)
         .map_err(Rejection::Denied)?;
     let session = match signing {
-        Some(signing) => Some(signing.session(record.arrived()).await?),
+        Some(signing) => {
+            let session = signing.session(record.arrived()).await?;
+            decided = Instant::now();
+            Some(session)
+        }
         None => None,
     };
 
     // 5. To Kinesis, untouched or signed anew.
-    let sent = Instant::now();
     let signature = session.as_deref().map(|session| Signature {
         session,
         region: &endpoint.region,
@@ -162,7 +167,7 @@ async fn exchange(
         address: connection.destination,
     };
     let answer = worker.upstream.forward(to, permitted, signature).await;
-    record.upstream = Some(sent.elapsed());
+    record.upstream = Some(decided.elapsed());
     if let Some(passage) = passage {
         passage.borrow_mut().settle(record)?;
     }

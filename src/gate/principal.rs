@@ -76,11 +76,15 @@ impl<'a> KnownCaller<'a> {
         }
     }
 
-    /// Proves the signature, where one has to prove who calls, by the body that came.
-    pub(super) fn prove(&self, body: &BodyHash) -> Result<(), Rejection> {
+    /// Proves the signature, where one has to prove who calls, by the body that came. Whether there
+    /// was one to prove.
+    pub(super) fn prove(&self, body: &BodyHash) -> Result<bool, Rejection> {
         match &self.pending {
-            Some(pending) => pending.verify(body).map_err(Rejection::Unverified),
-            None => Ok(()),
+            Some(pending) => match pending.verify(body) {
+                Ok(()) => Ok(true),
+                Err(why) => Err(Rejection::Unverified(why)),
+            },
+            None => Ok(false),
         }
     }
 

@@ -100,7 +100,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
         };
         self.outbound.begin(head, Framing::of(&parts.headers));
         self.deadline.put_off(patience);
-        let mut sent = Sent::Partly;
+        let mut sent = Sent::Nothing;
         let reply = poll_fn(|cx| self.poll_exchange(&mut body, &mut sent, patience, cx)).await?;
         self.fit = reply.stays;
         Ok(reply)
@@ -114,14 +114,16 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Reply, Unanswered<B::Error>>> {
         let mut wire = self.wire.borrow_mut();
-        if matches!(sent, Sent::Partly) {
+        if matches!(sent, Sent::Nothing | Sent::Partly) {
             let before = self.outbound.written();
             let polled = self.outbound.poll_send(&mut wire, body, cx);
-            if self.outbound.written() != before {
+            // What leaves at once has left when the deadline began.
+            let at_once = matches!(sent, Sent::Nothing) && polled.is_ready();
+            if self.outbound.written() != before && !at_once {
                 self.deadline.put_off(patience);
             }
             match polled {
-                Poll::Pending => {}
+                Poll::Pending => *sent = Sent::Partly,
                 Poll::Ready(Ok(())) => *sent = Sent::Wholly,
                 // A server may answer before it has read all, and close.
                 Poll::Ready(Err(Unsent::Io(error))) => *sent = Sent::Broken(error),
@@ -174,6 +176,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
 
 /// How much of a request has left.
 enum Sent {
+    Nothing,
     Partly,
     Wholly,
     Broken(io::Error),

@@ -23,11 +23,16 @@ impl Format {
     /// `application/json` takes another, undocumented branch there, and a comma-joined value is two
     /// types to some readers: neither is read.
     pub fn of_content_type(value: &str) -> Option<Format> {
+        let formats = [Format::Json, Format::Cbor, Format::RpcV2Cbor];
+        let written = formats.iter().find(|it| it.content_type() == value);
+        if written.is_some() {
+            return written.copied();
+        }
         if value.contains(',') {
             return None;
         }
         let media_type = value.split(';').next()?.trim_matches([' ', '\t']);
-        [Format::Json, Format::Cbor, Format::RpcV2Cbor]
+        formats
             .into_iter()
             .find(|format| media_type.eq_ignore_ascii_case(format.content_type()))
     }

@@ -143,14 +143,22 @@ pub fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
         None => (authority, None),
     };
     let name = host.strip_suffix('.').unwrap_or(host);
-    let sane = name.len() <= 253
-        && name.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        });
-    sane.then_some((host, port))
+    (name.len() <= 253 && are_labels(name)).then_some((host, port))
+}
+
+/// Labels of 1 to 63 characters, a dot between two.
+fn are_labels(name: &str) -> bool {
+    let mut length = 0;
+    let goes_on = name.bytes().all(|byte| {
+        let ends = byte == b'.';
+        let sane = match ends {
+            true => length > 0,
+            false => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
+        };
+        length = if ends { 0 } else { length + 1 };
+        sane && length <= 63
+    });
+    goes_on && length > 0
 }
 
 /// The name of a region's endpoint, `kinesis.<region>.<suffix>`; none for a region of no partition.
@@ -165,25 +173,25 @@ pub fn partition_of(region: &str) -> Option<&'static str> {
     if region.len() > 63 {
         return None;
     }
-    let mut parts = region.split('-');
+    let mut parts = region.as_bytes().split(|byte| *byte == b'-');
     let head = (parts.next()?, parts.next()?, parts.next()?);
     let (partition, word, number) = match (head, parts.next()) {
         ((area, word, number), None) => {
             let partition = match area {
-                "us" | "eu" | "ap" | "sa" | "ca" | "me" | "af" | "il" | "mx" => "aws",
-                "cn" => "aws-cn",
+                b"us" | b"eu" | b"ap" | b"sa" | b"ca" | b"me" | b"af" | b"il" | b"mx" => "aws",
+                b"cn" => "aws-cn",
                 _ => return None,
             };
             (partition, word, number)
         }
         ((area, kind, word), Some(number)) => {
             let partition = match (area, kind) {
-                ("us", "gov") => "aws-us-gov",
-                ("us", "iso") => "aws-iso",
-                ("us", "isob") => "aws-iso-b",
-                ("eu", "isoe") => "aws-iso-e",
-                ("us", "isof") => "aws-iso-f",
-                ("eusc", "de") => "aws-eusc",
+                (b"us", b"gov") => "aws-us-gov",
+                (b"us", b"iso") => "aws-iso",
+                (b"us", b"isob") => "aws-iso-b",
+                (b"eu", b"isoe") => "aws-iso-e",
+                (b"us", b"isof") => "aws-iso-f",
+                (b"eusc", b"de") => "aws-eusc",
                 _ => return None,
             };
             (partition, word, number)
@@ -191,9 +199,9 @@ pub fn partition_of(region: &str) -> Option<&'static str> {
     };
     let sane = parts.next().is_none()
         && !word.is_empty()
-        && word.bytes().all(|byte| byte.is_ascii_lowercase())
+        && word.iter().all(u8::is_ascii_lowercase)
         && !number.is_empty()
-        && number.bytes().all(|byte| byte.is_ascii_digit());
+        && number.iter().all(u8::is_ascii_digit);
     sane.then_some(partition)
 }
 

@@ -175,7 +175,7 @@ fn json(record: &Record, clock: &mut SecondClock, lines: &mut Vec<u8>) {
     if let Some(took) = record.upstream {
         line.number("upstream_us", micros(took));
     }
-    line.number("total_us", micros(record.elapsed()));
+    line.number("total_us", micros(record.total));
     lines.extend_from_slice(b"}\n");
 }
 

@@ -17,6 +17,8 @@ pub struct Record {
     endpoint: usize,
     arrived: SystemTime,
     started: Instant,
+    /// From its arrival to the end of its answer, once that has come.
+    pub(super) total: Duration,
     pub(super) endpoint_id: Arc<str>,
     /// The client's address.
     pub(super) peer: IpAddr,
@@ -131,6 +133,7 @@ impl Record {
             endpoint,
             arrived: observer.now(),
             started: Instant::now(),
+            total: Duration::ZERO,
             endpoint_id: Arc::clone(endpoint_id),
             peer,
             operation: None,
@@ -161,22 +164,18 @@ impl Record {
     pub fn now(&self) -> SystemTime {
         (self.observer.clock)()
     }
-
-    /// How long ago it arrived.
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
+        self.total = self.started.elapsed();
         let counters = &self.observer.counters;
         counters
             .requests(self.endpoint, self.operation, self.outcome)
             .add(1);
         counters.request_bytes.add(self.request_bytes);
         counters.response_bytes.add(self.response_bytes);
-        counters.total.record(self.elapsed());
+        counters.total.record(self.total);
         if let Some(took) = self.decide {
             counters.decide.record(took);
         }

@@ -53,7 +53,8 @@ pub(super) struct Endpoint {
 
 struct Unused {
     connection: Http1,
-    since: Instant,
+    /// When a sweep first met it: requests need not look at the clock.
+    since: Option<Instant>,
 }
 
 /// An HTTP/1.1 connection.
@@ -234,9 +235,9 @@ impl Endpoint {
     /// Closes what has been unused for too long; whether anything is left.
     fn is_in_use(self: &Rc<Endpoint>, now: Instant, idle: Duration) -> bool {
         let lately = |since: Instant| now.duration_since(since) < idle;
-        self.http1
-            .borrow_mut()
-            .retain(|unused| unused.connection.is_idle() && lately(unused.since));
+        self.http1.borrow_mut().retain_mut(|unused| {
+            unused.connection.is_idle() && lately(*unused.since.get_or_insert(now))
+        });
         self.http2.borrow_mut().retain(|shared| {
             !shared.sender.is_closed() && (shared.streams.get() > 0 || lately(shared.used.get()))
         });
@@ -274,7 +275,7 @@ impl Lease {
             connection.rest();
             let unused = Unused {
                 connection,
-                since: Instant::now(),
+                since: None,
             };
             endpoint.http1.borrow_mut().push(unused);
         }
