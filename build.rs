@@ -57,7 +57,7 @@ fn write_operation(
         .any(|member| variant(member).is_none());
     writeln!(
         code,
-        "    Operation {{\n        name: {name:?},\n        number: {number},\n        \
+        "    Operation {{\n        name: {name:?},\n        action: \"kinesis:{name}\",\n        number: {number},\n        \
          plane: Plane::{plane},\n        members: &[{}],\n        lists_streams: {lists_streams},\n        \
          token: {},\n        hands_out: &{:?},\n        tags: &{:?},\n        scope: ResourceScope::{},\n        \
          event_stream: {},\n    }},",

@@ -151,7 +151,7 @@ fn scan(times: usize, size: usize) {
 fn reject(times: usize) {
     let denied = Denied {
         user: "arn:aws:iam::123456789012:user/producer".to_owned(),
-        action: "kinesis:PutRecord".to_owned(),
+        action: "kinesis:PutRecord".into(),
         resource: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".to_owned(),
         explicit: false,
         layer: DeniedBy::Endpoint,

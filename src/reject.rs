@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use serde::Serializer as _;
 
 use crate::caller::{Unauthenticated, Unverified};
 use crate::kinesis::{Disagreement, Format, Malformed, Member};
@@ -74,7 +75,7 @@ pub struct Denied {
     /// The principal's ARN, as far as known.
     pub user: String,
     /// `kinesis:PutRecord`.
-    pub action: String,
+    pub action: Cow<'static, str>,
     /// The resource's ARN, or `*`.
     pub resource: String,
     /// Whether a statement denies it; else no statement allows it.
@@ -322,12 +323,16 @@ const EXTENDED_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
 
 fn json(error_type: &str, member: &str, message: Option<Cow<'_, str>>) -> Vec<u8> {
-    let mut body = serde_json::Map::new();
-    body.insert("__type".to_owned(), error_type.into());
-    if let Some(message) = message {
-        body.insert(member.to_owned(), message.into());
-    }
-    serde_json::Value::Object(body).to_string().into_bytes()
+    let mut body = Vec::with_capacity(512);
+    let mut members = |members: &[(&str, &str)]| {
+        serde_json::Serializer::new(&mut body).collect_map(members.iter().copied())
+    };
+    // Writing to memory does not fail.
+    let _ = match &message {
+        Some(message) => members(&[("__type", error_type), (member, message)]),
+        None => members(&[("__type", error_type)]),
+    };
+    body
 }
 
 fn cbor(error_type: &str, member: &str, message: Option<Cow<'_, str>>) -> Vec<u8> {

@@ -155,6 +155,10 @@ impl<'w> Reading<'w> {
             None => self.permits = Some(permit),
         }
         self.body.push(chunk);
+        if self.incoming.is_end_stream() {
+            self.ended = true;
+            self.scanner.finish().map_err(Rejection::Malformed)?;
+        }
         Ok(())
     }
 }

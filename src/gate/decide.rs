@@ -1,5 +1,6 @@
 //! From facts to a verdict: every resource that a request names, through every layer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::kinesis::{self, NamedArn, Operation, Resources, Target};
@@ -83,7 +84,7 @@ impl Ruled {
     pub(super) fn permit<T>(
         self,
         request: T,
-        action: &str,
+        action: Cow<'static, str>,
         user: impl FnOnce() -> String,
     ) -> Result<Permitted<T>, Denied> {
         let Ruled {
@@ -94,7 +95,7 @@ impl Ruled {
         } = self;
         verdict.permit(request).map_err(|(denial, _)| Denied {
             user: user(),
-            action: action.to_owned(),
+            action,
             resource: resource_text(&resources, place),
             explicit: denial.outcome() == policy::Outcome::ExplicitDeny,
             layer: match denial.decision().map(|decided| decided.layer) {
@@ -153,7 +154,7 @@ impl Ruled {
         let (name, policy) = endpoint.policy_of(layer);
         let statement = decision
             .statement
-            .map(|id| policy.statement(id).to_string());
+            .map(|id| policy.statement(id).into_text());
         let unknown = decision.unknown.map(|unknown| match unknown {
             Unknown::Principal => "principal".to_owned(),
             Unknown::Resource => "resource".to_owned(),

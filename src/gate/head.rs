@@ -223,11 +223,6 @@ impl<'a> Head<'a> {
             Target::Unlisted(_) => false,
         }
     }
-
-    /// The IAM action, `kinesis:PutRecord`.
-    pub(super) fn action(&self) -> String {
-        format!("kinesis:{}", self.target.name())
-    }
 }
 
 /// The name asked for, in lower case. HTTP/1.1 says it in `Host`, HTTP/2 in `:authority`; said

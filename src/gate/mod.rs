@@ -89,7 +89,7 @@ async fn exchange(
     let re_sign = connection.endpoint().re_sign.as_ref();
     let keys = re_sign.and_then(ReSign::keys);
     let asked = Asked::read(connection, &parts, route, keys.as_deref(), record.arrived())?;
-    let action = asked.head.action();
+    let action = asked.head.target.action();
     record.operation = asked.head.target.number();
     record.action = Some(action.clone());
     record.caller = asked.caller.claimed();
@@ -143,7 +143,7 @@ async fn exchange(
     head::strip(request.headers_mut());
     let user = || principal::user(&record.caller, endpoint.partition);
     let permitted = ruled
-        .permit(request, &action, user)
+        .permit(request, action, user)
         .map_err(Rejection::Denied)?;
     let session = match signing {
         Some(signing) => {

@@ -257,8 +257,9 @@ impl<'a> KnownCaller<'a> {
 
     /// `user`, `role` or `root`, where the ARN is known.
     fn entity(&self) -> Option<&str> {
-        let resource = self.holder?.arn.splitn(6, ':').nth(5)?;
-        resource.split('/').next()
+        let arn = &self.holder?.arn;
+        let colon = memchr::memchr_iter(b':', arn.as_bytes()).nth(4)?;
+        arn.get(colon + 1..)?.split('/').next()
     }
 }
 

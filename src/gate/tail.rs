@@ -154,7 +154,7 @@ impl Tail {
         let told = (ruled.outcome(), ruled.ruling(endpoint), ruled.resource());
         self.shared.borrow_mut().ruled = Some(told);
         let user = || principal::user(&asked.caller.record(), endpoint.partition);
-        let permitted = ruled.permit((), &asked.head.action(), user);
+        let permitted = ruled.permit((), asked.head.target.action(), user);
         permitted.map(|_| ()).map_err(Rejection::Denied)
     }
 }

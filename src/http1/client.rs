@@ -30,7 +30,7 @@ pub struct Connection<S> {
 
 /// An answer, its body still coming.
 pub struct Reply {
-    /// Its head.
+    /// Its head; of headers that leave as they came, only those that somebody reads.
     pub parts: response::Parts,
     /// The head's bytes, where they can be sent on as they are.
     pub verbatim: Option<Bytes>,

@@ -4,9 +4,7 @@ use std::fmt;
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TRANSFER_ENCODING,
-};
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request, response};
 use httparse::{Header, ParserConfig, Status};
 
@@ -27,6 +25,7 @@ pub struct RequestHead {
 
 /// An answer's head.
 pub(super) struct ResponseHead {
+    /// Its headers, or, where its bytes leave as they came, those that somebody reads.
     pub(super) parts: response::Parts,
     /// Its bytes, without what belongs to the connection; `None` where they do not say how the
     /// body is framed.
@@ -96,22 +95,21 @@ pub fn request(bytes: Bytes) -> Result<RequestHead, Malformed> {
         parts.uri = Uri::from_maybe_shared(path).map_err(|_| Malformed::Syntax)?;
     }
     parts.version = version_of(version);
-    parts.headers = headers_of(&bytes, parsed.headers)?;
-    let coding = coding(&parts.headers, parts.version)?;
-    let decoder = match (coding, length(&parts.headers)?) {
-        (Some(()), None) => Decoder::Size,
-        (Some(()), Some(_)) => return Err(Malformed::Coding),
-        (None, length) => Decoder::Length(length.unwrap_or(0)),
+    parts.headers = headers_of(&bytes, parsed.headers, |_| true)?;
+    let said = Said::by(parsed.headers, parts.version)?;
+    let decoder = match (said.chunked, said.length) {
+        (true, None) => Decoder::Size,
+        (true, Some(_)) => return Err(Malformed::Coding),
+        (false, length) => Decoder::Length(length.unwrap_or(0)),
     };
-    let expects = parts
-        .headers
-        .get(EXPECT)
-        .is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     Ok(RequestHead {
         // An answer to HEAD has no body (RFC 9110 section 9.3.2); the gate's own have one.
-        stays: stays(&parts.headers, parts.version) && parts.method != Method::HEAD,
-        expects: expects && parts.version == Version::HTTP_11 && !decoder.has_ended(),
-        verbatim: without_hops(&bytes, parsed.headers),
+        stays: said.stays && parts.method != Method::HEAD,
+        expects: said.expects && parts.version == Version::HTTP_11 && !decoder.has_ended(),
+        verbatim: match said.hops {
+            true => without_hops(&bytes, parsed.headers),
+            false => bytes,
+        },
         decoder,
         parts,
     })
@@ -133,19 +131,22 @@ pub(super) fn response(bytes: Bytes) -> Result<ResponseHead, Malformed> {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = StatusCode::from_u16(code).map_err(|_| Malformed::Syntax)?;
     parts.version = version_of(version);
-    parts.headers = headers_of(&bytes, parsed.headers)?;
-    let coding = coding(&parts.headers, parts.version)?;
-    let decoder = match (parts.status, coding, length(&parts.headers)?) {
+    let said = Said::by(parsed.headers, parts.version)?;
+    let decoder = match (parts.status, said.chunked, said.length) {
         (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, ..) => Decoder::Ended,
-        (_, Some(()), None) => Decoder::Size,
-        (_, Some(()), Some(_)) => return Err(Malformed::Coding),
-        (_, None, Some(length)) => Decoder::Length(length),
-        (_, None, None) => Decoder::UntilEnd,
+        (_, true, None) => Decoder::Size,
+        (_, true, Some(_)) => return Err(Malformed::Coding),
+        (_, false, Some(length)) => Decoder::Length(length),
+        (_, false, None) => Decoder::UntilEnd,
     };
     let verbatim = decoder != Decoder::UntilEnd && parts.version == Version::HTTP_11;
+    parts.headers = headers_of(&bytes, parsed.headers, |name| !verbatim || is_read(name))?;
     Ok(ResponseHead {
-        stays: stays(&parts.headers, parts.version) && decoder != Decoder::UntilEnd,
-        verbatim: verbatim.then(|| without_hops(&bytes, parsed.headers)),
+        stays: said.stays && decoder != Decoder::UntilEnd,
+        verbatim: verbatim.then(|| match said.hops {
+            true => without_hops(&bytes, parsed.headers),
+            false => bytes.clone(),
+        }),
         decoder,
         parts,
     })
@@ -178,10 +179,15 @@ fn version_of(minor: u8) -> Version {
     }
 }
 
-/// Values are slices of the head.
-fn headers_of(bytes: &Bytes, parsed: &[Header<'_>]) -> Result<HeaderMap, Malformed> {
+/// The headers whose names are to be `kept`; values are slices of the head. Each costs as much as
+/// 700 instructions.
+fn headers_of(
+    bytes: &Bytes,
+    parsed: &[Header<'_>],
+    kept: impl Fn(&str) -> bool,
+) -> Result<HeaderMap, Malformed> {
     let mut headers = HeaderMap::with_capacity(parsed.len());
-    for header in parsed {
+    for header in parsed.iter().filter(|header| kept(header.name)) {
         let name = header.name.as_bytes();
         let known = KNOWN
             .iter()
@@ -197,48 +203,80 @@ fn headers_of(bytes: &Bytes, parsed: &[Header<'_>]) -> Result<HeaderMap, Malform
     Ok(headers)
 }
 
-/// Whether the body is chunked. A coding that others would put beside it is for the gate to refuse.
-fn coding(headers: &HeaderMap, version: Version) -> Result<Option<()>, Malformed> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let Some(last) = codings.next() else {
-        return Ok(None);
-    };
-    if codings.next().is_some() {
-        return Err(Malformed::Coding);
-    }
-    let last = last.to_str().map_err(|_| Malformed::Coding)?;
-    let last = last.rsplit(',').next().unwrap_or_default().trim();
-    match last.eq_ignore_ascii_case("chunked") && version == Version::HTTP_11 {
-        true => Ok(Some(())),
-        false => Err(Malformed::Coding),
-    }
+/// Whether somebody here reads this header of an answer; the others leave as they came.
+fn is_read(name: &str) -> bool {
+    [
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "content-encoding",
+        "date",
+        "x-amzn-requestid",
+    ]
+    .iter()
+    .any(|read| read.eq_ignore_ascii_case(name))
 }
 
-/// The body's length. Said twice it must be the same.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
-    let mut said = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        let digits = value.to_str().map_err(|_| Malformed::Length)?;
+/// What headers say of a message's end, and of its connection's.
+struct Said {
+    /// A coding that others would put beside it is for the gate to refuse.
+    chunked: bool,
+    length: Option<u64>,
+    stays: bool,
+    expects: bool,
+    /// Whether some of them belong to the connection.
+    hops: bool,
+}
+
+impl Said {
+    fn by(parsed: &[Header<'_>], version: Version) -> Result<Said, Malformed> {
+        let mut said = Said {
+            chunked: false,
+            length: None,
+            stays: version == Version::HTTP_11,
+            expects: false,
+            hops: false,
+        };
+        for Header { name, value } in parsed {
+            let is = |known: &str| known.eq_ignore_ascii_case(name);
+            match name.len() {
+                6 if is("expect") => said.expects |= value.eq_ignore_ascii_case(b"100-continue"),
+                14 if is("content-length") => said.add_length(value)?,
+                17 if is("transfer-encoding") => {
+                    let last = value.rsplit(|byte| *byte == b',').next();
+                    let last = last.unwrap_or_default().trim_ascii();
+                    let sane = last.eq_ignore_ascii_case(b"chunked") && value.is_ascii();
+                    if said.chunked || !sane || version != Version::HTTP_11 {
+                        return Err(Malformed::Coding);
+                    }
+                    said.chunked = true;
+                }
+                _ if is_hop(name) => {
+                    said.hops = true;
+                    let mut options = value.split(|byte| *byte == b',');
+                    said.stays &= !is("connection")
+                        || !options
+                            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
+                }
+                _ => {}
+            }
+        }
+        Ok(said)
+    }
+
+    /// The body's length. Said twice it must be the same.
+    fn add_length(&mut self, value: &[u8]) -> Result<(), Malformed> {
+        let digits = str::from_utf8(value).map_err(|_| Malformed::Length)?;
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Malformed::Length);
         }
         let length: u64 = digits.parse().map_err(|_| Malformed::Length)?;
-        if said.is_some_and(|said| said != length) {
+        if self.length.is_some_and(|said| said != length) {
             return Err(Malformed::Length);
         }
-        said = Some(length);
+        self.length = Some(length);
+        Ok(())
     }
-    Ok(said)
-}
-
-fn stays(headers: &HeaderMap, version: Version) -> bool {
-    let closes = |value: &HeaderValue| {
-        value
-            .as_bytes()
-            .split(|&byte| byte == b',')
-            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-    };
-    version == Version::HTTP_11 && !headers.get_all(CONNECTION).iter().any(closes)
 }
 
 /// Headers that belong to the connection and not to the message (RFC 9110 section 7.6.1).
@@ -249,9 +287,6 @@ fn is_hop(name: &str) -> bool {
 }
 
 fn without_hops(bytes: &Bytes, parsed: &[Header<'_>]) -> Bytes {
-    if !parsed.iter().any(|header| is_hop(header.name)) {
-        return bytes.clone();
-    }
     let start = |text: &str| (text.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
     let lines = bytes.len().saturating_sub(2);
     let first = parsed.first().map_or(lines, |header| start(header.name));

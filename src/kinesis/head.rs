@@ -1,5 +1,7 @@
 //! What says how to read a request: its content type, and its target in a header or in the path.
 
+use std::borrow::Cow;
+
 use super::operation::{Operation, find};
 
 /// The encoding of a request's body, and therefore of its answer: SDKs read an answer, errors too,
@@ -98,6 +100,14 @@ impl<'a> Target<'a> {
         match self {
             Target::Operation(operation) => operation.name,
             Target::Unlisted(name) => name,
+        }
+    }
+
+    /// The IAM action, `kinesis:PutRecord`.
+    pub fn action(&self) -> Cow<'static, str> {
+        match self {
+            Target::Operation(operation) => Cow::Borrowed(operation.action),
+            Target::Unlisted(name) => Cow::Owned(format!("kinesis:{name}")),
         }
     }
 

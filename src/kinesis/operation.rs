@@ -5,8 +5,10 @@ use super::members::Member;
 /// One operation of the service model. The table is generated from `operations.json`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Its name on the wire and, after `kinesis:`, in policies.
+    /// Its name on the wire.
     pub name: &'static str,
+    /// Its name in policies, with the service's prefix.
+    pub action: &'static str,
     /// Its index in [`operations`] and [`ACTION_NAMES`].
     pub number: u16,
     /// Which account-id host serves it.

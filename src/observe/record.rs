@@ -1,5 +1,6 @@
 //! The record of one request.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ pub struct Record {
     /// The number of the operation in the table, if it is there.
     pub operation: Option<u16>,
     /// `kinesis:PutRecord`, once the target has been read.
-    pub action: Option<String>,
+    pub action: Option<Cow<'static, str>>,
     /// Who signed the request, as far as known.
     pub caller: Caller,
     /// The ARN that was decided, or `*`; the deciding one of several.

@@ -101,6 +101,17 @@ pub struct StatementLabel<'p> {
     pub line: u32,
 }
 
+impl StatementLabel<'_> {
+    /// As it is displayed; for a Sid without the price of formatting.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        match self.sid {
+            Some(sid) => sid.to_owned(),
+            None => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for StatementLabel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.sid {

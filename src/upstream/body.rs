@@ -24,7 +24,7 @@ pub struct RequestBody {
     left: u64,
     held: Option<OwnedSemaphorePermit>,
     rest: Option<Box<dyn Rest>>,
-    passed: Rc<Cell<u64>>,
+    passed: Option<Rc<Cell<u64>>>,
 }
 
 /// The rest of a body, which is judged while it passes.
@@ -87,8 +87,8 @@ impl RequestBody {
     }
 
     /// A number that grows as long as a rest passes.
-    pub(super) fn passed(&self) -> Rc<Cell<u64>> {
-        Rc::clone(&self.passed)
+    pub(super) fn passed(&mut self) -> Rc<Cell<u64>> {
+        Rc::clone(self.passed.get_or_insert_default())
     }
 
     /// Bytes left of what was added.
@@ -118,7 +118,9 @@ impl Body for RequestBody {
             return Poll::Ready(None);
         };
         let piece = ready!(rest.poll_piece(cx));
-        self.passed.set(self.passed.get() + 1);
+        if let Some(passed) = &self.passed {
+            passed.set(passed.get() + 1);
+        }
         if !matches!(piece, Some(Ok(_))) {
             self.rest = None;
         }

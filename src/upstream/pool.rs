@@ -175,7 +175,7 @@ impl Pool {
             };
             let stream = Stream::open(&shared);
             let mut sender = shared.sender.clone();
-            let passed = request.body().passed();
+            let passed = request.body_mut().passed();
             match answer(deadline, &passed, sender.try_send_request(request)).await {
                 Ok(response) => {
                     return Ok(response.map(|body| {
