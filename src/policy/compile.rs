@@ -8,6 +8,7 @@ use super::Policy;
 use super::element;
 use super::finding::{Finding, Level, Lines, Problem};
 use super::json::{self, Node, NodeKind};
+use super::share::share;
 use super::statement::Statement;
 
 /// The longest endpoint policy that AWS takes, in characters, white space included.
@@ -73,7 +74,10 @@ pub(super) fn compile_node(
     root: &Node<'_>,
     options: &Options<'_>,
 ) -> Result<Policy, Vec<Finding>> {
-    examine(text, root, options).map(|(statements, _)| Policy::of(statements, options.actions))
+    examine(text, root, options).map(|(mut statements, _)| {
+        share(&mut statements);
+        Policy::of(statements, options.actions)
+    })
 }
 
 /// The statements of a valid document, and whether its version has variables.

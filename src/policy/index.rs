@@ -280,7 +280,7 @@ impl Builder {
             }
             let hash = extend(SEED, text.as_bytes());
             let mut enter = |owner| self.entries.push((key(hash, exact, owner, group_id), id));
-            match &pattern.account {
+            match &pattern.scope.account {
                 Pattern::Literal(account) if is_account(account) => {
                     enter(owner_of(account));
                     enter(Owner::Someone);

@@ -272,7 +272,7 @@ pub fn same_name(a: &str, b: &str) -> bool {
 }
 
 /// A key that owns its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum OwnedKey {
     Registered(Key<'static>),
     PrincipalTag(Box<str>),

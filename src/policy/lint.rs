@@ -140,8 +140,8 @@ impl Document<'_> {
                 }
                 return;
             }
-            PrincipalElement::Listed(forms) => ("Principal", forms),
-            PrincipalElement::Except(forms) => ("NotPrincipal", forms),
+            PrincipalElement::Listed(forms) => ("Principal", &**forms),
+            PrincipalElement::Except(forms) => ("NotPrincipal", &**forms),
         };
         let at = node.member(name).map_or(node.start, |member| member.start);
         reporter.enter(name, |reporter| {

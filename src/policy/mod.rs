@@ -32,6 +32,7 @@ mod pattern;
 mod principal;
 mod request;
 mod resource;
+mod share;
 mod sid;
 mod statement;
 mod strict;

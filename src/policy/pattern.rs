@@ -7,7 +7,7 @@ use super::template::{Piece, Syntax, Template};
 use super::truth::Match;
 
 /// A compiled pattern over text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Pattern {
     /// `*`.
     Everything,
@@ -146,7 +146,7 @@ impl Pattern {
 }
 
 /// A pattern with wildcards: segments between `*`, each of literal text and `?`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Glob {
     /// Before the first `*`, anchored at the start; the whole pattern if there is no `*`.
     head: Box<[Atom]>,
@@ -158,7 +158,7 @@ pub(super) struct Glob {
     open_ended: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Atom {
     Text(Box<str>),
     One,

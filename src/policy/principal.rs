@@ -2,6 +2,8 @@
 //!
 //! IAM User Guide: reference_policies_elements_principal, reference_policies_elements_notprincipal.
 
+use std::sync::Arc;
+
 use super::arn_condition::segments;
 use super::finding::Problem;
 use super::pattern::Pattern;
@@ -14,13 +16,14 @@ use super::truth::Match;
 pub(super) enum PrincipalElement {
     /// Everyone: `"*"`, or an identity policy, which is about whom it is attached to.
     Everyone,
-    Listed(Box<[Form]>),
+    /// Shared with other statements that list the same.
+    Listed(Arc<[Form]>),
     /// NotPrincipal.
     Except(Box<[Form]>),
 }
 
 /// One principal of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Form {
     Everyone,
     /// `111122223333`, or the root ARN, which means the same.

@@ -3,6 +3,8 @@
 //! IAM User Guide: reference_policies_elements_resource, reference_policies_elements_notresource,
 //! reference_policies_variables.
 
+use std::sync::Arc;
+
 use super::Effect;
 use super::arn_condition::segments;
 use super::finding::Problem;
@@ -29,17 +31,23 @@ pub(super) enum ResourcePattern {
 
 #[derive(Clone, Debug)]
 pub(super) struct ArnPattern {
-    partition: Pattern,
-    service: Pattern,
-    region: Pattern,
-    pub(super) account: Pattern,
+    pub(super) scope: Arc<ArnScope>,
     pub(super) resource: Pattern,
     /// CONTESTED: a wildcard in the service, or in the word that names the resource's type: one
     /// page forbids it, another warns of it.
     contested: bool,
     /// CONTESTED: the whole pattern with `*` crossing colons, where a `*` ends a segment. The
     /// newer text of the Resource page lets it expand beyond the colon.
-    wide: Option<Pattern>,
+    wide: Option<Box<Pattern>>,
+}
+
+/// What stands before the fifth colon of an ARN. Shared with other patterns that begin alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ArnScope {
+    partition: Pattern,
+    service: Pattern,
+    region: Pattern,
+    pub(super) account: Pattern,
 }
 
 /// CONTESTED: an empty NotResource list excludes nothing, or is no valid statement.
@@ -141,7 +149,7 @@ impl ResourcePattern {
         let part = |text: &str| Pattern::parse(text, plain);
         let trailing = before.iter().any(|part| part.ends_with('*'));
         let wide = if trailing {
-            Some(Pattern::parse(text, syntax)?)
+            Some(Box::new(Pattern::parse(text, syntax)?))
         } else {
             None
         };
@@ -149,10 +157,12 @@ impl ResourcePattern {
         let contested =
             service.contains(['*', '?']) || (resource != "*" && word_has_wildcard(word));
         Ok(ResourcePattern::Arn(Box::new(ArnPattern {
-            partition: part(partition)?,
-            service: part(service)?,
-            region: part(region)?,
-            account: part(account)?,
+            scope: Arc::new(ArnScope {
+                partition: part(partition)?,
+                service: part(service)?,
+                region: part(region)?,
+                account: part(account)?,
+            }),
             resource: Pattern::parse(resource, syntax)?,
             contested,
             wide,
@@ -199,16 +209,22 @@ impl ArnPattern {
         if found == Match::No {
             return Match::No;
         }
-        let account = match (arn.account, &self.account) {
-            (Some(account), pattern) => segment(pattern, account),
+        let ArnScope {
+            partition,
+            service,
+            region,
+            account,
+        } = &*self.scope;
+        let account = match (arn.account, account) {
+            (Some(text), pattern) => segment(pattern, text),
             (None, Pattern::Everything) => Match::Yes,
             (None, _) => Match::Maybe,
         };
         found
             .and(account)
-            .and(segment(&self.region, arn.region))
-            .and(segment(&self.service, arn.service))
-            .and(segment(&self.partition, arn.partition))
+            .and(segment(region, arn.region))
+            .and(segment(service, arn.service))
+            .and(segment(partition, arn.partition))
     }
 
     pub(super) fn is_contested(&self) -> bool {
@@ -217,13 +233,19 @@ impl ArnPattern {
 
     /// Does a part before the resource end in a `*` that is not the whole part?
     pub(super) fn ends_segment_in_part(&self) -> bool {
-        [&self.partition, &self.service, &self.region, &self.account]
+        let ArnScope {
+            partition,
+            service,
+            region,
+            account,
+        } = &*self.scope;
+        [partition, service, region, account]
             .into_iter()
             .any(|part| !matches!(part, Pattern::Everything) && part.is_open_ended())
     }
 
     pub(super) fn service_is(&self, service: &str) -> bool {
-        segment(&self.service, service) != Match::No
+        segment(&self.scope.service, service) != Match::No
     }
 }
 

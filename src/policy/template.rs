@@ -9,12 +9,12 @@ use super::truth::Match;
 use super::value::{Rendered, render};
 
 /// A string in pieces; neighbouring literals are one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Template {
     pieces: Box<[Piece]>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Piece {
     Literal(Box<str>),
     /// `*`: any run of characters, none too.
