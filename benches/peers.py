@@ -48,8 +48,7 @@ def main():
         lab.certificates(folder)
         (folder / "both.pem").write_text((folder / "leaf.pem").read_text() + (folder / "key.pem").read_text())
         upstream = lab.free_port()
-        answer = """return 200 '{"SequenceNumber":"1","ShardId":"shardId-000000000000"}';"""
-        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, answer), lab.LOAD_CORE), upstream)
+        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, lab.ANSWER), lab.LOAD_CORE), upstream)
         proxies = {}
         for name, command in commands(folder, upstream, gates, options.envoy):
             port = lab.free_port()

@@ -39,8 +39,7 @@ def main():
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         lab.certificates(folder)
         upstream = lab.free_port()
-        answer = """return 200 '{"SequenceNumber":"1","ShardId":"shardId-000000000000"}';"""
-        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, answer), lab.LOAD_CORE), upstream)
+        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, lab.ANSWER), lab.LOAD_CORE), upstream)
         load = lab.load(folder, "orders")
         for what, counts in COUNTS.items():
             costs = {count: [] for count in counts}

@@ -28,6 +28,7 @@ POLICY = """{"Version": "2012-10-17", "Statement": [
    "Resource": ["arn:aws:kinesis:us-east-1:123456789012:stream/orders", "arn:aws:kinesis:us-east-1:123456789012:stream/clicks-*"]},
   {"Sid": "Readers", "Effect": "Allow", "Principal": "*", "Action": ["kinesis:List*", "kinesis:Describe*"], "Resource": "*"},
   {"Sid": "NoDeletes", "Effect": "Deny", "Principal": "*", "Action": "kinesis:Delete*", "Resource": "*"}]}"""
+ANSWER = """return 200 '{"SequenceNumber":"1","ShardId":"shardId-000000000000"}';"""
 CONNECTIONS = 32
 PROXY_CORE, LOAD_CORE = 0, 1
 STARTS = 10
@@ -43,8 +44,7 @@ def main():
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         certificates(folder)
         upstream = free_port()
-        answer = """return 200 '{"SequenceNumber":"1","ShardId":"shardId-000000000000"}';"""
-        start(running, pinned(nginx(folder, "upstream", upstream, answer), LOAD_CORE), upstream)
+        start(running, pinned(nginx(folder, "upstream", upstream, ANSWER), LOAD_CORE), upstream)
         ready, idle = zip(*(gate_alone(folder, upstream, options.gate) for _ in range(STARTS)))
         ports = free_port(), free_port()
         plain = start(running, pinned(plain_proxy(folder, ports[0], upstream), PROXY_CORE), ports[0])
@@ -97,7 +97,7 @@ daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log /dev/null cri
 events {{ worker_connections 1024; }}
 http {{ access_log off; keepalive_requests 100000000; {temporary}
   {pool}
-  server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/leaf.pem; ssl_certificate_key {folder}/key.pem;
+  server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {folder}/leaf.pem; ssl_certificate_key {folder}/key.pem;
     ssl_protocols TLSv1.3; location / {{ {location} }} }} }}
 """)
     return ["nginx", "-e", "/dev/null", "-p", str(folder), "-c", str(folder / f"{name}.conf")]
