@@ -11,6 +11,7 @@ use kinesis_gate::sandbox::Authority;
 use serde_json::Value;
 
 use crate::lifecycle::get;
+use crate::support::gate::schema;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder};
 
@@ -37,7 +38,7 @@ struct Process {
     folder: tempfile::TempDir,
     told: PathBuf,
     authority: Authority,
-    recorder: Recorder,
+    _recorder: Recorder,
 }
 
 impl Process {
@@ -66,7 +67,7 @@ impl Process {
             folder,
             told,
             authority,
-            recorder,
+            _recorder: recorder,
         }
     }
 
@@ -257,4 +258,39 @@ fn of_allowed_requests_a_sample_is_written_and_of_others_all() {
         .filter(|line| line["decision"] == "implicit-deny");
     assert!(denied.clone().all(|line| line["sampled"].is_null()));
     assert_eq!(denied.count(), 25);
+}
+
+#[test]
+fn the_schema_takes_what_is_documented_and_nothing_else() {
+    let good = r#"{"time":"2026-11-25T09:00:00.123Z","endpoint":"vpce-1","peer":"127.0.0.1","principal":{},
+        "action":"kinesis:PutRecord","resource":"*","decision":"implicit-deny","mode":"audit","layer":"endpoint",
+        "policy":"p.json","candidate":{"decision":"allow","policy":"q.json","statement":"One"},"status":200,
+        "request_bytes":0,"response_bytes":0,"total_us":1}"#;
+    let good: Value = serde_json::from_str(good).unwrap();
+    assert!(schema().is_valid(&good));
+    for (member, value) in [
+        ("colour", "red"),
+        ("decision", "perhaps"),
+        ("mode", "enforce"),
+    ] {
+        let mut wrong = good.clone();
+        wrong[member] = value.into();
+        assert!(!schema().is_valid(&wrong), "{member}");
+    }
+}
+
+#[test]
+fn every_member_of_the_schema_is_in_the_documentation() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../docs/decision-log.schema.json")).unwrap();
+    let text = include_str!("../../docs/decision-log.md");
+    for kind in ["request", "dropped", "tunnel"] {
+        for name in schema["$defs"][kind]["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+        {
+            assert!(text.contains(&format!("`{name}`")), "`{name}` of a {kind}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use kinesis_gate::app::{self, Running};
@@ -260,6 +260,33 @@ impl Drop for Gate {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
             let _ = running.drain();
+        }
+        if !std::thread::panicking() {
+            self.log.is_as_documented();
+        }
+    }
+}
+
+/// The schema of a line of the decision log.
+pub fn schema() -> &'static jsonschema::Validator {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let text = include_str!("../../../docs/decision-log.schema.json");
+        jsonschema::draft202012::new(&serde_json::from_str(text).unwrap()).unwrap()
+    });
+    &SCHEMA
+}
+
+impl Log {
+    /// Every line that a test made a gate write is as the schema says; of very many, the first.
+    fn is_as_documented(&self) {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        for line in text.lines().take(1000) {
+            let value: Value = serde_json::from_str(line).unwrap();
+            let wrong: Vec<String> = schema()
+                .iter_errors(&value)
+                .map(|error| format!("{} at {}", error, error.instance_path()))
+                .collect();
+            assert!(wrong.is_empty(), "{line}: {wrong:#?}");
         }
     }
 }
