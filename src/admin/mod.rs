@@ -17,15 +17,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::observe::{Counters, exposition};
+use crate::observe::Metrics;
 use crate::shutdown::Draining;
 
 /// What the admin port shows.
 pub struct Admin {
-    /// The counters of every event loop.
-    pub counters: Vec<Arc<Counters>>,
-    /// The endpoints' ids, in the order of their places.
-    pub endpoints: Vec<String>,
+    /// What is counted, and the decision log.
+    pub metrics: Metrics,
     /// Tells when the gate stops being ready.
     pub draining: Draining,
 }
@@ -91,7 +89,7 @@ impl Admin {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
             "/readyz" => text(StatusCode::OK, "ok\n"),
-            "/metrics" => match exposition(&self.counters, &self.endpoints) {
+            "/metrics" => match self.metrics.page() {
                 Ok(page) => {
                     let mut response = text(StatusCode::OK, page);
                     response.headers_mut().insert(CONTENT_TYPE, OPENMETRICS);

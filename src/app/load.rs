@@ -190,7 +190,8 @@ impl Opening<'_> {
         Some(Loaded {
             workers: config.workers,
             limits: config.limits.clone(),
-            allowed: config.log.allowed,
+            log: config.log.clone(),
+            metrics: config.metrics.clone(),
             upstream: upstream?,
             admin: config.admin.address,
             endpoints: config

@@ -5,7 +5,6 @@ mod load;
 mod run;
 mod token_store;
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,9 +13,9 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-use crate::config::{self, Config, Limits, LogAllowed, Problem, Problems};
+use crate::config::{self, Config, Limits, LogTo, Problem, Problems};
 use crate::listener::{self, Door};
-use crate::observe::{Clock, Format};
+use crate::observe::{Clock, Format, Sink};
 use crate::{tokens, upstream};
 
 use identity::Kept;
@@ -28,7 +27,8 @@ pub use run::Running;
 pub struct Loaded {
     workers: usize,
     limits: Limits,
-    allowed: LogAllowed,
+    log: config::Log,
+    metrics: config::Metrics,
     upstream: upstream::Settings,
     admin: Option<SocketAddr>,
     endpoints: Vec<String>,
@@ -54,6 +54,8 @@ pub struct Bound {
     sockets: Vec<Vec<std::net::TcpListener>>,
     admin: Option<std::net::TcpListener>,
     addresses: Vec<SocketAddr>,
+    /// Where the decision log goes, if not where the process says.
+    log: Option<Sink>,
 }
 
 /// The process's clock. The one place that reads it.
@@ -117,6 +119,15 @@ impl Loaded {
                 .map_err(|error| failed(address, error))
                 .ok()
         });
+        let log = match &self.log.to {
+            LogTo::Stdout => None,
+            LogTo::File(file) => Sink::file(file)
+                .map_err(|error| {
+                    let message = format_args!("the decision log cannot be opened: {error}");
+                    problems.push(Problem::of_file(file, message));
+                })
+                .ok(),
+        };
         self.upstream.own.listeners.clone_from(&addresses);
         if problems.is_empty() {
             problems.extend(self.find_loop());
@@ -127,6 +138,7 @@ impl Loaded {
                 sockets,
                 admin,
                 addresses,
+                log,
             })
         } else {
             Err(Problems(problems))
@@ -194,16 +206,14 @@ impl Bound {
         doors.chain(admin).collect()
     }
 
-    /// Starts the event loops, one thread each.
+    /// Starts the event loops, one thread each. The decision log goes to `out` where the
+    /// configuration names no file.
     ///
     /// # Errors
     /// When a thread or an event loop cannot be started.
-    pub fn start(
-        self,
-        log: impl Write + Send + 'static,
-        format: Format,
-    ) -> std::io::Result<Running> {
-        run::start(self, log, format)
+    pub fn start(mut self, out: Sink, format: Format) -> std::io::Result<Running> {
+        let sink = self.log.take().unwrap_or(out);
+        run::start(self, sink, format)
     }
 }
 

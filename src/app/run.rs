@@ -1,6 +1,6 @@
 //! Running and draining: one event loop for each core, each on a thread of its own.
 
-use std::io::{self, Write};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -15,7 +15,9 @@ use crate::config::Limits;
 use crate::credentials::Keeper;
 use crate::gate::Worker;
 use crate::listener::Listener;
-use crate::observe::{Counters, Format, LogBuffer, LogWriter, Observer};
+use crate::observe::{
+    Counters, DecisionLog, Format, Gauge, LogBuffer, LogWriter, Metrics, Observer, Sink, Streams,
+};
 use crate::shutdown::{self, Draining, Trigger};
 use crate::tokens::{self, Tokens};
 use crate::upstream::{self, Upstream};
@@ -37,8 +39,9 @@ struct Seed {
     listeners: Vec<Listener>,
     upstream: upstream::Settings,
     limits: Limits,
-    budget: usize,
+    budget: Arc<Semaphore>,
     counters: Arc<Counters>,
+    streams: Arc<Streams>,
     log: LogBuffer,
     clock: crate::observe::Clock,
     draining: Draining,
@@ -51,11 +54,7 @@ const HOUSEKEEPING: Duration = Duration::from_millis(200);
 /// How often a drain looks whether it is over.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
 
-pub(super) fn start(
-    bound: Bound,
-    sink: impl Write + Send + 'static,
-    format: Format,
-) -> io::Result<Running> {
+pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Running> {
     let Bound {
         loaded,
         sockets,
@@ -70,15 +69,22 @@ pub(super) fn start(
     };
     let workers = sockets.first().map_or(1, Vec::len);
     let (trigger, draining) = shutdown::channel();
-    let log = LogWriter::start(sink)?;
+    let log = LogWriter::start(sink, format)?;
     let permits = Arc::new(Semaphore::new(loaded.limits.connections));
+    let streams = Arc::new(Streams::new(loaded.metrics.streams));
     let counters: Vec<Arc<Counters>> = (0..workers)
-        .map(|_| Arc::new(Counters::new(loaded.endpoints.len())))
+        .map(|_| Arc::new(Counters::new(loaded.endpoints.len(), streams.places())))
+        .collect();
+    // A share each, so that loops need not agree on every request; never less than one body, or
+    // the largest could not pass at all.
+    let share = (loaded.limits.buffered_bytes / workers).max(loaded.limits.body_bytes);
+    let budgets: Vec<_> = (0..workers)
+        .map(|_| Arc::new(Semaphore::new(share)))
         .collect();
 
     let mut sockets: Vec<_> = sockets.into_iter().map(Vec::into_iter).collect();
     let mut loops = Vec::with_capacity(workers);
-    for (n, counters) in counters.iter().enumerate() {
+    for (n, (counters, budget)) in counters.iter().zip(&budgets).enumerate() {
         let listeners = sockets
             .iter_mut()
             .zip(&loaded.doors)
@@ -88,11 +94,10 @@ pub(super) fn start(
             listeners,
             upstream: loaded.upstream.clone(),
             limits: loaded.limits.clone(),
-            // A share each, so that loops need not agree on every request; never less than one
-            // body, or the largest could not pass at all.
-            budget: (loaded.limits.buffered_bytes / workers).max(loaded.limits.body_bytes),
+            budget: Arc::clone(budget),
             counters: Arc::clone(counters),
-            log: log.buffer(format, loaded.allowed),
+            streams: Arc::clone(&streams),
+            log: log.buffer(&loaded.log),
             clock: loaded.clock,
             draining: draining.clone(),
             permits: Arc::clone(&permits),
@@ -108,8 +113,13 @@ pub(super) fn start(
     let admin = match admin {
         Some(socket) => {
             let admin = Admin {
-                counters,
-                endpoints: loaded.endpoints,
+                metrics: Metrics {
+                    loops: counters,
+                    endpoints: loaded.endpoints,
+                    streams,
+                    log: log.log().clone(),
+                    gauges: buffered(budgets, share),
+                },
                 draining,
             };
             let (stop, stopped) = oneshot::channel();
@@ -130,6 +140,11 @@ pub(super) fn start(
 }
 
 impl Running {
+    /// The decision log.
+    pub fn log(&self) -> &DecisionLog {
+        self.log.log()
+    }
+
     /// Stops accepting, lets accepted requests finish within their deadline, and ends. The admin
     /// port answers until the end, and says that the gate is not ready.
     ///
@@ -149,6 +164,34 @@ impl Running {
         self.log.finish();
         result
     }
+}
+
+/// What of the budget for bodies is in use, and what it is.
+fn buffered(budgets: Vec<Arc<Semaphore>>, share: usize) -> Vec<Gauge> {
+    let total = budgets.len().saturating_mul(share);
+    let bytes = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let in_use = move || {
+        let free = budgets.iter().map(|budget| budget.available_permits());
+        bytes(total.saturating_sub(free.sum()))
+    };
+    let gauge = |name, help, value| Gauge {
+        name,
+        help,
+        label: None,
+        value,
+    };
+    vec![
+        gauge(
+            "buffered_bytes",
+            "Bytes of request bodies held, or set aside for them",
+            Arc::new(in_use),
+        ),
+        gauge(
+            "buffered_bytes_budget",
+            "Bytes of request bodies that may be held",
+            Arc::new(move || bytes(total)),
+        ),
+    ]
 }
 
 fn joined(thread: JoinHandle<io::Result<()>>) -> io::Result<()> {
@@ -189,14 +232,19 @@ const KEPT: usize = 2 << 20;
 fn run_loop(seed: Seed) -> io::Result<()> {
     keep_freed_memory();
     runtime()?.block_on(async move {
-        let observer = Rc::new(Observer::new(seed.counters, seed.log, seed.clock));
+        let observer = Rc::new(Observer::new(
+            seed.counters,
+            seed.streams,
+            seed.log,
+            seed.clock,
+        ));
         let upstream = Upstream::new(&seed.upstream).map_err(io::Error::other)?;
         let drain = seed.limits.drain;
         let worker = Rc::new(Worker {
             observer: Rc::clone(&observer),
             upstream,
             limits: seed.limits,
-            budget: Arc::new(Semaphore::new(seed.budget)),
+            budget: seed.budget,
             tokens: Tokens::new(&seed.tokens),
         });
         for listener in seed.listeners {

@@ -8,7 +8,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, Running};
-use crate::observe::Format;
+use crate::observe::{DecisionLog, Format, Sink};
 
 use super::fail;
 
@@ -32,7 +32,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(problems) => return fail(problems),
     };
     let announcements = bound.announcements();
-    let served = bound.start(io::stdout(), Format::Json).and_then(|running| {
+    let served = Sink::stdout().and_then(|out| {
+        let running = bound.start(out, Format::Json)?;
         for line in announcements {
             eprintln!("{line}");
         }
@@ -44,22 +45,25 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Serves until the process is told to stop, then drains.
+/// Serves until the process is told to stop, then drains. SIGHUP opens the decision log anew.
 pub(super) fn serve(running: Running) -> io::Result<()> {
     Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(stop_signal())?;
+        .block_on(stop_signal(running.log()))?;
     eprintln!("draining");
     running.drain()
 }
 
-async fn stop_signal() -> io::Result<()> {
+async fn stop_signal(log: &DecisionLog) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => log.reopen(),
+        }
     }
-    Ok(())
 }

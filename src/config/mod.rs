@@ -10,6 +10,7 @@ mod problem;
 mod read;
 mod tokens;
 mod values;
+mod watch;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ pub use network::{Intercept, ProxyProtocol, Tunnel};
 pub use place::{NamedDocument, locate, named_documents};
 pub use problem::{Problem, Problems};
 pub use values::Names;
+pub use watch::{Admin, AdminTls, Log, LogAllowed, LogTo, Metrics};
 
 /// Everything the file says, with defaults filled in. Paths are relative to the file's folder and
 /// already joined with it.
@@ -35,10 +37,12 @@ pub struct Config {
     pub workers: usize,
     /// Where allowed requests go.
     pub upstream: Upstream,
-    /// Health and metrics.
+    /// Health, metrics, decisions and control.
     pub admin: Admin,
     /// The decision log.
     pub log: Log,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Caps and deadlines.
     pub limits: Limits,
     /// What opaque tokens stand for, and where that is remembered.
@@ -74,29 +78,6 @@ pub struct Upstream {
     pub server_name: Option<String>,
     /// Roots to trust instead of the system's, PEM.
     pub ca_file: Option<PathBuf>,
-}
-
-/// `[admin]`: health and metrics, on a port of its own.
-#[derive(Debug, Clone)]
-pub struct Admin {
-    /// Must be a loopback address.
-    pub address: Option<SocketAddr>,
-}
-
-/// `[log]`: one JSON line for each decision, to standard output.
-#[derive(Debug, Clone)]
-pub struct Log {
-    /// Which allowed requests are written; denied ones always are.
-    pub allowed: LogAllowed,
-}
-
-/// Which allowed requests the decision log holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogAllowed {
-    /// All of them.
-    All,
-    /// None: denials and failures only.
-    None,
 }
 
 /// `[limits]`: every buffer has a cap and every wait a deadline.

@@ -7,10 +7,10 @@ use toml_span::{DeserError, Deserialize, Error, ErrorKind, Value};
 
 use super::network::networks;
 use super::place::Places;
-use super::values::{Address, Bytes, Span, custom};
+use super::values::{Bytes, Span, custom};
 use super::{
-    Admin, Authenticate, ClientAuth, Config, Endpoint, EndpointPolicy, IdentityMap, IdentityPolicy,
-    Limits, Listener, ListenerTls, Log, LogAllowed, Problems,
+    Authenticate, ClientAuth, Config, Endpoint, EndpointPolicy, IdentityMap, IdentityPolicy,
+    Limits, Listener, ListenerTls, Problems,
 };
 
 pub(super) fn config(text: &str, file: &Path) -> Result<Config, Problems> {
@@ -44,10 +44,9 @@ impl<'de> Deserialize<'de> for Config {
         let config = Config {
             workers: table.optional("workers").unwrap_or(0),
             upstream: table.optional("upstream").unwrap_or_default(),
-            admin: table.optional("admin").unwrap_or(Admin { address: None }),
-            log: table.optional("log").unwrap_or(Log {
-                allowed: LogAllowed::All,
-            }),
+            admin: table.optional("admin").unwrap_or_default(),
+            log: table.optional("log").unwrap_or_default(),
+            metrics: table.optional("metrics").unwrap_or_default(),
             limits: table.optional("limits").unwrap_or_default(),
             tokens: table.optional("tokens").unwrap_or_default(),
             endpoints: table.required("endpoint").unwrap_or_default(),
@@ -152,6 +151,8 @@ impl Config {
 
     fn rebase(&mut self, folder: &Path) {
         let rebase = |path: &mut PathBuf| *path = folder.join(&path);
+        self.admin.rebase(folder);
+        self.log.rebase(folder);
         self.upstream.ca_file.iter_mut().for_each(rebase);
         if let Some(redis) = &mut self.tokens.redis {
             let optional = redis.password_file.iter_mut().chain(&mut redis.ca_file);
@@ -182,50 +183,6 @@ impl Config {
                 rebase(&mut clients.authorities);
                 clients.revoked.iter_mut().for_each(rebase);
             }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Admin {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let mut table = TableHelper::new(value)?;
-        let address = table
-            .optional::<Address>("address")
-            .map(|address| address.0);
-        let read = table.finalize(None);
-        let good = match address {
-            Some(address) if !address.ip().is_loopback() => Err(custom(
-                value,
-                &format!(
-                    "`{address}` is not a loopback address: the admin port has no authentication"
-                ),
-            )),
-            _ => Ok(Admin { address }),
-        };
-        both(read, good)
-    }
-}
-
-impl<'de> Deserialize<'de> for Log {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let mut table = TableHelper::new(value)?;
-        let allowed = table
-            .optional::<LogAllowed>("allowed")
-            .unwrap_or(LogAllowed::All);
-        table.finalize(None)?;
-        Ok(Log { allowed })
-    }
-}
-
-impl<'de> Deserialize<'de> for LogAllowed {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        match value.take_string(None)?.as_ref() {
-            "all" => Ok(LogAllowed::All),
-            "none" => Ok(LogAllowed::None),
-            other => Err(custom(
-                value,
-                &format!("`{other}` is neither \"all\" nor \"none\""),
-            )),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::kinesis::ACTION_NAMES;
 use crate::upstream::Failure;
 
 use super::Outcome;
+use super::tally::Statements;
 
 /// A number that one thread writes and others read.
 #[derive(Debug, Default)]
@@ -110,6 +111,9 @@ pub struct Counters {
     /// Log lines that a slow reader made us drop.
     pub log_dropped: Counter,
     requests: Family,
+    by_layer: Family,
+    by_stream: Family,
+    pub(super) statements: Statements,
 }
 
 /// Upper bounds of the histograms' buckets, in microseconds; one more bucket takes the rest.
@@ -122,8 +126,11 @@ pub(super) const BOUNDS: [u64; 16] = [
 const OPERATIONS: usize = ACTION_NAMES.len() + 1;
 
 impl Counters {
-    /// Counters for so many endpoints, all zero.
-    pub fn new(endpoints: usize) -> Counters {
+    /// Layers whose policies decide.
+    pub(super) const LAYERS: [&'static str; 2] = ["endpoint", "identity"];
+
+    /// Counters for so many endpoints and places of streams, all zero.
+    pub fn new(endpoints: usize, streams: usize) -> Counters {
         Counters {
             connections: Counter::default(),
             connections_open: Counter::default(),
@@ -147,7 +154,22 @@ impl Counters {
             token_store_failures: Counter::default(),
             log_dropped: Counter::default(),
             requests: Family::new(endpoints * OPERATIONS * Outcome::NAMES.len()),
+            by_layer: Family::new(Counters::LAYERS.len() * Outcome::NAMES.len()),
+            by_stream: Family::new(streams * Outcome::NAMES.len()),
+            statements: Statements::default(),
         }
+    }
+
+    /// Decisions by the place of the layer that made them and outcome.
+    pub(super) fn by_layer(&self, layer: usize, outcome: Outcome) -> &Counter {
+        self.by_layer
+            .at(layer * Outcome::NAMES.len() + outcome as usize)
+    }
+
+    /// Decided requests by the place of their stream and outcome.
+    pub(super) fn by_stream(&self, stream: usize, outcome: Outcome) -> &Counter {
+        self.by_stream
+            .at(stream * Outcome::NAMES.len() + outcome as usize)
     }
 
     /// An allowed request got no answer, by [`Failure::kind`].

@@ -1,7 +1,6 @@
 //! The metrics page: Prometheus' text format, summed over the event loops.
 
-use std::fmt::Error;
-use std::sync::Arc;
+use std::fmt::{self, Error};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text};
@@ -12,32 +11,37 @@ use crate::kinesis::ACTION_NAMES;
 use crate::upstream::Failure;
 
 use super::counters::{BOUNDS, Counter, Dropped, Histogram, TlsFailure};
-use super::{Counters, Outcome};
+use super::{Counters, Metrics, Outcome};
 
-/// The page, for counters of every event loop and the endpoints' ids in the order of their places.
-///
-/// # Errors
-/// None in practice: writing to a string does not fail.
-pub fn exposition(loops: &[Arc<Counters>], endpoints: &[String]) -> Result<String, Error> {
-    let mut registry = Registry::with_prefix("kinesis_gate");
-    registry.register_collector(Box::new(All {
-        loops: loops.to_vec(),
-        endpoints: endpoints.to_vec(),
-    }));
-    let mut page = String::new();
-    text::encode(&mut page, &registry)?;
-    Ok(page)
+impl Metrics {
+    /// The page.
+    ///
+    /// # Errors
+    /// None in practice: writing to a string does not fail.
+    pub fn page(&self) -> Result<String, Error> {
+        let mut registry = Registry::with_prefix("kinesis_gate");
+        registry.register_collector(Box::new(All(self.clone())));
+        let mut page = String::new();
+        text::encode(&mut page, &registry)?;
+        Ok(page)
+    }
 }
 
-#[derive(Debug)]
-struct All {
-    loops: Vec<Arc<Counters>>,
-    endpoints: Vec<String>,
+struct All(Metrics);
+
+impl fmt::Debug for All {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("All").finish_non_exhaustive()
+    }
 }
 
 impl All {
     fn sum(&self, of: impl Fn(&Counters) -> &Counter) -> u64 {
-        self.loops.iter().map(|counters| of(counters).value()).sum()
+        self.0
+            .loops
+            .iter()
+            .map(|counters| of(counters).value())
+            .sum()
     }
 
     fn counter(
@@ -77,7 +81,7 @@ impl All {
         of: impl Fn(&Counters) -> &Histogram,
     ) -> Result<(), Error> {
         let total = |each: &dyn Fn(&Histogram) -> u64| -> u64 {
-            self.loops.iter().map(|counters| each(of(counters))).sum()
+            self.0.loops.iter().map(|counters| each(of(counters))).sum()
         };
         let bounds = BOUNDS
             .iter()
@@ -127,21 +131,14 @@ impl All {
     fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let help = "Requests by endpoint, operation and decision";
         let mut metric = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
-        let outcomes = [
-            Outcome::Allow,
-            Outcome::ExplicitDeny,
-            Outcome::ImplicitDeny,
-            Outcome::Refused,
-            Outcome::Cancelled,
-        ];
         let operations = ACTION_NAMES
             .iter()
             .enumerate()
             .map(|(number, name)| (u16::try_from(number).ok(), *name))
             .chain([(None, "other")]);
         for (number, operation) in operations {
-            for (place, endpoint) in self.endpoints.iter().enumerate() {
-                for outcome in outcomes {
+            for (place, endpoint) in self.0.endpoints.iter().enumerate() {
+                for outcome in OUTCOMES {
                     let count = self.sum(|c| c.requests(place, number, outcome));
                     // A series that never was is left out: most pairs never occur.
                     if count > 0 {
@@ -160,10 +157,92 @@ impl All {
     }
 }
 
+const OUTCOMES: [Outcome; 5] = [
+    Outcome::Allow,
+    Outcome::ExplicitDeny,
+    Outcome::ImplicitDeny,
+    Outcome::Refused,
+    Outcome::Cancelled,
+];
+
+impl All {
+    /// Counters by one name and the decision; what never was is left out.
+    fn decisions(
+        &self,
+        e: &mut DescriptorEncoder<'_>,
+        (name, help, label): (&str, &str, &str),
+        values: &[&str],
+        of: impl Fn(&Counters, usize, Outcome) -> &Counter,
+    ) -> Result<(), Error> {
+        let mut metric = e.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (place, value) in values.iter().enumerate() {
+            for outcome in OUTCOMES {
+                let count = self.sum(|c| of(c, place, outcome));
+                if count > 0 {
+                    let labels = [(label, *value), ("decision", outcome.name())];
+                    let mut family = metric.encode_family(&labels)?;
+                    family.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn by_stream(&self, e: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut names = self.0.streams.names();
+        // What all other streams have lies behind the places of those that could have their own.
+        names.resize(self.0.streams.places() - 1, "".into());
+        names.push("other".into());
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let help = "Decided requests by stream, for the first streams that were allowed";
+        let what = ("stream_requests", help, "stream");
+        self.decisions(e, what, &names, Counters::by_stream)
+    }
+
+    fn gauges(&self, e: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut rest = self.0.gauges.as_slice();
+        while let Some(first) = rest.first() {
+            let alike = rest.iter().take_while(|it| it.name == first.name).count();
+            let (family, others) = rest.split_at(alike);
+            let mut metric =
+                e.encode_descriptor(first.name, first.help, None, MetricType::Gauge)?;
+            for gauge in family {
+                let value = (gauge.value)();
+                match &gauge.label {
+                    Some((label, text)) => {
+                        let labels = [(*label, text.as_str())];
+                        metric.encode_family(&labels)?.encode_gauge(&value)?;
+                    }
+                    None => metric.encode_gauge(&value)?,
+                }
+            }
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn log(&self, e: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        self.counter(
+            e,
+            "log_lines_dropped",
+            "Log lines dropped because their reader is slow",
+            |c| &c.log_dropped,
+        )?;
+        let help = "Log lines lost because writing them failed";
+        let mut metric =
+            e.encode_descriptor("log_lines_failed", help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, u64>(&self.0.log.lost(), None)
+    }
+}
+
 impl Collector for All {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         let e = &mut encoder;
         self.requests(e)?;
+        let help = "Decisions by the layer whose policy made them";
+        let what = ("decisions", help, "layer");
+        self.decisions(e, what, &Counters::LAYERS, Counters::by_layer)?;
+        self.by_stream(e)?;
         self.counter(e, "connections", "Client connections accepted", |c| {
             &c.connections
         })?;
@@ -229,12 +308,8 @@ impl Collector for All {
             &c.response_bytes
         })?;
         self.tokens(e)?;
-        self.counter(
-            e,
-            "log_lines_dropped",
-            "Log lines dropped because their reader is slow",
-            |c| &c.log_dropped,
-        )?;
+        self.log(e)?;
+        self.gauges(e)?;
         self.histogram(
             e,
             "request",

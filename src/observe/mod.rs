@@ -7,7 +7,13 @@
 mod counters;
 mod exposition;
 mod log;
+mod metrics;
+pub mod readable;
+mod recent;
 mod record;
+mod sink;
+mod tally;
+mod writer;
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -17,9 +23,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use counters::{Counters, Dropped, TlsFailure};
-pub use exposition::exposition;
-pub use log::{Format, LogBuffer, LogWriter};
+pub use log::{Format, LogBuffer};
+pub use metrics::{Gauge, Metrics};
+pub use recent::{Follower, News, Recent, Which};
 pub use record::{Caller, Outcome, Record, Ruling};
+pub use sink::Sink;
+pub use tally::Streams;
+pub use writer::{DecisionLog, LogWriter};
 
 use log::Event;
 
@@ -30,6 +40,7 @@ pub type Clock = fn() -> SystemTime;
 pub struct Observer {
     counters: Arc<Counters>,
     log: RefCell<LogBuffer>,
+    streams: RefCell<tally::Known>,
     clock: Clock,
 }
 
@@ -54,10 +65,16 @@ pub struct Tunnel<'a> {
 pub struct OpenConnection(Rc<Observer>);
 
 impl Observer {
-    /// An observer that adds to `counters` and writes through `log`.
-    pub fn new(counters: Arc<Counters>, log: LogBuffer, clock: Clock) -> Observer {
+    /// An observer that adds to `counters`, by the names of `streams`, and writes through `log`.
+    pub fn new(
+        counters: Arc<Counters>,
+        streams: Arc<Streams>,
+        log: LogBuffer,
+        clock: Clock,
+    ) -> Observer {
         Observer {
             counters,
+            streams: RefCell::new(tally::Known::new(streams)),
             log: RefCell::new(log),
             clock,
         }

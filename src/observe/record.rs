@@ -174,6 +174,16 @@ impl Drop for Record {
         counters
             .requests(self.endpoint, self.operation, self.outcome)
             .add(1);
+        if let Some(ruling) = &self.ruling {
+            let layer = usize::from(ruling.layer != "endpoint");
+            counters.by_layer(layer, self.outcome).add(1);
+            if let Some(statement) = &ruling.statement {
+                counters.statements.add(&ruling.policy, statement);
+            }
+            if let Some(stream) = self.observer.streams.borrow_mut().place(self) {
+                counters.by_stream(stream, self.outcome).add(1);
+            }
+        }
         counters.request_bytes.add(self.request_bytes);
         counters.response_bytes.add(self.response_bytes);
         counters.total.record(self.total);

@@ -18,6 +18,7 @@ mod certificates;
 mod configuration;
 mod credentials;
 mod deadlines;
+mod decision_log;
 mod examples;
 mod failures;
 mod forward;

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use kinesis_gate::app::{self, Running};
 use kinesis_gate::config::Problems;
-use kinesis_gate::observe::{Clock, Format};
+use kinesis_gate::observe::{Clock, Format, Sink};
 use kinesis_gate::sandbox::Authority;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ use super::{ACCOUNT, ANALYST, ENDPOINT, KEY_ID};
 
 /// A running gate. Dropped, it drains.
 pub struct Gate {
-    _folder: TempDir,
+    pub folder: TempDir,
     pub authority: Arc<Authority>,
     addresses: Vec<SocketAddr>,
     admin: SocketAddr,
@@ -32,6 +32,8 @@ pub struct GateBuilder {
     policies: Vec<(&'static str, String)>,
     limits: String,
     tokens: String,
+    log: String,
+    admin: String,
     clock: Clock,
     workers: usize,
     port: u16,
@@ -53,6 +55,8 @@ impl GateBuilder {
             policies: Vec::new(),
             limits: String::new(),
             tokens: String::new(),
+            log: String::new(),
+            admin: String::new(),
             clock: app::clock,
             workers: 1,
             port: 0,
@@ -81,6 +85,18 @@ impl GateBuilder {
     /// Settings of `[tokens]`.
     pub fn tokens(mut self, settings: &str) -> GateBuilder {
         self.tokens = settings.to_owned();
+        self
+    }
+
+    /// Settings of `[log]`.
+    pub fn log(mut self, settings: &str) -> GateBuilder {
+        self.log = settings.to_owned();
+        self
+    }
+
+    /// Settings of `[admin]` beside its address.
+    pub fn admin(mut self, settings: &str) -> GateBuilder {
+        self.admin = settings.to_owned();
         self
     }
 
@@ -129,9 +145,11 @@ impl GateBuilder {
         let bound = app::load(&file, self.clock)?.bind()?;
         let (addresses, admin) = (bound.addresses().to_vec(), bound.admin_address().unwrap());
         let log = Log::default();
-        let running = bound.start(log.clone(), Format::Json).unwrap();
+        let running = bound
+            .start(Sink::writer(log.clone()), Format::Json)
+            .unwrap();
         Ok(Gate {
-            _folder: folder,
+            folder,
             authority: self.authority,
             addresses,
             admin,
@@ -146,7 +164,7 @@ impl GateBuilder {
         }
         let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policies");
         let mut text = format!(
-            "workers = {}\n[upstream]\n{}\n[limits]\n{}\n[tokens]\n{}\n[admin]\naddress = \"127.0.0.1:0\"\n\
+            "workers = {}\n[upstream]\n{}\n[limits]\n{}\n[tokens]\n{}\n[log]\n{}\n[admin]\naddress = \"127.0.0.1:0\"\n{}\n\
              [[principal]]\naccess-key-id = \"{ANALYST}\"\n\
              arn = \"arn:aws:iam::{ACCOUNT}:user/analyst\"\n\
              [[principal]]\naccess-key-id = \"{KEY_ID}\"\n\
@@ -157,6 +175,8 @@ impl GateBuilder {
             self.upstream,
             self.limits,
             self.tokens,
+            self.log,
+            self.admin,
             policies.join("only-through-endpoint.json").display(),
         );
         for (n, (id, policy)) in self.policies.iter().enumerate() {
@@ -240,6 +260,33 @@ impl Drop for Gate {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
             let _ = running.drain();
+        }
+        if !std::thread::panicking() {
+            self.log.is_as_documented();
+        }
+    }
+}
+
+/// The schema of a line of the decision log.
+pub fn schema() -> &'static jsonschema::Validator {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let text = include_str!("../../../docs/decision-log.schema.json");
+        jsonschema::draft202012::new(&serde_json::from_str(text).unwrap()).unwrap()
+    });
+    &SCHEMA
+}
+
+impl Log {
+    /// Every line that a test made a gate write is as the schema says; of very many, the first.
+    fn is_as_documented(&self) {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        for line in text.lines().take(1000) {
+            let value: Value = serde_json::from_str(line).unwrap();
+            let wrong: Vec<String> = schema()
+                .iter_errors(&value)
+                .map(|error| format!("{} at {}", error, error.instance_path()))
+                .collect();
+            assert!(wrong.is_empty(), "{line}: {wrong:#?}");
         }
     }
 }
