@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::config::Limits;
 use crate::executor::LocalExecutor;
-use crate::gate::{self, Connection, Worker};
+use crate::gate::{self, Visit, Worker};
 use crate::http1::{self, Incoming};
 use crate::read_ahead::ReadAhead;
 use crate::shutdown::Draining;
@@ -59,10 +59,11 @@ impl Protocol {
 pub async fn serve(
     mut stream: Stream,
     protocol: Protocol,
-    connection: Connection,
+    visit: Visit,
     worker: Rc<Worker>,
     draining: Draining,
 ) {
+    let visit = Rc::new(visit);
     let http2 = match protocol {
         Protocol::Http1 => false,
         Protocol::Http2 => true,
@@ -72,8 +73,8 @@ pub async fn serve(
         },
     };
     match http2 {
-        true => serve_http2(stream, protocol, connection, worker, draining).await,
-        false => serve_http1(stream, connection, worker, draining).await,
+        true => serve_http2(stream, protocol, visit, worker, draining).await,
+        false => serve_http1(stream, visit, worker, draining).await,
     }
 }
 
@@ -88,37 +89,44 @@ async fn begins_http2(stream: &mut Stream, patience: Duration) -> Option<bool> {
     (!first.is_empty()).then(|| pairs.all(|(byte, expected)| byte == expected))
 }
 
-async fn serve_http1(
-    stream: Stream,
-    connection: Connection,
-    worker: Rc<Worker>,
-    mut draining: Draining,
-) {
+/// When a connection is to end: the process stops, or what it was accepted under has changed.
+async fn end(visit: &Visit, mut draining: Draining) {
+    tokio::select! {
+        () = draining.begun() => {}
+        () = visit.expelled() => {}
+    }
+}
+
+async fn serve_http1(stream: Stream, visit: Rc<Visit>, worker: Rc<Worker>, draining: Draining) {
     let limits = http1::Limits {
         head_bytes: worker.limits.head_bytes,
         head_timeout: worker.limits.head_timeout,
         write_timeout: worker.limits.body_timeout,
     };
-    let connection = Rc::new(connection);
-    let handle = |request| gate::handle(&worker, &connection, request);
-    http1::serve(stream, limits, draining.begun(), handle).await;
+    let (visit, worker) = (&visit, &worker);
+    let handle = |request| {
+        let connection = visit.connection(|| worker.observer.now());
+        async move { gate::handle(worker, &connection, request).await }
+    };
+    http1::serve(stream, limits, end(visit, draining), handle).await;
 }
 
 /// hyper tells the versions apart where only a part of the preface has come.
 async fn serve_http2(
     stream: Stream,
     protocol: Protocol,
-    connection: Connection,
+    visit: Rc<Visit>,
     worker: Rc<Worker>,
-    mut draining: Draining,
+    draining: Draining,
 ) {
     let mut builder = builder(&worker.limits);
     if protocol == Protocol::Http2 {
         builder = builder.http2_only();
     }
-    let connection = Rc::new(connection);
+    let serving = Rc::clone(&visit);
     let service = service_fn(move |request: Request<_>| {
-        let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
+        let worker = Rc::clone(&worker);
+        let connection = serving.connection(|| worker.observer.now());
         let request = request.map(Incoming::Hyper);
         async move { Ok::<_, Infallible>(gate::handle(&worker, &connection, request).await) }
     });
@@ -127,7 +135,7 @@ async fn serve_http2(
     // Errors here are the client's: it left, or spoke no HTTP. Requests have their own records.
     tokio::select! {
         _ = &mut serving => return,
-        () = draining.begun() => serving.as_mut().graceful_shutdown(),
+        () = end(&visit, draining) => serving.as_mut().graceful_shutdown(),
     }
     let _ = serving.await;
 }

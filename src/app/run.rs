@@ -13,7 +13,7 @@ use tokio::time::{interval, sleep, timeout};
 use crate::admin::Admin;
 use crate::config::Limits;
 use crate::credentials::Keeper;
-use crate::gate::Worker;
+use crate::gate::{Live, Worker};
 use crate::listener::Listener;
 use crate::observe::{
     Counters, DecisionLog, Format, Gauge, LogBuffer, LogWriter, Metrics, Observer, Sink, Streams,
@@ -22,8 +22,8 @@ use crate::shutdown::{self, Draining, Trigger};
 use crate::tokens::{self, Tokens};
 use crate::upstream::{self, Upstream};
 
-use super::Bound;
 use super::identity::Kept;
+use super::{At, Bound};
 
 /// A gate that serves.
 pub struct Running {
@@ -82,13 +82,15 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
         .map(|_| Arc::new(Semaphore::new(share)))
         .collect();
 
+    let live = |at: &At| Arc::new(Live::new(Arc::clone(&at.door)));
+    let lives: Vec<_> = loaded.doors.iter().map(live).collect();
     let mut sockets: Vec<_> = sockets.into_iter().map(Vec::into_iter).collect();
     let mut loops = Vec::with_capacity(workers);
     for (n, (counters, budget)) in counters.iter().zip(&budgets).enumerate() {
         let listeners = sockets
             .iter_mut()
-            .zip(&loaded.doors)
-            .filter_map(|(sockets, at)| Some(Listener::new(sockets.next()?, Arc::clone(&at.door))))
+            .zip(&lives)
+            .filter_map(|(sockets, live)| Some(Listener::new(sockets.next()?, Arc::clone(live))))
             .collect();
         let seed = Seed {
             listeners,

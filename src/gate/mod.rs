@@ -7,6 +7,7 @@ mod decide;
 mod facts;
 mod handed;
 mod head;
+mod live;
 mod principal;
 mod principals;
 mod site;
@@ -28,6 +29,7 @@ use crate::upstream::{Destination, Signature};
 pub use authenticate::{Authenticate, ReSign, Role};
 pub use body::Answer;
 pub use head::{Head, check_form};
+pub use live::{Live, Sites, Visit};
 pub use principals::{CertificatePattern, Certified, Organization, Principal, Principals};
 pub use site::{Arrival, Endpoint, Identity, Owner, Site, TokenRules, Unchosen};
 pub use worker::{Connection, Worker};
@@ -80,6 +82,9 @@ async fn exchange(
     request: Request<Incoming>,
     record: &mut Record,
 ) -> Result<Response<Passing>, Rejection> {
+    if let Some(why) = connection.expelled {
+        return Err(Rejection::Unidentified(why));
+    }
     let (parts, incoming) = request.into_parts();
 
     // 1. Where to, what, and by whom: the head.

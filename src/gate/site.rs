@@ -4,13 +4,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use rustls::pki_types::CertificateDer;
+use rustls::server::danger::ClientCertVerifier;
 
+use crate::caller::names_in;
 use crate::config::{Names, Tunnel};
 use crate::kinesis::{Host, Operation, operations};
 use crate::policy::{AttachedPolicy, Policy};
 
 use super::authenticate::ReSign;
-use super::principals::{Organization, Principal, Principals};
+use super::principals::{Certified, Organization, Principal, Principals};
 
 /// What one listener stands for. Read-only, shared by every event loop.
 pub struct Site {
@@ -25,6 +28,8 @@ pub struct Site {
     pub intercepts: bool,
     /// Hosts that clients may reach through this listener without being decrypted.
     pub tunnels: Vec<Tunnel>,
+    /// Which client certificates are taken, where clients show them.
+    pub clients: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 /// What a connection shows before its first request.
@@ -172,6 +177,12 @@ impl Site {
             (None, _) if !candidates().any(|endpoint| near(&endpoint)) => Err(Unchosen::Network),
             (None, _) => Err(Unchosen::Name),
         }
+    }
+
+    /// Whose the first of the certificates is that a client showed.
+    pub fn certified(&self, shown: &[CertificateDer<'_>]) -> Option<Certified> {
+        let leaf = shown.first()?;
+        Some(self.principals.of_certificate(&names_in(leaf)))
     }
 
     /// Whether an endpoint with this id is served here.

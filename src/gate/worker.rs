@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 
 use crate::config::Limits;
@@ -44,6 +45,10 @@ pub struct Connection {
     pub destination: Option<SocketAddr>,
     /// Whose certificate the client showed, if it showed one.
     pub certified: Option<Certified>,
+    /// The certificates it showed, its own first.
+    pub shown: Arc<[CertificateDer<'static>]>,
+    /// Why it may ask nothing any more, since what it was accepted under has changed.
+    pub(super) expelled: Option<&'static str>,
 }
 
 impl Connection {
@@ -56,6 +61,8 @@ impl Connection {
             server_name: None,
             destination: None,
             certified: None,
+            shown: Arc::default(),
+            expelled: None,
         }
     }
 

@@ -19,23 +19,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::caller::names_in;
 use crate::config::{Intercept, ProxyProtocol};
-use crate::gate::{Arrival, Connection, Site, Unchosen, Worker};
+use crate::gate::{Arrival, Connection, Live, Site, Sites, Unchosen, Visit, Worker};
 use crate::observe::{Dropped, TlsFailure};
 use crate::server::{self, Protocol as Http};
 use crate::shutdown::Draining;
 
 pub use leaf::{Authority, AuthorityError};
 pub use proxy::{Announced, Malformed};
-pub use tls::{Certificates, Clients, server_config};
+pub use tls::{Certificates, clients_from_files, server_config};
 
 use hello::Hello;
 
 /// A bound socket with what it serves. Every event loop has one of its own on the same address.
 pub struct Listener {
     socket: std::net::TcpListener,
-    door: Arc<Door>,
+    door: Arc<Live<Door>>,
 }
 
 /// What a listener serves, and to whom.
@@ -91,9 +90,20 @@ pub fn bind(
     Ok(socket.into())
 }
 
+impl Sites for Live<Door> {
+    fn generation(&self) -> u64 {
+        Live::generation(self)
+    }
+
+    fn site(&self) -> (u64, Arc<Site>) {
+        let (generation, door) = self.read();
+        (generation, Arc::clone(&door.site))
+    }
+}
+
 impl Listener {
     /// A listener on a socket that [`bind`] has bound.
-    pub fn new(socket: std::net::TcpListener, door: Arc<Door>) -> Listener {
+    pub fn new(socket: std::net::TcpListener, door: Arc<Live<Door>>) -> Listener {
         Listener { socket, door }
     }
 
@@ -132,11 +142,12 @@ impl Listener {
 async fn serve(
     mut tcp: TcpStream,
     from: SocketAddr,
-    door: Arc<Door>,
+    live: Arc<Live<Door>>,
     worker: Rc<Worker>,
     draining: Draining,
     _permit: OwnedSemaphorePermit,
 ) {
+    let (generation, door) = live.read();
     let observer = &worker.observer;
     let _open = observer.connection_opened();
     // Answers are written whole; waiting to fill a segment would only delay them.
@@ -193,14 +204,15 @@ async fn serve(
     // A name that is not served has no certificate: the client has been told by an alert.
     let Ok(endpoint) = chosen else { return };
     let session = stream.get_ref().1;
-    let leaf = session.peer_certificates().and_then(|chain| chain.first());
-    let certified = leaf.map(|leaf| door.site.principals.of_certificate(&names_in(leaf)));
+    let shown: Vec<_> = session.peer_certificates().unwrap_or_default().to_vec();
     let http = Http::of_alpn(session.alpn_protocol());
     let mut connection = Connection::new(Arc::clone(&door.site), endpoint, origin.peer);
     connection.server_name = name;
     connection.destination = origin.destination;
-    connection.certified = certified;
-    server::serve(stream, http, connection, worker, draining).await;
+    connection.certified = door.site.certified(&shown);
+    connection.shown = shown.into();
+    let visit = Visit::new(live, generation, connection);
+    server::serve(stream, http, visit, worker, draining).await;
 }
 
 /// Reads what comes before TLS; `None` where the connection ends here.

@@ -29,9 +29,6 @@ pub enum Certificates {
     Authority(Box<Authority>),
 }
 
-/// Which client certificates are taken.
-pub struct Clients(Arc<dyn ClientCertVerifier>);
-
 /// Certificates for one listener: none for a name that it does not serve.
 struct ForSite {
     certificates: Certificates,
@@ -49,12 +46,11 @@ struct ForSite {
 pub fn server_config(
     certificates: Certificates,
     site: Arc<Site>,
-    clients: Option<Clients>,
 ) -> Result<ServerConfig, rustls::Error> {
     let builder = ServerConfig::builder();
-    let verified = clients.is_some();
-    let mut config = match clients {
-        Some(Clients(verifier)) => builder.with_client_cert_verifier(verifier),
+    let verified = site.clients.is_some();
+    let mut config = match &site.clients {
+        Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
         None => builder.with_no_client_auth(),
     }
     .with_cert_resolver(Arc::new(ForSite { certificates, site }));
@@ -91,48 +87,45 @@ impl Certificates {
     }
 }
 
-impl Clients {
-    /// Takes certificates that one of the authorities signed and that no list revokes. With any
-    /// list, a certificate whose status none of them tells is not taken.
-    ///
-    /// # Errors
-    /// A sentence that says which file is not what it should be.
-    pub fn from_files(
-        authorities: &Path,
-        revoked: &[PathBuf],
-        required: bool,
-    ) -> Result<Clients, String> {
-        let mut roots = RootCertStore::empty();
-        for authority in read_chain(authorities)? {
-            roots
-                .add(authority)
-                .map_err(|error| format!("`{}`: {error}", authorities.display()))?;
-        }
-        let mut lists = Vec::new();
-        for file in revoked {
-            let before = lists.len();
-            let wrong = |error: &dyn fmt::Display| {
-                format!(
-                    "`{}` holds no revocation list in PEM: {error}",
-                    file.display()
-                )
-            };
-            for list in CertificateRevocationListDer::pem_file_iter(file).map_err(|e| wrong(&e))? {
-                lists.push(list.map_err(|error| wrong(&error))?);
-            }
-            if lists.len() == before {
-                return Err(wrong(&"it has no such section"));
-            }
-        }
-        let mut builder = WebPkiClientVerifier::builder(Arc::new(roots)).with_crls(lists);
-        if !required {
-            builder = builder.allow_unauthenticated();
-        }
-        let verifier = builder
-            .build()
-            .map_err(|error| format!("client certificates cannot be verified: {error}"))?;
-        Ok(Clients(verifier))
+/// Takes client certificates that one of the authorities signed and that no list revokes. With any
+/// list, a certificate whose status none of them tells is not taken.
+///
+/// # Errors
+/// A sentence that says which file is not what it should be.
+pub fn clients_from_files(
+    authorities: &Path,
+    revoked: &[PathBuf],
+    required: bool,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    for authority in read_chain(authorities)? {
+        roots
+            .add(authority)
+            .map_err(|error| format!("`{}`: {error}", authorities.display()))?;
     }
+    let mut lists = Vec::new();
+    for file in revoked {
+        let before = lists.len();
+        let wrong = |error: &dyn fmt::Display| {
+            format!(
+                "`{}` holds no revocation list in PEM: {error}",
+                file.display()
+            )
+        };
+        for list in CertificateRevocationListDer::pem_file_iter(file).map_err(|e| wrong(&e))? {
+            lists.push(list.map_err(|error| wrong(&error))?);
+        }
+        if lists.len() == before {
+            return Err(wrong(&"it has no such section"));
+        }
+    }
+    let mut builder = WebPkiClientVerifier::builder(Arc::new(roots)).with_crls(lists);
+    if !required {
+        builder = builder.allow_unauthenticated();
+    }
+    builder
+        .build()
+        .map_err(|error| format!("client certificates cannot be verified: {error}"))
 }
 
 impl ResolvesServerCert for ForSite {

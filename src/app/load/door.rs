@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::{self, ListenerTls, Tunnel};
 use crate::gate::{Endpoint, Principals, Site};
 use crate::kinesis::{Host, canonical};
-use crate::listener::{Authority, Certificates, Clients, Door, server_config};
+use crate::listener::{Authority, Certificates, Door, clients_from_files, server_config};
 
 use super::{At, Opening};
 
@@ -41,7 +41,16 @@ impl Opening<'_> {
                     .map_err(|error| error.to_string())
             }
         };
+        let clients = listener.client_auth.as_ref().map(|clients| {
+            clients_from_files(&clients.authorities, &clients.revoked, clients.required)
+        });
+        let clients = clients.transpose().unwrap_or_else(|error| {
+            self.problem(format_args!("listener[{place}].tls"), error);
+            good = false;
+            None
+        });
         let site = Arc::new(Site {
+            clients,
             endpoints,
             principals,
             names: listener.names.clone(),
@@ -49,11 +58,7 @@ impl Opening<'_> {
             tunnels: listener.tunnels.iter().map(Tunnel::clone).collect(),
         });
         let tls = certificates.and_then(|certificates| {
-            let clients = listener.client_auth.as_ref().map(|clients| {
-                Clients::from_files(&clients.authorities, &clients.revoked, clients.required)
-            });
-            server_config(certificates, Arc::clone(&site), clients.transpose()?)
-                .map_err(|error| error.to_string())
+            server_config(certificates, Arc::clone(&site)).map_err(|error| error.to_string())
         });
         match tls {
             Ok(tls) => good.then(|| At {

@@ -78,6 +78,7 @@ fn connection(everything: bool) -> Connection {
         names: Names::default(),
         intercepts: false,
         tunnels: Vec::new(),
+        clients: None,
     });
     Connection::new(site, endpoint, Ipv4Addr::LOCALHOST.into())
 }
