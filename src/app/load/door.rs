@@ -55,6 +55,7 @@ impl Opening<'_> {
             server_config(certificates, Arc::clone(&site), clients.transpose()?)
                 .map_err(|error| error.to_string())
         });
+        self.inventory.listener(listener);
         match tls {
             Ok(tls) => good.then(|| At {
                 address: listener.address,
