@@ -1,4 +1,11 @@
-//! Health and metrics, on a loopback port of their own.
+//! Health, metrics, decisions, control and the page, on a port of their own.
+
+mod answer;
+mod control;
+mod decisions;
+mod guard;
+mod page;
+mod patience;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -6,32 +13,53 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use crate::observe::Metrics;
 use crate::shutdown::Draining;
 
-/// What the admin port shows.
+use answer::Answering;
+use patience::Patience;
+
+pub use control::{Control, ListenerStatus, PolicyStatus, Status};
+pub use guard::Guard;
+
+/// What the admin port shows, and to whom.
 pub struct Admin {
     /// What is counted, and the decision log.
     pub metrics: Metrics,
     /// Tells when the gate stops being ready.
     pub draining: Draining,
+    /// What it can do.
+    pub control: Arc<dyn Control>,
+    /// How it is protected.
+    pub access: Access,
 }
 
-/// Scrapers and probes at once; more wait.
-const CONNECTIONS: usize = 16;
-/// For a head, and for an idle connection.
+/// How the port is protected.
+pub struct Access {
+    /// Who may use it.
+    pub guard: Guard,
+    /// With TLS.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// Connections at once; more wait.
+const CONNECTIONS: usize = 64;
+/// For a TLS handshake, for a head, and for an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a head.
+const HEAD: usize = 16 << 10;
 
 /// Binds the admin port.
 ///
@@ -50,7 +78,8 @@ impl Admin {
     /// When the socket cannot be handed to the event loop.
     pub async fn run(self, socket: std::net::TcpListener) -> std::io::Result<()> {
         let socket = TcpListener::from_std(socket)?;
-        let admin = Rc::new(self);
+        let tls = self.access.tls.clone().map(TlsAcceptor::from);
+        let answering = Rc::new(Answering::new(self));
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
@@ -60,58 +89,40 @@ impl Admin {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let admin = Rc::clone(&admin);
+            let (answering, tls) = (Rc::clone(&answering), tls.clone());
             tokio::task::spawn_local(async move {
-                let service = service_fn(|request: Request<Incoming>| {
-                    std::future::ready(Ok::<_, Infallible>(admin.answer(&request)))
-                });
-                let serving = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_TIMEOUT)
-                    .serve_connection(TokioIo::new(tcp), service);
-                // A scraper that breaks off asks again.
-                let _ = serving.await;
+                serve(tcp, tls, answering).await;
                 drop(permit);
             });
         }
     }
+}
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        if request.method() != Method::GET {
-            return text(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "only GET is answered here\n",
-            );
-        }
-        match request.uri().path() {
-            "/livez" => text(StatusCode::OK, "ok\n"),
-            "/readyz" if self.draining.has_begun() => {
-                text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-            }
-            "/readyz" => text(StatusCode::OK, "ok\n"),
-            "/metrics" => match self.metrics.page() {
-                Ok(page) => {
-                    let mut response = text(StatusCode::OK, page);
-                    response.headers_mut().insert(CONTENT_TYPE, OPENMETRICS);
-                    response
-                }
-                Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "no metrics\n"),
-            },
-            _ => text(
-                StatusCode::NOT_FOUND,
-                "known here are /livez, /readyz and /metrics\n",
-            ),
-        }
+async fn serve(tcp: TcpStream, tls: Option<TlsAcceptor>, answering: Rc<Answering>) {
+    let Some(tls) = tls else {
+        return speak(tcp, false, answering).await;
+    };
+    if let Ok(Ok(stream)) = timeout(HEAD_TIMEOUT, tls.accept(tcp)).await {
+        // One that is shown has been verified.
+        let certified = stream.get_ref().1.peer_certificates().is_some();
+        speak(stream, certified, answering).await;
     }
 }
 
-const OPENMETRICS: HeaderValue =
-    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, plain);
-    response
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    certified: bool,
+    answering: Rc<Answering>,
+) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (head, _) = request.into_parts();
+        std::future::ready(Ok::<_, Infallible>(answering.answer(&head, certified)))
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD)
+        .serve_connection(TokioIo::new(Patience::new(stream)), service);
+    // Who breaks off asks again.
+    let _ = serving.await;
 }

@@ -1,5 +1,6 @@
 //! Opens and compiles everything a configuration names, and reports every problem at once.
 
+mod admin;
 mod door;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use crate::policy::{
 };
 use crate::upstream;
 
+use super::control::Inventory;
 use super::identity::Kept;
 use super::{At, Loaded};
 
@@ -30,6 +32,7 @@ pub(super) fn open(config: &Config, file: &Path, clock: Clock) -> Result<Loaded,
         clock,
         problems: Vec::new(),
         notices: Vec::new(),
+        inventory: Inventory::default(),
     };
     let loaded = opening.all(config);
     match loaded {
@@ -150,6 +153,7 @@ pub(super) struct Opening<'a> {
     clock: Clock,
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<Problem>,
+    pub(super) inventory: Inventory,
 }
 
 impl Opening<'_> {
@@ -187,6 +191,7 @@ impl Opening<'_> {
             })
             .collect();
         let tokens = self.tokens(&config.tokens);
+        let access = self.access(&config.admin);
         Some(Loaded {
             workers: config.workers,
             limits: config.limits.clone(),
@@ -194,6 +199,8 @@ impl Opening<'_> {
             metrics: config.metrics.clone(),
             upstream: upstream?,
             admin: config.admin.address,
+            access: access?,
+            inventory: std::mem::take(&mut self.inventory),
             endpoints: config
                 .endpoints
                 .iter()
@@ -227,7 +234,7 @@ impl Opening<'_> {
         let policy = match &endpoint.policy {
             EndpointPolicy::File(file) => {
                 let path = format!("endpoint[{place}].policy");
-                self.policy(&path, file, Attachment::Endpoint, Some(endpoint))
+                self.policy(&path, file, &endpoint.id, Some(endpoint))
             }
             EndpointPolicy::FullAccess => Some((
                 "default-full-access".into(),
@@ -267,8 +274,7 @@ impl Opening<'_> {
         for (n, principal) in identity.principals.iter().enumerate() {
             match PrincipalPattern::parse(principal) {
                 Ok(to) => {
-                    let Some((name, policy)) =
-                        self.policy(&path, &identity.file, Attachment::Identity, None)
+                    let Some((name, policy)) = self.policy(&path, &identity.file, principal, None)
                     else {
                         return;
                     };
@@ -289,15 +295,21 @@ impl Opening<'_> {
         &mut self,
         path: &str,
         file: &Path,
-        attachment: Attachment,
+        attached_to: &str,
         endpoint: Option<&config::Endpoint>,
     ) -> Option<(Arc<str>, Policy)> {
+        let (layer, attachment) = match endpoint {
+            Some(_) => ("endpoint", Attachment::Endpoint),
+            None => ("identity", Attachment::Identity),
+        };
         let text = self.read(path, file)?;
         match compile(&text, file, attachment) {
             Ok(policy) => {
                 let found = notices(&text, file, attachment, endpoint);
                 self.notices.extend(found);
-                Some((file.display().to_string().into(), policy))
+                let name = file.display().to_string();
+                self.inventory.policy(layer, &name, &text, attached_to);
+                Some((name.into(), policy))
             }
             Err(problems) => {
                 self.problems.extend(problems);

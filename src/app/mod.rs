@@ -1,5 +1,6 @@
 //! Wiring only: configuration -> loaded -> bound -> running -> drained.
 
+mod control;
 mod identity;
 mod load;
 mod run;
@@ -13,11 +14,13 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
+use crate::admin::Access;
 use crate::config::{self, Config, Limits, LogTo, Problem, Problems};
 use crate::listener::{self, Door};
 use crate::observe::{Clock, Format, Sink};
 use crate::{tokens, upstream};
 
+use control::Inventory;
 use identity::Kept;
 
 pub use load::{compile, knows};
@@ -31,6 +34,8 @@ pub struct Loaded {
     metrics: config::Metrics,
     upstream: upstream::Settings,
     admin: Option<SocketAddr>,
+    access: Access,
+    inventory: Inventory,
     endpoints: Vec<String>,
     doors: Vec<At>,
     /// The names that connections go to unless clients ask for others.

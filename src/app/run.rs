@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::{interval, sleep, timeout};
 
 use crate::admin::Admin;
@@ -22,6 +22,7 @@ use crate::shutdown::{self, Draining, Trigger};
 use crate::tokens::{self, Tokens};
 use crate::upstream::{self, Upstream};
 
+use super::control::{self, Steering};
 use super::identity::Kept;
 use super::{At, Bound};
 
@@ -32,6 +33,7 @@ pub struct Running {
     admin: Option<(oneshot::Sender<()>, JoinHandle<io::Result<()>>)>,
     credentials: Option<Keeper>,
     log: LogWriter,
+    stop: Arc<Notify>,
 }
 
 /// What one event loop is started with.
@@ -59,6 +61,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
         loaded,
         sockets,
         admin,
+        addresses,
         ..
     } = bound;
     let Kept { stores, sources } = loaded.kept;
@@ -69,6 +72,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
     };
     let workers = sockets.first().map_or(1, Vec::len);
     let (trigger, draining) = shutdown::channel();
+    let stop = Arc::new(Notify::new());
     let log = LogWriter::start(sink, format)?;
     let permits = Arc::new(Semaphore::new(loaded.limits.connections));
     let streams = Arc::new(Streams::new(loaded.metrics.streams));
@@ -114,21 +118,30 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
     }
     let admin = match admin {
         Some(socket) => {
+            let steering = Steering {
+                log: log.log().clone(),
+                stop: Arc::clone(&stop),
+                status: loaded.inventory.status(&addresses, (loaded.clock)()),
+            };
+            let mut gauges = buffered(budgets, share);
+            gauges.extend(control::expiries(&steering.status));
             let admin = Admin {
                 metrics: Metrics {
                     loops: counters,
                     endpoints: loaded.endpoints,
                     streams,
                     log: log.log().clone(),
-                    gauges: buffered(budgets, share),
+                    gauges,
                 },
                 draining,
+                control: Arc::new(steering),
+                access: loaded.access,
             };
-            let (stop, stopped) = oneshot::channel();
+            let (end, ended) = oneshot::channel();
             let thread = thread::Builder::new()
                 .name("admin".to_owned())
-                .spawn(move || run_admin(admin, socket, stopped))?;
-            Some((stop, thread))
+                .spawn(move || run_admin(admin, socket, ended))?;
+            Some((end, thread))
         }
         None => None,
     };
@@ -138,10 +151,16 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
         admin,
         credentials,
         log,
+        stop,
     })
 }
 
 impl Running {
+    /// Waits until the admin port is asked to drain.
+    pub async fn asked_to_drain(&self) {
+        self.stop.notified().await;
+    }
+
     /// The decision log.
     pub fn log(&self) -> &DecisionLog {
         self.log.log()

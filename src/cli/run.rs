@@ -8,7 +8,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, Running};
-use crate::observe::{DecisionLog, Format, Sink};
+use crate::observe::{Format, Sink};
 
 use super::fail;
 
@@ -45,17 +45,17 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Serves until the process is told to stop, then drains. SIGHUP opens the decision log anew.
+/// Serves until the process, or its admin port, is told to stop, then drains. SIGHUP opens the decision log anew.
 pub(super) fn serve(running: Running) -> io::Result<()> {
     Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(stop_signal(running.log()))?;
+        .block_on(stop_signal(&running))?;
     eprintln!("draining");
     running.drain()
 }
 
-async fn stop_signal(log: &DecisionLog) -> io::Result<()> {
+async fn stop_signal(running: &Running) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -63,7 +63,8 @@ async fn stop_signal(log: &DecisionLog) -> io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => log.reopen(),
+            () = running.asked_to_drain() => return Ok(()),
+            _ = hangup.recv() => running.log().reopen(),
         }
     }
 }

@@ -111,6 +111,10 @@ fn every_table_refuses_unknown_keys() {
 #[rustfmt::skip]
 const WRONG: &[(&str, &str, &str)] = &[
     ("\"127.0.0.1:0\"\n\n[log]", "\"192.0.2.1:9901\"\n\n[log]", "gate.toml:6:1: admin: `192.0.2.1:9901` is not a loopback address"),
+    ("\"127.0.0.1:0\"\n\n[log]", "\"192.0.2.1:9901\"\ntoken-file = \"token\"\n[log]", "and the token would pass in the clear: add `admin.tls`"),
+    ("\"127.0.0.1:0\"\n\n[log]", "\"192.0.2.1:9901\"\ntls = { certificate = \"ca.pem\", key = \"ca-key.pem\" }\n[log]", "and everyone could use it: add `token-file`, or `tls.client-ca`"),
+    ("\"127.0.0.1:0\"\n\n[log]", "\"127.0.0.1:0\"\ntoken-file = \"policy.json\"\n[log]", "others than its owner may read `policy.json` (mode 644): `chmod 600` it"),
+    ("allowed = \"all\"", "sample = 0", "log: `sample` must be above zero"),
     ("region = \"us-east-1\"", "region = \"moon-1\"", "gate.toml:17:11: endpoint[0].region: `moon-1` is no AWS region"),
     ("policy = \"policy.json\"", "policy = \"none.json\"", "gate.toml:18:11: endpoint[0].policy: `none.json` cannot be read"),
     ("file = \"identity.json\"", "file = \"none.json\"", "gate.toml:25:9: identity-policy[0].file: `none.json` cannot be read"),

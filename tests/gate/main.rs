@@ -11,6 +11,7 @@
     reason = "a test fails by panicking; its parts are shared with a bench"
 )]
 
+mod admin;
 mod ambiguity;
 mod answers;
 mod arbitrary;

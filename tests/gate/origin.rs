@@ -126,7 +126,7 @@ impl Site {
 fn metrics(admin: SocketAddr) -> String {
     let mut tcp = TcpStream::connect(admin).unwrap();
     tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let request = "GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n";
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     tcp.write_all(request.as_bytes()).unwrap();
     let mut page = String::new();
     tcp.read_to_string(&mut page).unwrap();

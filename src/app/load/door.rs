@@ -60,6 +60,7 @@ impl Opening<'_> {
         let tls = certificates.and_then(|certificates| {
             server_config(certificates, Arc::clone(&site)).map_err(|error| error.to_string())
         });
+        self.inventory.listener(listener);
         match tls {
             Ok(tls) => good.then(|| At {
                 address: listener.address,

@@ -17,7 +17,7 @@ use super::{ACCOUNT, ANALYST, ENDPOINT, KEY_ID};
 
 /// A running gate. Dropped, it drains.
 pub struct Gate {
-    pub folder: TempDir,
+    _folder: TempDir,
     pub authority: Arc<Authority>,
     addresses: Vec<SocketAddr>,
     admin: SocketAddr,
@@ -149,7 +149,7 @@ impl GateBuilder {
             .start(Sink::writer(log.clone()), Format::Json)
             .unwrap();
         Ok(Gate {
-            folder,
+            _folder: folder,
             authority: self.authority,
             addresses,
             admin,

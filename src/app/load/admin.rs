@@ -1,0 +1,116 @@
+//! How the admin port is protected.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use zeroize::Zeroizing;
+
+use crate::admin::{Access, Guard};
+use crate::config;
+
+use super::Opening;
+
+/// Characters of a token, at least.
+const FEWEST: usize = 16;
+/// Bytes of its file that are read.
+const LARGEST: u64 = 4096;
+
+impl Opening<'_> {
+    pub(super) fn access(&mut self, admin: &config::Admin) -> Option<Access> {
+        let token = match admin.token_file.as_deref().map(token).transpose() {
+            Ok(token) => token,
+            Err(error) => {
+                self.problem("admin.token-file", error);
+                return None;
+            }
+        };
+        let tls = match admin.tls.as_ref().map(server).transpose() {
+            Ok(tls) => tls,
+            Err(error) => {
+                self.problem("admin.tls", error);
+                return None;
+            }
+        };
+        let loopback = admin.address.is_some_and(|it| it.ip().is_loopback());
+        let certificates = admin.tls.as_ref().is_some_and(|it| it.client_ca.is_some());
+        let token = token.as_ref().map(|token| token.trim().as_bytes());
+        Some(Access {
+            guard: Guard::new(loopback, token, certificates),
+            tls: tls.map(Arc::new),
+        })
+    }
+}
+
+fn token(file: &Path) -> Result<Zeroizing<String>, String> {
+    let name = file.display();
+    let cannot = |error: std::io::Error| format!("`{name}` cannot be read: {error}");
+    let opened = File::open(file).map_err(cannot)?;
+    let mode = opened.metadata().map_err(cannot)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(format!(
+            "others than its owner may read `{name}` (mode {mode:o}): `chmod 600` it"
+        ));
+    }
+    let mut token = Zeroizing::new(String::new());
+    opened
+        .take(LARGEST)
+        .read_to_string(&mut token)
+        .map_err(cannot)?;
+    match token.trim().len() {
+        FEWEST.. => Ok(token),
+        _ => Err(format!(
+            "`{name}` holds fewer than {FEWEST} characters: make one with `openssl rand -hex 32`"
+        )),
+    }
+}
+
+fn server(tls: &config::AdminTls) -> Result<ServerConfig, String> {
+    let chain = chain(&tls.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| {
+        format!(
+            "`{}` holds no private key in PEM: {error}",
+            tls.key.display()
+        )
+    })?;
+    let builder = ServerConfig::builder();
+    let builder = match &tls.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(authorities) => {
+            let mut roots = RootCertStore::empty();
+            for authority in self::chain(authorities)? {
+                roots
+                    .add(authority)
+                    .map_err(|error| format!("`{}`: {error}", authorities.display()))?;
+            }
+            // Probes show none, and may know no more than that the gate lives.
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
+                .allow_unauthenticated()
+                .build()
+                .map_err(|error| format!("client certificates cannot be verified: {error}"))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    builder
+        .with_single_cert(chain, key)
+        .map_err(|error| format!("the certificate cannot be used: {error}"))
+}
+
+fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        format!("`{}` holds no certificate in PEM: {error}", file.display())
+    };
+    let chain = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| wrong(&error))?;
+    match chain.is_empty() {
+        true => Err(wrong(&"it has no such section")),
+        false => Ok(chain),
+    }
+}
