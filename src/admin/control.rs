@@ -28,6 +28,24 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// The policy documents.
     pub policies: Vec<PolicyStatus>,
+    /// What was taken over while it ran.
+    pub reload: ReloadStatus,
+}
+
+/// How changes of files were taken over.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ReloadStatus {
+    /// How many were.
+    pub generation: u64,
+    /// How many were refused.
+    pub failures: u64,
+    /// When what is in force was read, RFC 3339.
+    pub last_success: String,
+    /// When and why the last change was refused, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// What has changed and takes effect at the next start.
+    pub needs_restart: Vec<String>,
 }
 
 /// A listener.

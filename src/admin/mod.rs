@@ -31,7 +31,7 @@ use crate::shutdown::Draining;
 use answer::Answering;
 use patience::Patience;
 
-pub use control::{Control, ListenerStatus, PolicyStatus, Status};
+pub use control::{Control, ListenerStatus, PolicyStatus, ReloadStatus, Status};
 pub use guard::Guard;
 
 /// What the admin port shows, and to whom.

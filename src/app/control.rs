@@ -10,21 +10,23 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tokio::sync::Notify;
 
-use crate::admin::{Control, ListenerStatus, PolicyStatus, Status};
+use crate::admin::{Control, ListenerStatus, PolicyStatus, ReloadStatus, Status};
 use crate::config::{self, ListenerTls};
-use crate::observe::{DecisionLog, Gauge};
+use crate::observe::Gauge;
+
+use super::reload::Reloader;
 
 /// A gate that serves, from the admin port.
 pub(super) struct Steering {
-    pub(super) log: DecisionLog,
+    pub(super) reloader: Arc<Reloader>,
     pub(super) stop: Arc<Notify>,
-    pub(super) status: Status,
 }
 
 impl Control for Steering {
     fn reload(&self) -> Result<(), String> {
-        self.log.reopen();
-        Ok(())
+        self.reloader
+            .reload()
+            .map_err(|problems| problems.to_string())
     }
 
     fn drain(&self) {
@@ -32,7 +34,7 @@ impl Control for Steering {
     }
 
     fn status(&self) -> Status {
-        self.status.clone()
+        self.reloader.status()
     }
 }
 
@@ -75,32 +77,86 @@ impl Inventory {
     }
 
     /// All of it, for listeners bound to these addresses.
-    pub(super) fn status(mut self, addresses: &[SocketAddr], now: SystemTime) -> Status {
+    pub(super) fn status(self, addresses: &[SocketAddr], now: SystemTime) -> Status {
+        let started = timestamp(now);
+        let mut status = Status {
+            version: env!("CARGO_PKG_VERSION"),
+            listeners: Vec::new(),
+            policies: Vec::new(),
+            reload: ReloadStatus {
+                last_success: started.clone(),
+                ..ReloadStatus::default()
+            },
+            started,
+        };
+        self.update(&mut status, addresses);
+        status
+    }
+
+    /// Tells it of listeners that stay at these addresses.
+    pub(super) fn update(mut self, status: &mut Status, addresses: &[SocketAddr]) {
         for (listener, address) in self.listeners.iter_mut().zip(addresses) {
             listener.address = address.to_string();
         }
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-        let started = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
-        Status {
-            version: env!("CARGO_PKG_VERSION"),
-            started: started.to_string(),
-            listeners: self.listeners,
-            policies: self.policies,
-        }
+        status.listeners = self.listeners;
+        status.policies = self.policies;
     }
 }
 
+/// RFC 3339, to the second.
+pub(super) fn timestamp(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
+    time.to_string()
+}
+
+/// What is told of reloads.
+pub(super) fn reloads(reloader: &Arc<Reloader>) -> Vec<Gauge> {
+    let gauge = |name, help, of: fn(&ReloadStatus) -> i64| {
+        let reloader = Arc::clone(reloader);
+        Gauge {
+            name,
+            help,
+            label: None,
+            value: Arc::new(move || of(&reloader.status().reload)),
+        }
+    };
+    vec![
+        gauge(
+            "reload_generation",
+            "Changed configurations that were taken over",
+            |reload| i64::try_from(reload.generation).unwrap_or(i64::MAX),
+        ),
+        gauge(
+            "reload_failures",
+            "Changed configurations that were refused",
+            |reload| i64::try_from(reload.failures).unwrap_or(i64::MAX),
+        ),
+        gauge(
+            "reload_successful",
+            "Whether the last change was taken over",
+            |reload| i64::from(reload.last_error.is_none()),
+        ),
+    ]
+}
+
 /// When the certificates of listeners expire.
-pub(super) fn expiries(status: &Status) -> impl Iterator<Item = Gauge> {
-    status.listeners.iter().filter_map(|listener| {
-        let expires = listener.certificate_expires?;
-        Some(Gauge {
+pub(super) fn expiries(reloader: &Arc<Reloader>) -> impl Iterator<Item = Gauge> {
+    let listeners = reloader.status().listeners.into_iter().enumerate();
+    listeners.map(|(place, listener)| {
+        let reloader = Arc::clone(reloader);
+        let expires = move || {
+            let status = reloader.status();
+            let listener = status.listeners.get(place);
+            listener.and_then(|it| it.certificate_expires).unwrap_or(0)
+        };
+        Gauge {
             name: "certificate_expiry_timestamp_seconds",
             help: "When a listener's certificate, or the authority that mints them, expires",
-            label: Some(("listener", listener.address.clone())),
-            value: Arc::new(move || expires),
-        })
+            label: Some(("listener", listener.address)),
+            value: Arc::new(expires),
+        }
     })
 }
 

@@ -17,12 +17,24 @@ use crate::policy::{Arn, PrincipalPattern};
 use super::load::Opening;
 
 /// What must be kept fresh while the gate runs.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Kept {
     /// Files of local credentials.
     pub(super) stores: HashMap<PathBuf, Arc<LocalStore>>,
     /// The gate's own credentials, by profile.
     pub(super) sources: Vec<Source>,
+}
+
+impl Kept {
+    /// The files' stores.
+    pub(super) fn stores(&self) -> Vec<Arc<LocalStore>> {
+        self.stores.values().map(Arc::clone).collect()
+    }
+
+    /// Whether nothing is to be kept fresh.
+    pub(super) fn is_empty(&self) -> bool {
+        self.stores.is_empty() && self.sources.is_empty()
+    }
 }
 
 impl Opening<'_> {
@@ -163,7 +175,12 @@ impl Opening<'_> {
         }
         Some(ReSign {
             authenticate,
-            own: own(re_sign.profile.as_deref(), &endpoint.region, kept),
+            own: own(
+                re_sign.profile.as_deref(),
+                &endpoint.region,
+                kept,
+                self.before.map(|it| &it.kept),
+            ),
             account: re_sign.account.clone(),
             roles,
         })
@@ -171,6 +188,11 @@ impl Opening<'_> {
 
     /// Endpoints that name the same file share what is read of it.
     fn store(&mut self, file: &Path, kept: &mut Kept) -> Option<Arc<LocalStore>> {
+        if let Some(known) = self.before.and_then(|it| it.kept.stores.get(file)) {
+            let known = Arc::clone(known);
+            kept.stores.insert(file.to_owned(), Arc::clone(&known));
+            return Some(known);
+        }
         match kept.stores.entry(file.to_owned()) {
             Entry::Occupied(known) => Some(Arc::clone(known.get())),
             Entry::Vacant(new) => match LocalStore::open(file) {
@@ -302,13 +324,17 @@ impl<'a> Place<'a> {
 
 /// Endpoints that sign with the same profile share its credentials; roles are asked for in the
 /// first's region.
-fn own(profile: Option<&str>, region: &str, kept: &mut Kept) -> Arc<Own> {
-    let known = kept
-        .sources
-        .iter()
-        .find(|source| source.profile.as_deref() == profile);
+fn own(profile: Option<&str>, region: &str, kept: &mut Kept, before: Option<&Kept>) -> Arc<Own> {
+    let of_profile = |source: &&Source| source.profile.as_deref() == profile;
+    if let Some(source) = kept.sources.iter().find(of_profile) {
+        return Arc::clone(&source.own);
+    }
+    let known = before.and_then(|before| before.sources.iter().find(of_profile));
     match known {
-        Some(source) => Arc::clone(&source.own),
+        Some(source) => {
+            kept.sources.push(source.clone());
+            Arc::clone(&source.own)
+        }
         None => {
             let own = Arc::new(Own::new());
             kept.sources.push(Source {

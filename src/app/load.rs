@@ -26,10 +26,23 @@ use super::control::Inventory;
 use super::identity::Kept;
 use super::{At, Loaded};
 
-pub(super) fn open(config: &Config, file: &Path, clock: Clock) -> Result<Loaded, Problems> {
+/// What a process that already serves goes on with.
+pub(super) struct Before {
+    /// The endpoints' ids, in the order of their places.
+    pub(super) endpoints: Vec<String>,
+    pub(super) kept: Kept,
+}
+
+pub(super) fn open(
+    config: &Config,
+    file: &Path,
+    clock: Clock,
+    before: Option<&Before>,
+) -> Result<Loaded, Problems> {
     let mut opening = Opening {
         file,
         clock,
+        before,
         problems: Vec::new(),
         notices: Vec::new(),
         inventory: Inventory::default(),
@@ -151,6 +164,7 @@ fn options(attachment: Attachment) -> Options<'static> {
 pub(super) struct Opening<'a> {
     file: &'a Path,
     clock: Clock,
+    pub(super) before: Option<&'a Before>,
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<Problem>,
     pub(super) inventory: Inventory,
@@ -193,6 +207,8 @@ impl Opening<'_> {
         let tokens = self.tokens(&config.tokens);
         let access = self.access(&config.admin);
         Some(Loaded {
+            file: self.file.to_owned(),
+            config: config.clone(),
             workers: config.workers,
             limits: config.limits.clone(),
             log: config.log.clone(),
@@ -249,7 +265,7 @@ impl Opening<'_> {
         let owner = self.owner(place, endpoint, partition);
         let (policy_name, policy) = policy?;
         let mut endpoint = Endpoint {
-            place,
+            place: self.counted_at(place, &endpoint.id),
             id: endpoint.id.as_str().into(),
             vpc: endpoint.vpc.clone(),
             region: region.clone(),
@@ -269,6 +285,15 @@ impl Opening<'_> {
     }
 
     /// A policy is compiled once for each principal that it is attached to.
+    /// Where an endpoint's requests are counted: one that came later shares the last place.
+    fn counted_at(&self, place: usize, id: &str) -> usize {
+        let Some(Before { endpoints, .. }) = self.before else {
+            return place;
+        };
+        let known = endpoints.iter().position(|known| known == id);
+        known.unwrap_or(endpoints.len())
+    }
+
     fn identity(&mut self, place: usize, identity: &config::IdentityPolicy, into: &mut Identity) {
         let path = format!("identity-policy[{place}].file");
         for (n, principal) in identity.principals.iter().enumerate() {

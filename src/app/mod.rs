@@ -3,11 +3,13 @@
 mod control;
 mod identity;
 mod load;
+mod reload;
 mod run;
 mod token_store;
+mod watch;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -28,6 +30,8 @@ pub use run::Running;
 
 /// A configuration with everything that it names opened, compiled and found good.
 pub struct Loaded {
+    file: PathBuf,
+    config: Config,
     workers: usize,
     limits: Limits,
     log: config::Log,
@@ -77,17 +81,24 @@ pub fn clock() -> SystemTime {
 /// # Errors
 /// Every problem of the file and of the files it names, at once.
 pub fn load(file: &Path, clock: Clock) -> Result<Loaded, Problems> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Problems(vec![Problem::of_file(
-            file,
-            format_args!("cannot be read: {error}"),
-        )])
-    })?;
+    load_for(file, clock, None)
+}
+
+/// The same, for a process that already serves.
+fn load_for(file: &Path, clock: Clock, before: Option<&load::Before>) -> Result<Loaded, Problems> {
+    let text = read(file)?;
     match Config::parse(&text, file) {
-        Ok(config) => load::open(&config, file, clock),
+        Ok(config) => load::open(&config, file, clock, before),
         Err(problems) => Err(load::with_documents(problems, &text, file)),
     }
     .map_err(|problems| config::locate(problems, &text, file))
+}
+
+fn read(file: &Path) -> Result<String, Problems> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let message = format_args!("cannot be read: {error}");
+        Problems(vec![Problem::of_file(file, message)])
+    })
 }
 
 impl Loaded {

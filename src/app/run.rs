@@ -1,6 +1,7 @@
 //! Running and draining: one event loop for each core, each on a thread of its own.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -11,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::{interval, sleep, timeout};
 
 use crate::admin::Admin;
-use crate::config::Limits;
+use crate::config::{Limits, Problems};
 use crate::credentials::Keeper;
 use crate::gate::{Live, Worker};
 use crate::listener::Listener;
@@ -23,7 +24,8 @@ use crate::tokens::{self, Tokens};
 use crate::upstream::{self, Upstream};
 
 use super::control::{self, Steering};
-use super::identity::Kept;
+use super::reload::{Listening, Reloader};
+use super::watch::Watch;
 use super::{At, Bound};
 
 /// A gate that serves.
@@ -31,7 +33,8 @@ pub struct Running {
     trigger: Trigger,
     loops: Vec<JoinHandle<io::Result<()>>>,
     admin: Option<(oneshot::Sender<()>, JoinHandle<io::Result<()>>)>,
-    credentials: Option<Keeper>,
+    reloader: Arc<Reloader>,
+    watch: Option<Watch>,
     log: LogWriter,
     stop: Arc<Notify>,
 }
@@ -58,26 +61,28 @@ const DRAIN_STEP: Duration = Duration::from_millis(10);
 
 pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Running> {
     let Bound {
-        loaded,
+        mut loaded,
         sockets,
         admin,
         addresses,
         ..
     } = bound;
-    let Kept { stores, sources } = loaded.kept;
-    let stores: Vec<_> = stores.into_values().collect();
-    let credentials = match stores.is_empty() && sources.is_empty() {
-        true => None,
-        false => Some(Keeper::start(stores, sources, loaded.clock)?),
+    let kept = loaded.kept.clone();
+    let keepers = match kept.is_empty() {
+        true => Vec::new(),
+        false => vec![Keeper::start(kept.stores(), kept.sources, loaded.clock)?],
     };
     let workers = sockets.first().map_or(1, Vec::len);
     let (trigger, draining) = shutdown::channel();
     let stop = Arc::new(Notify::new());
-    let log = LogWriter::start(sink, format)?;
+    let log = LogWriter::start(sink, format, &loaded.log)?;
     let permits = Arc::new(Semaphore::new(loaded.limits.connections));
     let streams = Arc::new(Streams::new(loaded.metrics.streams));
+    // Those that a reload adds share the last place.
+    let mut endpoints = loaded.endpoints.clone();
+    endpoints.push("other".to_owned());
     let counters: Vec<Arc<Counters>> = (0..workers)
-        .map(|_| Arc::new(Counters::new(loaded.endpoints.len(), streams.places())))
+        .map(|_| Arc::new(Counters::new(endpoints.len(), streams.places())))
         .collect();
     // A share each, so that loops need not agree on every request; never less than one body, or
     // the largest could not pass at all.
@@ -86,15 +91,20 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
         .map(|_| Arc::new(Semaphore::new(share)))
         .collect();
 
-    let live = |at: &At| Arc::new(Live::new(Arc::clone(&at.door)));
-    let lives: Vec<_> = loaded.doors.iter().map(live).collect();
+    let listening = |(at, bound): (&At, &SocketAddr)| Listening {
+        configured: at.address,
+        bound: *bound,
+        intercept: at.door.intercept,
+        door: Arc::new(Live::new(Arc::clone(&at.door))),
+    };
+    let listening: Vec<_> = loaded.doors.iter().zip(&addresses).map(listening).collect();
     let mut sockets: Vec<_> = sockets.into_iter().map(Vec::into_iter).collect();
     let mut loops = Vec::with_capacity(workers);
     for (n, (counters, budget)) in counters.iter().zip(&budgets).enumerate() {
         let listeners = sockets
             .iter_mut()
-            .zip(&lives)
-            .filter_map(|(sockets, live)| Some(Listener::new(sockets.next()?, Arc::clone(live))))
+            .zip(&listening)
+            .filter_map(|(sockets, at)| Some(Listener::new(sockets.next()?, Arc::clone(&at.door))))
             .collect();
         let seed = Seed {
             listeners,
@@ -103,7 +113,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
             budget: Arc::clone(budget),
             counters: Arc::clone(counters),
             streams: Arc::clone(&streams),
-            log: log.buffer(&loaded.log),
+            log: log.buffer(),
             clock: loaded.clock,
             draining: draining.clone(),
             permits: Arc::clone(&permits),
@@ -116,19 +126,27 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
                 .spawn(move || run_loop(seed))?,
         );
     }
+    let inventory = std::mem::take(&mut loaded.inventory);
+    let status = inventory.status(&addresses, (loaded.clock)());
+    let reloader = Reloader::new(&loaded, listening, log.log().clone(), keepers, status);
+    let reloader = Arc::new(reloader);
+    let watch = match loaded.config.reload.watch {
+        true => Some(Watch::start(Arc::clone(&reloader))?),
+        false => None,
+    };
     let admin = match admin {
         Some(socket) => {
             let steering = Steering {
-                log: log.log().clone(),
+                reloader: Arc::clone(&reloader),
                 stop: Arc::clone(&stop),
-                status: loaded.inventory.status(&addresses, (loaded.clock)()),
             };
             let mut gauges = buffered(budgets, share);
-            gauges.extend(control::expiries(&steering.status));
+            gauges.extend(control::reloads(&reloader));
+            gauges.extend(control::expiries(&reloader));
             let admin = Admin {
                 metrics: Metrics {
                     loops: counters,
-                    endpoints: loaded.endpoints,
+                    endpoints,
                     streams,
                     log: log.log().clone(),
                     gauges,
@@ -149,7 +167,8 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
         trigger,
         loops,
         admin,
-        credentials,
+        reloader,
+        watch,
         log,
         stop,
     })
@@ -166,12 +185,22 @@ impl Running {
         self.log.log()
     }
 
+    /// Reads the configuration and all that it names again, and lets it hold; opens the decision
+    /// log's file anew. What happened is told on standard error as well.
+    ///
+    /// # Errors
+    /// Every problem; what was in force stays so.
+    pub fn reload(&self) -> Result<(), Problems> {
+        self.reloader.reload()
+    }
+
     /// Stops accepting, lets accepted requests finish within their deadline, and ends. The admin
     /// port answers until the end, and says that the gate is not ready.
     ///
     /// # Errors
     /// The first event loop's failure, if one failed.
     pub fn drain(self) -> io::Result<()> {
+        drop(self.watch);
         self.trigger.begin();
         let mut result = Ok(());
         for thread in self.loops {
@@ -181,7 +210,7 @@ impl Running {
             drop(stop);
             result = result.and(joined(thread));
         }
-        drop(self.credentials);
+        drop(self.reloader);
         self.log.finish();
         result
     }

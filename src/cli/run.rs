@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Serves until the process, or its admin port, is told to stop, then drains. SIGHUP opens the decision log anew.
+/// Serves until the process, or its admin port, is told to stop, then drains. SIGHUP reloads.
 pub(super) fn serve(running: Running) -> io::Result<()> {
     Builder::new_current_thread()
         .enable_all()
@@ -64,7 +64,10 @@ async fn stop_signal(running: &Running) -> io::Result<()> {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             () = running.asked_to_drain() => return Ok(()),
-            _ = hangup.recv() => running.log().reopen(),
+            _ = hangup.recv() => {
+                // It is told on standard error.
+                let _ = running.reload();
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Unknown keys are refused, every error is reported at once, each with its line, column and path.
 //! This room knows the file's shape only; `app` opens what it names.
 
+mod files;
 mod identity;
 mod network;
 mod place;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use files::Reload;
 pub use identity::{
     Account, Authenticate, ClientAuth, ClientCertificate, IdentityMap, NamePattern, Principal,
     ReSign, Role, Tags,
@@ -43,6 +45,8 @@ pub struct Config {
     pub log: Log,
     /// What is counted.
     pub metrics: Metrics,
+    /// Taking over what changes.
+    pub reload: Reload,
     /// Caps and deadlines.
     pub limits: Limits,
     /// What opaque tokens stand for, and where that is remembered.
@@ -62,7 +66,7 @@ pub struct Config {
 }
 
 /// `[upstream]`: where allowed requests go.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Upstream {
     /// `host:port` that every connection goes to; absent, connections go to the Kinesis endpoint
     /// that the client asked for, found through DNS, port 443.
@@ -81,7 +85,7 @@ pub struct Upstream {
 }
 
 /// `[limits]`: every buffer has a cap and every wait a deadline.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Client connections open at once, in the whole process.
     pub connections: usize,
@@ -115,7 +119,7 @@ pub struct Limits {
 }
 
 /// `[tokens]`: what shard iterators and `NextToken`s stand for, where a policy tells streams apart.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
     /// Tokens remembered at once, in the whole process.
     pub capacity: usize,
@@ -124,7 +128,7 @@ pub struct Tokens {
 }
 
 /// `store = "redis"` in `[tokens]`: Redis 6.2 or newer, or Valkey.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Redis {
     /// `redis://`, `rediss://`, `valkey://`, `valkeys://` or `redis+unix://`. It may hold a
     /// password.

@@ -47,6 +47,7 @@ impl<'de> Deserialize<'de> for Config {
             admin: table.optional("admin").unwrap_or_default(),
             log: table.optional("log").unwrap_or_default(),
             metrics: table.optional("metrics").unwrap_or_default(),
+            reload: table.optional("reload").unwrap_or_default(),
             limits: table.optional("limits").unwrap_or_default(),
             tokens: table.optional("tokens").unwrap_or_default(),
             endpoints: table.required("endpoint").unwrap_or_default(),

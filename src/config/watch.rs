@@ -10,7 +10,7 @@ use super::read::both;
 use super::values::{Address, custom};
 
 /// `[admin]`: health, metrics, decisions and control, on a port of its own.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Admin {
     /// Beyond loopback it needs TLS, and a token or client certificates.
     pub address: Option<SocketAddr>,
@@ -21,7 +21,7 @@ pub struct Admin {
 }
 
 /// `[admin.tls]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminTls {
     /// The chain, leaf first, PEM.
     pub certificate: PathBuf,

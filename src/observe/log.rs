@@ -4,13 +4,12 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use serde::Serialize;
-
-use crate::config::{self, LogAllowed};
 
 use super::recent::Recent;
 use super::writer::Message;
@@ -44,8 +43,8 @@ pub struct LogBuffer {
     /// Where lines stand that tell of more than a request that passed, and how many they are.
     remarkable: Vec<Range<usize>>,
     marked: u64,
-    allowed: LogAllowed,
-    sample: u32,
+    /// One allowed request in so many is written; 0: none.
+    sample: Arc<AtomicU32>,
     /// Allowed requests since one was written.
     passed: u32,
     clock: SecondClock,
@@ -59,7 +58,7 @@ impl LogBuffer {
     pub(super) fn new(
         messages: SyncSender<Message>,
         recent: Arc<Recent>,
-        settings: &config::Log,
+        sample: Arc<AtomicU32>,
     ) -> LogBuffer {
         LogBuffer {
             messages,
@@ -68,8 +67,7 @@ impl LogBuffer {
             held: 0,
             remarkable: Vec::new(),
             marked: 0,
-            allowed: settings.allowed,
-            sample: settings.sample,
+            sample,
             passed: 0,
             clock: SecondClock::default(),
         }
@@ -77,11 +75,12 @@ impl LogBuffer {
 
     pub(super) fn write(&mut self, record: &Record, counters: &Counters) {
         let plain = record.outcome == Outcome::Allow && record.upstream_failure.is_none();
-        if plain && !self.takes_allowed() {
+        let sample = self.sample.load(Ordering::Relaxed);
+        if plain && !self.takes_allowed(sample) {
             return;
         }
         let start = self.lines.len();
-        let sampled = (plain && self.sample > 1).then_some(self.sample);
+        let sampled = (plain && sample > 1).then_some(sample);
         json(record, sampled, &mut self.clock, &mut self.lines);
         if !plain {
             self.mark(start);
@@ -89,12 +88,12 @@ impl LogBuffer {
         self.count(counters);
     }
 
-    fn takes_allowed(&mut self) -> bool {
-        if self.allowed == LogAllowed::None {
+    fn takes_allowed(&mut self, sample: u32) -> bool {
+        if sample == 0 {
             return false;
         }
         self.passed += 1;
-        let taken = self.passed >= self.sample;
+        let taken = self.passed >= sample;
         if taken {
             self.passed = 0;
         }

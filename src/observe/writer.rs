@@ -1,12 +1,12 @@
 //! The thread that writes the decision log.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config;
+use crate::config::{self, LogAllowed};
 
 use super::log::LogBuffer;
 use super::recent::{Lines, Recent};
@@ -31,6 +31,8 @@ pub struct DecisionLog {
 struct Shared {
     reopen: AtomicBool,
     lost: AtomicU64,
+    /// One allowed request in so many is written; 0: none.
+    sample: Arc<AtomicU32>,
     recent: Arc<Recent>,
 }
 
@@ -52,7 +54,7 @@ impl LogWriter {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(sink: Sink, format: Format) -> std::io::Result<LogWriter> {
+    pub fn start(sink: Sink, format: Format, settings: &config::Log) -> std::io::Result<LogWriter> {
         let (messages, received) = sync_channel(WAITING);
         let (end, ended) = sync_channel(1);
         let shared = Arc::new(Shared::default());
@@ -71,13 +73,15 @@ impl LogWriter {
                 let _ = end.try_send(());
             })?;
         let log = DecisionLog { messages, shared };
+        log.set(settings);
         Ok(LogWriter { log, ended })
     }
 
     /// A buffer for one event loop.
-    pub fn buffer(&self, settings: &config::Log) -> LogBuffer {
-        let recent = Arc::clone(&self.log.shared.recent);
-        LogBuffer::new(self.log.messages.clone(), recent, settings)
+    pub fn buffer(&self) -> LogBuffer {
+        let Shared { recent, sample, .. } = &*self.log.shared;
+        let messages = self.log.messages.clone();
+        LogBuffer::new(messages, Arc::clone(recent), Arc::clone(sample))
     }
 
     /// The log, for whoever watches it.
@@ -105,6 +109,15 @@ impl DecisionLog {
         self.shared.reopen.store(true, Ordering::Release);
         // A queue that is full wakes the writer as well.
         let _ = self.messages.try_send(Message::Look);
+    }
+
+    /// Which allowed requests are written from now on.
+    pub fn set(&self, settings: &config::Log) {
+        let sample = match settings.allowed {
+            LogAllowed::All => settings.sample,
+            LogAllowed::None => 0,
+        };
+        self.shared.sample.store(sample, Ordering::Relaxed);
     }
 
     /// Lines that were lost because writing them failed.
