@@ -95,6 +95,12 @@ client-certificates = "{certificates}"
 
     /// Asks with a client's certificate; none where there is no answer.
     fn ask(&self, gate: &Process, client: Option<&Client>) -> Option<Answer> {
+        let mut connection = self.connect(gate, client)?;
+        connection.write(&Request::new("ListStreams", "{}").bytes());
+        connection.try_answer()
+    }
+
+    fn connect(&self, gate: &Process, client: Option<&Client>) -> Option<Connection> {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(self.authority.pem().as_bytes()).unwrap();
         roots.add(authority).unwrap();
@@ -103,10 +109,37 @@ client-certificates = "{certificates}"
             None => config.with_no_client_auth(),
             Some(client) => client.authenticate(config),
         };
-        let mut connection = Connection::open_with(config, gate.address(), HOST).ok()?;
-        connection.write(&Request::new("ListStreams", "{}").bytes());
-        connection.try_answer()
+        Connection::open_with(config, gate.address(), HOST).ok()
     }
+}
+
+/// Within its connection a client shows its certificate once; it is looked at again when what
+/// revokes it has changed.
+#[test]
+fn a_certificate_that_is_revoked_is_refused_on_its_open_connection() {
+    let clients = Clients::new();
+    let site = Site::new(&clients);
+    let mut gate = site.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
+    let name = [uri("spiffe://example.org/ns/orders/sa/producer")];
+    let (one, other) = (clients.client(1, &name), clients.client(2, &name));
+    let request = Request::new("ListStreams", "{}").bytes();
+    let mut open = [&one, &other].map(|client| site.connect(&gate, Some(client)).unwrap());
+    for connection in &mut open {
+        connection.write(&request);
+        assert_eq!(connection.answer().status, 200);
+    }
+    clients.revoke(site.folder.path(), 2);
+    gate.wait(|told| told.iter().any(|line| line.starts_with("reloaded ")));
+    for (connection, status) in open.iter_mut().zip([200, 400]) {
+        connection.write(&request);
+        assert_eq!(connection.answer().status, status);
+    }
+    assert!(open[1].try_answer().is_none(), "it is closed");
+    let refused = &gate.log(4)[3];
+    let reason = "its client certificate is not taken any more";
+    assert_eq!(refused["reason"], reason, "{refused}");
+    assert!(site.ask(&gate, Some(&other)).is_none(), "nor a new one");
+    assert_eq!(site.recorder.requests().len(), 3);
 }
 
 #[test]

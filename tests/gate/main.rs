@@ -34,6 +34,7 @@ mod origin;
 mod program;
 mod published;
 mod regions;
+mod reload;
 mod resign;
 mod retries;
 mod rpc;

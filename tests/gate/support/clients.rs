@@ -41,8 +41,13 @@ impl Clients {
 
     /// Writes `clients.pem`, and `clients.crl.pem`, which revokes one serial number.
     pub fn write(&self, folder: &Path) {
-        let list = self.revoking(REVOKED);
         std::fs::write(folder.join("clients.pem"), self.0.pem()).unwrap();
+        self.revoke(folder, REVOKED);
+    }
+
+    /// Writes a `clients.crl.pem` that revokes another serial number.
+    pub fn revoke(&self, folder: &Path, serial: u64) {
+        let list = self.revoking(serial);
         std::fs::write(folder.join("clients.crl.pem"), list).unwrap();
     }
 

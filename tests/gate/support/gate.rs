@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, Instant};
 
@@ -213,6 +213,16 @@ fn end_at_panics() {
 }
 
 impl Gate {
+    /// A file of its configuration: `gate.toml`, `policy-0.json`, `ca.pem`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self._folder.path().join(name)
+    }
+
+    /// Reloads it, as SIGHUP does.
+    pub fn reload(&self) -> Result<(), Problems> {
+        self.running.as_ref().unwrap().reload()
+    }
+
     /// The address of the first listener.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
