@@ -101,10 +101,7 @@ async fn follow(arguments: &Arguments) -> Result<(), String> {
         }
     };
     let terminal = io::stdout().is_terminal();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the convention that https://no-color.org names"
-    )]
+    // https://no-color.org
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let mut printing = Printing {
         json: arguments.json,
