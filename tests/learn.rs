@@ -241,3 +241,16 @@ proptest! {
         prop_assert!(String::from_utf8_lossy(&replayed.stdout).ends_with(" 0 of them differently\n"));
     }
 }
+
+#[test]
+fn a_sample_is_told_to_be_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log.jsonl");
+    let seen = line("allow", "PutRecord", &[&format!("{STREAM}/a")], None);
+    std::fs::write(&log, &seen).expect("written");
+    let told = |output: Output| String::from_utf8(output.stderr).expect("text");
+    assert_eq!(told(gate(&["learn"], &log, None)), "");
+    std::fs::write(&log, seen.replace("{", "{\"sampled\":100,")).expect("written");
+    let note = "note: of 100 allowed requests the logs hold one";
+    assert!(told(gate(&["learn"], &log, None)).starts_with(note));
+}

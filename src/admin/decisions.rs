@@ -1,5 +1,6 @@
 //! `/decisions`: what was decided lately, and what is decided now.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
@@ -34,10 +35,12 @@ const LINES: usize = 100;
 /// Between two signs of life.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
+type Waiting = Pin<Box<dyn Future<Output = (Follower, News)> + Send>>;
+
 /// Server-sent events: one for each line as it comes.
 pub(super) struct Events {
     query: Query,
-    waiting: Option<Pin<Box<dyn Future<Output = (Follower, News)> + Send>>>,
+    waiting: Waiting,
     ready: VecDeque<Bytes>,
     heartbeat: Interval,
     _permit: OwnedSemaphorePermit,
@@ -47,17 +50,17 @@ pub(super) struct Events {
 #[derive(Deserialize)]
 struct Line<'l> {
     #[serde(borrow)]
-    decision: Option<std::borrow::Cow<'l, str>>,
+    decision: Option<Cow<'l, str>>,
     #[serde(borrow)]
-    connection: Option<std::borrow::Cow<'l, str>>,
+    connection: Option<Cow<'l, str>>,
     #[serde(borrow)]
-    action: Option<std::borrow::Cow<'l, str>>,
+    action: Option<Cow<'l, str>>,
     #[serde(borrow)]
-    resource: Option<std::borrow::Cow<'l, str>>,
+    resource: Option<Cow<'l, str>>,
     #[serde(borrow)]
-    endpoint: Option<std::borrow::Cow<'l, str>>,
+    endpoint: Option<Cow<'l, str>>,
     #[serde(borrow)]
-    upstream_failure: Option<std::borrow::Cow<'l, str>>,
+    upstream_failure: Option<Cow<'l, str>>,
     #[serde(borrow, default)]
     principal: Principal<'l>,
 }
@@ -65,11 +68,11 @@ struct Line<'l> {
 #[derive(Default, Deserialize)]
 struct Principal<'l> {
     #[serde(borrow)]
-    access_key_id: Option<std::borrow::Cow<'l, str>>,
+    access_key_id: Option<Cow<'l, str>>,
     #[serde(borrow)]
-    account: Option<std::borrow::Cow<'l, str>>,
+    account: Option<Cow<'l, str>>,
     #[serde(borrow)]
-    arn: Option<std::borrow::Cow<'l, str>>,
+    arn: Option<Cow<'l, str>>,
 }
 
 impl Query {
@@ -181,7 +184,7 @@ impl Events {
         let follower = recent.follow(query.ring());
         Events {
             query,
-            waiting: Some(next(follower)),
+            waiting: next(follower),
             ready: VecDeque::new(),
             heartbeat: interval(HEARTBEAT),
             _permit: permit,
@@ -209,7 +212,7 @@ impl Events {
     }
 }
 
-fn next(mut follower: Follower) -> Pin<Box<dyn Future<Output = (Follower, News)> + Send>> {
+fn next(mut follower: Follower) -> Waiting {
     Box::pin(async move {
         let news = follower.news().await;
         (follower, news)
@@ -231,10 +234,8 @@ impl Body for Events {
             if let Some(ready) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(ready))));
             }
-            if let Some(waiting) = &mut this.waiting
-                && let Poll::Ready((follower, news)) = waiting.as_mut().poll(context)
-            {
-                this.waiting = Some(next(follower));
+            if let Poll::Ready((follower, news)) = this.waiting.as_mut().poll(context) {
+                this.waiting = next(follower);
                 this.take(&news);
                 continue;
             }

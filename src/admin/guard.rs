@@ -55,9 +55,10 @@ impl Guard {
         // The page is the same for everyone and holds nothing; probes carry no credentials.
         let is_open = matches!(head.uri.path(), "/livez" | "/readyz" | "/")
             && matches!(head.method, Method::GET | Method::HEAD);
-        let needs = self.token.is_some() || self.certificates;
+        let is_free = self.token.is_none() && !self.certificates;
         let shown = self.shows_token(&head.headers);
-        if !is_open && needs && !shown && !(certified && self.certificates) {
+        let is_admitted = shown || is_free || (certified && self.certificates);
+        if !is_open && !is_admitted {
             return Err(Refusal::Credentials);
         }
         let changes = !matches!(head.method, Method::GET | Method::HEAD);

@@ -30,6 +30,7 @@ pub(super) fn read(
 ) -> Result<Unreadable, String> {
     let mut unreadable = Unreadable::default();
     let mut progress = Progress::of(files);
+    let mut sampled = None;
     for file in files {
         let failed = |error: io::Error| format!("{}: cannot be read: {error}", file.display());
         let mut input = open(file).map_err(failed)?;
@@ -45,10 +46,18 @@ pub(super) fn read(
                 continue;
             }
             match Line::parse(&bytes) {
-                Ok(line) => each(line),
+                Ok(line) => {
+                    sampled = sampled.max(line.sampled);
+                    each(line);
+                }
                 Err(error) => unreadable.add(file, number, &error),
             }
         }
+    }
+    if let Some(sampled) = sampled {
+        eprintln!(
+            "note: of {sampled} allowed requests the logs hold one: what they left out is not known"
+        );
     }
     Ok(unreadable)
 }

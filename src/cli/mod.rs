@@ -1,4 +1,5 @@
-//! The command line: `run`, `check`, `credentials`, `simulate`, `learn`, `replay`, `sandbox`.
+//! The command line: `run`, `check`, `credentials`, `simulate`, `learn`, `replay`, `tail`,
+//! `sandbox`.
 
 mod check;
 mod check_policy;
@@ -10,6 +11,7 @@ mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod simulate;
+mod tail;
 
 use std::fmt::Display;
 use std::io::{self, BufRead, Write};
@@ -45,6 +47,8 @@ enum Command {
     /// Which past requests would another policy decide differently? Exit code 1 if it would deny
     /// any that was allowed.
     Replay(replay::Arguments),
+    /// Decisions as they are made, from a gate's admin port.
+    Tail(tail::Arguments),
     /// Try the gate here and now: an in-process Kinesis behind three endpoints, one for each
     /// policy that AWS publishes for Kinesis endpoints.
     #[cfg(feature = "sandbox")]
@@ -60,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Learn(arguments) => learn::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Tail(arguments) => tail::run(&arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(&arguments),
     }

@@ -138,7 +138,7 @@ fn tour(folder: &Path, bound: &Bound) -> Result<String, Error> {
     let denied = "AccessDeniedException: … because no VPC endpoint policy allows the kinesis:";
     Ok(format!(
         r#"A Kinesis with the streams `MyStream` and `OtherStream` runs behind three endpoints.
-Configuration and policies: {folder}   Metrics: http://{admin}/metrics
+Configuration and policies: {folder}   Watch it: http://{admin}/
 Paste into another terminal; each command is followed by its answer. Ctrl-C ends the sandbox.
 
 export AWS_CA_BUNDLE={ca} AWS_DEFAULT_REGION={REGION} AWS_SECRET_ACCESS_KEY=sandbox AWS_ACCESS_KEY_ID={PRODUCER}

@@ -1,7 +1,7 @@
 //! A line of the decision log as a sentence, for a person who watches.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::Write;
 
 use serde::Deserialize;
@@ -82,14 +82,10 @@ struct Text<'l>(#[serde(borrow)] Cow<'l, str>);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in self.0.split_inclusive(char::is_control) {
-            let text = part.trim_end_matches(char::is_control);
-            f.write_str(text)?;
-            for control in part.chars().rev().take_while(|c| c.is_control()) {
-                write!(f, "{}", control.escape_default())?;
-            }
-        }
-        Ok(())
+        self.0.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => f.write_char(c),
+        })
     }
 }
 
@@ -109,31 +105,32 @@ impl Seen<'_> {
 
     fn connection(&self, connection: &Text<'_>, out: &mut Vec<u8>) -> std::io::Result<()> {
         let (peer, reason) = (or(&self.peer, "-"), or(&self.reason, "-"));
+        let (peer, reason) = (Text(peer.into()), Text(reason.into()));
         if connection.0 == "tunnel" {
             let (sent, received) = (self.sent_bytes, self.received_bytes);
             write!(
                 out,
                 "tunnel        {} from {peer}: {} bytes sent, {} received: {reason}",
-                or(&self.name, "-"),
+                Text(or(&self.name, "-").into()),
                 sent.unwrap_or_default(),
                 received.unwrap_or_default(),
             )
         } else {
-            let kind = or(&self.kind, "-");
+            let (kind, connection) = (Text(or(&self.kind, "-").into()), connection.to_string());
             write!(out, "{connection:<13} {kind} from {peer}: {reason}")
         }
     }
 
     fn decision(&self, style: Style, out: &mut Vec<u8>) -> std::io::Result<()> {
-        let decision = or(&self.decision, "-");
-        let colour = match decision {
+        let decision = Text(or(&self.decision, "-").into()).to_string();
+        let colour = match decision.as_str() {
             "allow" => "\x1b[32m",
             "explicit-deny" | "implicit-deny" => "\x1b[31m",
             _ => "\x1b[33m",
         };
         match style.colour {
-            true => write!(out, "{colour}{:<13}\x1b[0m", Text(decision.into()))?,
-            false => write!(out, "{:<13}", Text(decision.into()))?,
+            true => write!(out, "{colour}{decision:<13}\x1b[0m")?,
+            false => write!(out, "{decision:<13}")?,
         }
         let who = self.principal.arn.as_ref();
         let who = who.or(self.principal.account.as_ref());
@@ -189,7 +186,7 @@ mod tests {
         };
         assert_eq!(
             told(line, style),
-            "09:00:00.123 refused       400 kinesis:\\u{1b}[2JX\\u{7}\\n\\rallow on - by unknown through vpce-1\n"
+            "09:00:00.123 refused       400 kinesis:\\u{1b}[2JX\\u{7}\\r\\nallow on - by unknown through vpce-1\n"
         );
         assert_eq!(told("no line", style), "");
     }

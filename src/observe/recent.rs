@@ -180,7 +180,7 @@ mod tests {
         let pushes = 4 * CAPACITY / block.len();
         for n in 0..pushes {
             let marked = u64::from(n == 0);
-            recent.push(&block, 64, &[0..1024], marked);
+            recent.push(&block, 64, std::slice::from_ref(&(0..1024)), marked);
         }
         let news = all.look();
         assert_eq!(news.blocks.len(), CAPACITY / block.len());

@@ -211,3 +211,65 @@ impl Writing {
         self.failing = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use super::super::{Format, Sink};
+    use super::{Shared, Writing};
+
+    /// A disk that takes so many bytes more.
+    #[derive(Clone, Default)]
+    struct Disk(Arc<Mutex<(usize, Vec<u8>)>>);
+
+    impl Disk {
+        fn with<T>(&self, of: impl FnOnce(&mut (usize, Vec<u8>)) -> T) -> T {
+            of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+
+    impl io::Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.with(|(space, held)| {
+                let taken = bytes.len().min(*space);
+                if taken == 0 {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                *space -= taken;
+                held.extend(bytes.iter().take(taken));
+                Ok(taken)
+            })
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn half_a_line_is_not_joined_to_the_next_and_what_is_lost_is_counted() {
+        let disk = Disk::default();
+        let shared = Arc::new(Shared::default());
+        let mut writing = Writing {
+            sink: Sink::writer(disk.clone()),
+            format: Format::Json,
+            shared: Arc::clone(&shared),
+            torn: false,
+            failing: false,
+        };
+        // Space before each block of three lines, and how many lines are lost by then.
+        for (space, lost) in [(9, 0), (4, 2), (0, 5), (1, 8), (100, 8)] {
+            disk.with(|disk| disk.0 = space);
+            writing.block(b"11\n22\n33\n", 3);
+            let counted = shared.lost.load(std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(counted, lost, "{space}");
+        }
+        let held = disk.with(|disk| disk.1.clone());
+        assert_eq!(
+            String::from_utf8_lossy(&held),
+            "11\n22\n33\n11\n2\n11\n22\n33\n"
+        );
+    }
+}

@@ -3,7 +3,9 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kinesis_gate::sandbox::Authority;
@@ -48,9 +50,7 @@ fn stage(settings: &str) -> Stage {
 
 impl Stage {
     fn put(&self, stream: &str) -> u16 {
-        let body = format!(r#"{{"StreamName":"{stream}","PartitionKey":"1","Data":"eA=="}}"#);
-        let request = Request::new("PutRecord", body);
-        request.send(&self.authority, self.gate.address()).status
+        put(&self.authority, self.gate.address(), stream)
     }
 
     /// One exchange, byte for byte.
@@ -61,6 +61,11 @@ impl Stage {
     fn get(&self, path: &str) -> (u16, String) {
         self.say(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n"))
     }
+}
+
+fn put(authority: &Authority, gate: SocketAddr, stream: &str) -> u16 {
+    let body = format!(r#"{{"StreamName":"{stream}","PartitionKey":"1","Data":"eA=="}}"#);
+    Request::new("PutRecord", body).send(authority, gate).status
 }
 
 /// Sends a head, to which `Connection: close` and the empty line are added, and reads to the end.
@@ -373,5 +378,66 @@ fn client_certificates_open_the_port_over_tls() {
     assert_eq!(
         say(gate.admin(), "GET /livez HTTP/1.1\r\nHost: localhost\r\n").0,
         0
+    );
+}
+
+#[test]
+fn tail_prints_decisions_as_they_come_and_goes_on_when_the_gate_is_back() {
+    let stage = stage("token-file = \"DIR/token\"");
+    let token = stage._files.path().join("token");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
+        .args(["tail", "--decision", "denied", "--admin"])
+        .arg(format!("http://{}", stage.gate.admin()))
+        .arg("--token-file")
+        .arg(token)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    // What is denied before it follows is not shown: deny until it is.
+    let done = AtomicBool::new(false);
+    let (authority, gate) = (&stage.authority, stage.gate.address());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let end = Instant::now() + Duration::from_secs(20);
+            while !done.load(Ordering::Relaxed) && Instant::now() < end {
+                put(authority, gate, "Mine");
+                put(authority, gate, "Other");
+            }
+        });
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        done.store(true, Ordering::Relaxed);
+        let denied = line.get(13..).unwrap();
+        assert!(
+            denied.starts_with("implicit-deny 400 kinesis:PutRecord on arn:aws:kinesis:us-east-1:123456789012:stream/Other by arn:aws:iam::123456789012:user/producer"),
+            "{line}"
+        );
+        assert!(!line.contains('\u{1b}'), "colour on a pipe: {line}");
+    });
+    drop(stage);
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert!(line.ends_with("; trying again\n"), "{line}");
+    assert!(child.try_wait().unwrap().is_none(), "it gave up");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn tail_says_what_it_lacks() {
+    let stage = stage("token-file = \"DIR/token\"");
+    let admin = format!("http://{}", stage.gate.admin());
+    let output = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
+        .args(["tail", "--admin", &admin])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("401 Unauthorized: send the token of `admin.token-file`"),
+        "{error}"
     );
 }

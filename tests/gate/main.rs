@@ -28,6 +28,7 @@ mod heads;
 mod identities;
 mod lifecycle;
 mod memory;
+mod metrics;
 mod mutations;
 mod oddities;
 mod origin;

@@ -190,13 +190,7 @@ fn parts_with(with: impl FnOnce(GateBuilder) -> GateBuilder) -> Parts {
 
 /// A number of the metrics page.
 pub fn metric(gate: &Gate, name: &str) -> u64 {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(gate.admin()).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
+    let (_, page) = crate::lifecycle::get(gate.admin(), "/metrics");
     let name = format!("kinesis_gate_{name}_total ");
     let line = page.lines().find_map(|line| line.strip_prefix(&name));
     line.unwrap_or_else(|| panic!("no {name}: {page}"))

@@ -32,6 +32,8 @@ pub(in crate::cli) struct Line<'l> {
     decision: Option<Cow<'l, str>>,
     #[serde(borrow)]
     layer: Option<Cow<'l, str>>,
+    /// Of so many allowed requests this one was written.
+    pub(super) sampled: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
