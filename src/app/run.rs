@@ -14,7 +14,7 @@ use crate::admin::Admin;
 use crate::config::Limits;
 use crate::credentials::Keeper;
 use crate::gate::{Live, Worker};
-use crate::listener::Listener;
+use crate::listener::{Listener, Permits};
 use crate::observe::{
     Counters, DecisionLog, Format, Gauge, LogBuffer, LogWriter, Metrics, Observer, Sink, Streams,
 };
@@ -47,7 +47,7 @@ struct Seed {
     log: LogBuffer,
     clock: crate::observe::Clock,
     draining: Draining,
-    permits: Arc<Semaphore>,
+    permits: Arc<Permits>,
     tokens: Arc<tokens::Store>,
 }
 
@@ -74,7 +74,14 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
     let (trigger, draining) = shutdown::channel();
     let stop = Arc::new(Notify::new());
     let log = LogWriter::start(sink, format)?;
-    let permits = Arc::new(Semaphore::new(loaded.limits.connections));
+    let Limits {
+        connections,
+        connections_per_client,
+        ..
+    } = loaded.limits;
+    let permits = Arc::new(Permits::new(connections, connections_per_client));
+    let mut limits = loaded.limits.clone();
+    limits.requests = (limits.requests / workers).max(1);
     let streams = Arc::new(Streams::new(loaded.metrics.streams));
     let counters: Vec<Arc<Counters>> = (0..workers)
         .map(|_| Arc::new(Counters::new(loaded.endpoints.len(), streams.places())))
@@ -99,7 +106,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
         let seed = Seed {
             listeners,
             upstream: loaded.upstream.clone(),
-            limits: loaded.limits.clone(),
+            limits: limits.clone(),
             budget: Arc::clone(budget),
             counters: Arc::clone(counters),
             streams: Arc::clone(&streams),
