@@ -173,8 +173,14 @@ pub(super) struct Opening<'a> {
 impl Opening<'_> {
     fn all(&mut self, config: &Config) -> Option<Loaded> {
         let mut identity = Identity::default();
-        for (place, policy) in config.identity_policies.iter().enumerate() {
-            self.identity(place, policy, &mut identity);
+        for candidate in [false, true] {
+            let policies = config.identity_policies.iter().enumerate();
+            for (place, policy) in policies.filter(|(_, it)| it.candidate == candidate) {
+                self.identity(place, policy, &mut identity);
+            }
+            if !candidate {
+                identity.enforced = identity.policies.len();
+            }
         }
         let identity = Arc::new(identity);
         let principals = Arc::new(self.principals(config));
@@ -257,6 +263,13 @@ impl Opening<'_> {
                 Policy::full_access(&options(Attachment::Endpoint)),
             )),
         };
+        let candidate = endpoint.candidate.as_ref().and_then(|file| {
+            let (path, to) = (
+                format!("endpoint[{place}].candidate"),
+                format!("{} (candidate)", endpoint.id),
+            );
+            self.policy(&path, file, &to, Some(endpoint))
+        });
         let path = format!("endpoint[{place}].principal");
         let stated = endpoint.principal.as_ref();
         let principal = stated.and_then(|arn| self.named(&path, arn, principals));
@@ -274,6 +287,8 @@ impl Opening<'_> {
             networks: endpoint.networks.clone(),
             policy,
             policy_name,
+            mode: endpoint.mode,
+            candidate,
             identity: Arc::clone(identity),
             tokens: TokenRules::default(),
             principal,

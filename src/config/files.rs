@@ -41,6 +41,7 @@ impl Config {
             if let EndpointPolicy::File(policy) = &endpoint.policy {
                 files.push(policy.clone());
             }
+            files.extend(endpoint.candidate.clone());
         }
         files.extend(
             self.identity_policies

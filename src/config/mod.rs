@@ -166,6 +166,10 @@ pub struct Endpoint {
     pub networks: Vec<IpNet>,
     /// The endpoint policy.
     pub policy: EndpointPolicy,
+    /// What becomes of what is denied.
+    pub mode: Mode,
+    /// An endpoint policy that is tried beside it.
+    pub candidate: Option<PathBuf>,
     /// The ARN of who calls through it, where it serves one workload.
     pub principal: Option<String>,
     /// `aws:VpceAccount`, and with it `aws:SourceVpcArn`.
@@ -177,6 +181,16 @@ pub struct Endpoint {
     /// Set: clients are authenticated here, and requests are signed anew. Absent: the client's
     /// signature goes through untouched.
     pub re_sign: Option<ReSign>,
+}
+
+/// What becomes of what an endpoint's policies deny.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is answered as AWS would.
+    #[default]
+    Enforce,
+    /// It is recorded, and forwarded all the same.
+    Audit,
 }
 
 /// The policy of an endpoint.
@@ -195,6 +209,8 @@ pub struct IdentityPolicy {
     pub file: PathBuf,
     /// `*`, account ids, or ARNs.
     pub principals: Vec<String>,
+    /// Whether it is only tried: it decides beside those that hold.
+    pub candidate: bool,
 }
 
 /// `[[listener]]`: a socket that clients connect to.

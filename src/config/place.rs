@@ -42,6 +42,7 @@ pub fn named_documents(text: &str, file: &Path) -> Vec<NamedDocument> {
     };
     let named = [
         ("endpoint", "policy", false),
+        ("endpoint", "candidate", false),
         ("identity-policy", "file", true),
     ];
     named

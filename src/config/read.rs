@@ -10,7 +10,7 @@ use super::place::Places;
 use super::values::{Bytes, Span, custom};
 use super::{
     Authenticate, ClientAuth, Config, Endpoint, EndpointPolicy, IdentityMap, IdentityPolicy,
-    Limits, Listener, ListenerTls, Problems,
+    Limits, Listener, ListenerTls, Mode, Problems,
 };
 
 pub(super) fn config(text: &str, file: &Path) -> Result<Config, Problems> {
@@ -104,6 +104,13 @@ impl Config {
             (format!("endpoint[{n}].id"), message)
         }));
         found.extend(self.identities.overlaps());
+        for (n, endpoint) in self.endpoints.iter().enumerate() {
+            if endpoint.mode == Mode::Audit && endpoint.re_sign.is_some() {
+                let message = "an endpoint that signs anew would lend its role to everybody: try a \
+                               policy as its `candidate`";
+                found.push((format!("endpoint[{n}].mode"), message.to_owned()));
+            }
+        }
         let addresses = self.listeners.iter().map(|listener| listener.address);
         let addresses = doubled(addresses).filter(|(_, address)| address.port() != 0);
         found.extend(addresses.map(|(n, address)| {
@@ -163,6 +170,7 @@ impl Config {
             if let EndpointPolicy::File(path) = &mut endpoint.policy {
                 rebase(path);
             }
+            endpoint.candidate.iter_mut().for_each(rebase);
             if let Some(Authenticate::Sigv4(path)) = endpoint
                 .re_sign
                 .as_mut()
@@ -254,6 +262,8 @@ impl<'de> Deserialize<'de> for Endpoint {
         let full_access = table
             .optional::<bool>("default-full-access")
             .unwrap_or(false);
+        let mode = table.optional("mode").unwrap_or_default();
+        let candidate = table.optional::<String>("candidate").map(PathBuf::from);
         let principal = table.optional("principal");
         let account = table.optional("vpce-account");
         let org_id = table.optional("vpce-org-id");
@@ -280,6 +290,8 @@ impl<'de> Deserialize<'de> for Endpoint {
             region: region?,
             networks,
             policy,
+            mode,
+            candidate,
             principal,
             account,
             org_id,
@@ -289,11 +301,41 @@ impl<'de> Deserialize<'de> for Endpoint {
     }
 }
 
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        match value.take_string(None)?.as_ref() {
+            "enforce" => Ok(Mode::Enforce),
+            "audit" => Ok(Mode::Audit),
+            other => {
+                let message = format!("`{other}` is neither \"enforce\" nor \"audit\"");
+                Err(custom(value, &message))
+            }
+        }
+    }
+}
+
+/// The mode of an identity policy: whether it is only tried.
+struct Tried(bool);
+
+impl<'de> Deserialize<'de> for Tried {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        match value.take_string(None)?.as_ref() {
+            "enforce" => Ok(Tried(false)),
+            "candidate" => Ok(Tried(true)),
+            other => {
+                let message = format!("`{other}` is neither \"enforce\" nor \"candidate\"");
+                Err(custom(value, &message))
+            }
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for IdentityPolicy {
     fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
         let mut table = TableHelper::new(value)?;
         let file = table.required::<String>("file");
         let principals = table.required::<Vec<String>>("principals");
+        let candidate = table.optional::<Tried>("mode").is_some_and(|mode| mode.0);
         table.finalize(None)?;
         let principals = principals?;
         if principals.is_empty() {
@@ -305,6 +347,7 @@ impl<'de> Deserialize<'de> for IdentityPolicy {
         Ok(IdentityPolicy {
             file: file?.into(),
             principals,
+            candidate,
         })
     }
 }

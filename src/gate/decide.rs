@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::config::Mode;
 use crate::kinesis::{self, NamedArn, Operation, Resources, Target};
 use crate::observe::{Outcome, Ruling};
 use crate::policy::{
@@ -13,12 +14,14 @@ use crate::reject::{Denied, DeniedBy};
 
 use super::facts::{AnyRequest, Facts, FactsOf};
 use super::principal::KnownCaller;
-use super::site::Endpoint;
+use super::site::{Endpoint, Identity};
 
 /// What was decided about one request.
 pub(super) struct Ruled {
     verdict: Verdict,
     resources: Resources,
+    /// What the policies that are tried say, where there are any.
+    candidate: Option<Verdict>,
     /// The place of the resource that decided; the first where all are allowed.
     place: usize,
     /// Whether one of the resources is denied whatever it is that cannot be known here.
@@ -34,6 +37,8 @@ pub(super) fn decide(
     resources: Resources,
 ) -> Ruled {
     let layers = endpoint.layers();
+    let tried = endpoint.candidate_layers();
+    let mut candidate = tried.map(|_| Verdict::start());
     let principal = caller.principal();
     let action = action_of(target);
     let mut verdict = Verdict::start();
@@ -54,6 +59,9 @@ pub(super) fn decide(
         let before = verdict.decision();
         let decided = layers.decide(&request);
         hopeless |= is_certain_denial(&decided.decision);
+        if let (Some(layers), Some(before)) = (&tried, candidate.take()) {
+            candidate = Some(before.and(layers.decide(&request)));
+        }
         verdict = verdict.and(decided);
         if verdict.decision() != before {
             deciding = place;
@@ -61,6 +69,7 @@ pub(super) fn decide(
     }
     Ruled {
         verdict,
+        candidate,
         resources,
         place: deciding,
         hopeless,
@@ -83,6 +92,7 @@ impl Ruled {
     /// Spends the verdict on the request it was reached for.
     pub(super) fn permit<T>(
         self,
+        mode: Mode,
         request: T,
         action: Cow<'static, str>,
         user: impl FnOnce() -> String,
@@ -91,8 +101,12 @@ impl Ruled {
             verdict,
             resources,
             place,
+            candidate: _,
             hopeless: _,
         } = self;
+        if mode == Mode::Audit {
+            return Ok(verdict.observe_only(request));
+        }
         verdict.permit(request).map_err(|(denial, _)| Denied {
             user: user(),
             action,
@@ -122,15 +136,7 @@ impl Ruled {
 
     /// The outcome for the record.
     pub(super) fn outcome(&self) -> Outcome {
-        match self
-            .verdict
-            .decision()
-            .map(|decided| decided.decision.outcome)
-        {
-            Some(policy::Outcome::Allow) => Outcome::Allow,
-            Some(policy::Outcome::ExplicitDeny) => Outcome::ExplicitDeny,
-            Some(policy::Outcome::ImplicitDeny) | None => Outcome::ImplicitDeny,
-        }
+        outcome_of(&self.verdict)
     }
 
     /// The resource for the record and the client: parts that cannot be known are `*`.
@@ -150,38 +156,74 @@ impl Ruled {
 
     /// Policy and statement for the record.
     pub(super) fn ruling(&self, endpoint: &Endpoint) -> Option<Ruling> {
-        let LayeredDecision { layer, decision } = self.verdict.decision()?;
-        let (name, policy) = endpoint.policy_of(layer);
-        let statement = decision
-            .statement
-            .map(|id| policy.statement(id).into_text());
-        let unknown = decision.unknown.map(|unknown| match unknown {
-            Unknown::Principal => "principal".to_owned(),
-            Unknown::Resource => "resource".to_owned(),
-            Unknown::Action => "action".to_owned(),
-            Unknown::Key(condition) => policy
-                .condition_key(condition)
-                .map_or_else(String::new, |key| key.to_string()),
-        });
-        let layer = match layer {
-            Layer::Endpoint => "endpoint",
-            Layer::Identity(_) | Layer::NoIdentity => "identity",
+        let decided = self.verdict.decision()?;
+        let layer = decided.layer;
+        Some(ruling(endpoint.policy_of(layer), decided))
+    }
+
+    /// What the policies that are tried say, where it is something else.
+    pub(super) fn difference(&self, endpoint: &Endpoint) -> Option<(Outcome, Ruling)> {
+        let candidate = self.candidate.as_ref()?;
+        let outcome = outcome_of(candidate);
+        if outcome == self.outcome() {
+            return None;
+        }
+        let decided = candidate.decision()?;
+        let tried = match (&endpoint.candidate, decided.layer) {
+            (Some((name, policy)), Layer::Endpoint | Layer::NoIdentity) => (name, policy),
+            (_, layer) => endpoint.policy_of(layer),
         };
-        Some(Ruling {
-            layer,
-            policy: Arc::clone(name),
-            statement,
-            unknown,
-        })
+        Some((outcome, ruling(tried, decided)))
+    }
+}
+
+fn outcome_of(verdict: &Verdict) -> Outcome {
+    match verdict.decision().map(|decided| decided.decision.outcome) {
+        Some(policy::Outcome::Allow) => Outcome::Allow,
+        Some(policy::Outcome::ExplicitDeny) => Outcome::ExplicitDeny,
+        Some(policy::Outcome::ImplicitDeny) | None => Outcome::ImplicitDeny,
+    }
+}
+
+/// A decision in the words of the record.
+fn ruling((name, policy): (&Arc<str>, &policy::Policy), decided: LayeredDecision) -> Ruling {
+    let LayeredDecision { layer, decision } = decided;
+    let statement = decision
+        .statement
+        .map(|id| policy.statement(id).into_text());
+    let unknown = decision.unknown.map(|unknown| match unknown {
+        Unknown::Principal => "principal".to_owned(),
+        Unknown::Resource => "resource".to_owned(),
+        Unknown::Action => "action".to_owned(),
+        Unknown::Key(condition) => policy
+            .condition_key(condition)
+            .map_or_else(String::new, |key| key.to_string()),
+    });
+    let layer = match layer {
+        Layer::Endpoint => "endpoint",
+        Layer::Identity(_) | Layer::NoIdentity => "identity",
+    };
+    Ruling {
+        layer,
+        policy: Arc::clone(name),
+        statement,
+        unknown,
     }
 }
 
 impl Endpoint {
-    /// Whether the answer about an operation can depend on the stream, for anybody.
-    pub(super) fn tells_streams_apart(&self, operation: &'static Operation) -> bool {
+    /// Whether the answer about an operation can depend on the stream, for anybody: by the policies
+    /// that hold, and by those that are tried.
+    pub(super) fn tells_streams_apart(&self, operation: &'static Operation) -> (bool, bool) {
+        let tried = self.candidate_layers();
+        let tells = |layers| self.layers_tell_streams_apart(layers, operation);
+        (tells(self.layers()), tried.is_some_and(tells))
+    }
+
+    fn layers_tell_streams_apart(&self, layers: Layers<'_>, operation: &'static Operation) -> bool {
         let action = action_of(&Target::Operation(operation));
-        let attached = self.identity.policies.iter().map(|it| &it.policy);
-        let mut policies = attached.chain([&self.policy]);
+        let attached = layers.identity.iter().map(|it| &it.policy);
+        let mut policies = attached.chain([layers.endpoint]);
         if !policies.any(|policy| policy.distinguishes_resources(&action)) {
             return false;
         }
@@ -191,7 +233,7 @@ impl Endpoint {
             resource: Resource::Unknown,
             context: &AnyRequest(self),
         };
-        self.layers().decide(&anything).decision.outcome != policy::Outcome::Allow
+        layers.decide(&anything).decision.outcome != policy::Outcome::Allow
     }
 
     /// The policies in front of a request. Where the client's signature passes through, IAM decides
@@ -200,12 +242,26 @@ impl Endpoint {
     fn layers(&self) -> Layers<'_> {
         Layers {
             endpoint: &self.policy,
-            identity: &self.identity.policies,
+            identity: self.identity.enforced(),
             identity_role: match self.re_sign {
                 Some(_) => policy::IdentityRole::Full,
                 None => policy::IdentityRole::GuardRail,
             },
         }
+    }
+
+    /// The policies as they would be if those that are tried held; none where none are.
+    fn candidate_layers(&self) -> Option<Layers<'_>> {
+        let identity = &self.identity.policies;
+        if self.candidate.is_none() && identity.len() == self.identity.enforced().len() {
+            return None;
+        }
+        let candidate = self.candidate.as_ref().map(|(_, policy)| policy);
+        Some(Layers {
+            endpoint: candidate.unwrap_or(&self.policy),
+            identity,
+            ..self.layers()
+        })
     }
 
     fn policy_of(&self, layer: Layer) -> (&Arc<str>, &policy::Policy) {
@@ -221,6 +277,12 @@ impl Endpoint {
             Some((name, attached)) => (name, &attached.policy),
             None => (&self.policy_name, &self.policy),
         }
+    }
+}
+
+impl Identity {
+    fn enforced(&self) -> &[policy::AttachedPolicy] {
+        self.policies.get(..self.enforced).unwrap_or(&self.policies)
     }
 }
 

@@ -22,6 +22,7 @@ use http::{Request, Response};
 use tokio::time::Instant;
 
 use crate::caller::BodyHash;
+use crate::config::Mode;
 use crate::http1::Incoming;
 use crate::observe::{Limited, Outcome, Record};
 use crate::reject::{Busy, Rejection};
@@ -148,6 +149,8 @@ async fn exchange(
     record.resource = Some(ruled.resource());
     record.resources = ruled.resources();
     record.ruling = ruled.ruling(endpoint);
+    record.candidate = ruled.difference(endpoint);
+    record.audited = endpoint.mode == Mode::Audit;
 
     // 4. The request as it came, if it is permitted.
     let watch = handed::expected(&asked, &reading, &ruled);
@@ -167,7 +170,7 @@ async fn exchange(
     head::strip(request.headers_mut());
     let user = || principal::user(&record.caller, endpoint.partition);
     let permitted = ruled
-        .permit(request, action, user)
+        .permit(endpoint.mode, request, action, user)
         .map_err(Rejection::Denied)?;
     let session = match signing {
         Some(signing) => {

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 
 use crate::caller::names_in;
-use crate::config::{Names, Tunnel};
+use crate::config::{Mode, Names, Tunnel};
 use crate::kinesis::{Host, Operation, operations};
 use crate::policy::{AttachedPolicy, Policy};
 
@@ -76,6 +76,10 @@ pub struct Endpoint {
     pub policy: Policy,
     /// Its file, or `default-full-access`.
     pub policy_name: Arc<str>,
+    /// What becomes of what is denied.
+    pub mode: Mode,
+    /// A policy that is tried beside it, and its file.
+    pub candidate: Option<(Arc<str>, Policy)>,
     /// Policies of principals.
     pub identity: Arc<Identity>,
     /// Which opaque tokens these policies make it necessary to know.
@@ -102,8 +106,10 @@ pub struct Owner {
 /// Identity policies, each with the file it came from.
 #[derive(Default)]
 pub struct Identity {
-    /// The policies and whom they are attached to.
+    /// The policies and whom they are attached to; those that are only tried come last.
     pub policies: Vec<AttachedPolicy>,
+    /// How many of them hold.
+    pub enforced: usize,
     /// Their files, in the same order.
     pub names: Vec<Arc<str>>,
 }
@@ -120,6 +126,8 @@ pub(super) struct Handed {
     pub(super) taker: &'static Operation,
     /// The member of the answer that holds it.
     pub(super) member: &'static str,
+    /// Whether the policies that hold need to know it, and not only those that are tried.
+    needed: bool,
 }
 
 /// Where a request goes.
@@ -136,9 +144,12 @@ impl TokenRules {
     pub fn of(endpoint: &Endpoint) -> TokenRules {
         let handed = |operation: &'static Operation| {
             let (taker, member) = operation.hands_out_for()?;
-            endpoint
-                .tells_streams_apart(taker)
-                .then_some(Handed { taker, member })
+            let (needed, tried) = endpoint.tells_streams_apart(taker);
+            (needed || tried).then_some(Handed {
+                taker,
+                member,
+                needed,
+            })
         };
         TokenRules(operations().iter().map(handed).collect())
     }
@@ -151,7 +162,10 @@ impl TokenRules {
     /// Whether the token in a request for an operation has to be known. An operation that takes
     /// tokens hands out the next one.
     pub(super) fn matter_to(&self, operation: &Operation) -> bool {
-        operation.token.is_some() && self.handed_out_by(operation).is_some()
+        operation.token.is_some()
+            && self
+                .handed_out_by(operation)
+                .is_some_and(|handed| handed.needed)
     }
 }
 

@@ -51,7 +51,15 @@ pub(super) struct Passage {
     /// Why the tail was withheld.
     withheld: Option<Rejection>,
     /// What decided about the whole body.
-    ruled: Option<(Outcome, Option<Ruling>, String)>,
+    ruled: Option<Told>,
+}
+
+/// What the record says of a decision.
+struct Told {
+    outcome: Outcome,
+    ruling: Option<Ruling>,
+    candidate: Option<(Outcome, Ruling)>,
+    resource: String,
 }
 
 /// What the whole body is judged by again: all that the first time was, owned.
@@ -104,10 +112,11 @@ impl Passage {
     /// Why its tail was withheld, if it was: the client gets that, whatever came from upstream.
     pub(super) fn settle(&mut self, record: &mut Record) -> Result<(), Rejection> {
         record.request_bytes = self.read;
-        if let Some((outcome, ruling, resource)) = self.ruled.take() {
-            record.outcome = outcome;
-            record.ruling = ruling;
-            record.resource = Some(resource);
+        if let Some(told) = self.ruled.take() {
+            record.outcome = told.outcome;
+            record.ruling = told.ruling;
+            record.candidate = told.candidate;
+            record.resource = Some(told.resource);
         }
         self.withheld.take().map_or(Ok(()), Err)
     }
@@ -152,10 +161,14 @@ impl Tail {
         let asked = Asked::read(connection, parts, route, None, *now)?;
         let ruled = asked.judge(self.scanner.members(), *now)?;
         let endpoint = connection.endpoint();
-        let told = (ruled.outcome(), ruled.ruling(endpoint), ruled.resource());
-        self.shared.borrow_mut().ruled = Some(told);
+        self.shared.borrow_mut().ruled = Some(Told {
+            outcome: ruled.outcome(),
+            ruling: ruled.ruling(endpoint),
+            candidate: ruled.difference(endpoint),
+            resource: ruled.resource(),
+        });
         let user = || principal::user(&asked.caller.record(), endpoint.partition);
-        let permitted = ruled.permit((), asked.head.target.action(), user);
+        let permitted = ruled.permit(endpoint.mode, (), asked.head.target.action(), user);
         permitted.map(|_| ()).map_err(Rejection::Denied)
     }
 }

@@ -1,5 +1,6 @@
 //! Requests that carry an opaque token in place of a stream.
 
+use crate::config::Mode;
 use crate::kinesis::{self, Target};
 use crate::observe::Record;
 use crate::reject::Rejection;
@@ -34,14 +35,15 @@ pub(super) async fn settle(
     let digest = worker.tokens.digest(operation.name, token);
     match worker.tokens.stream(digest, now).await {
         Ok(Some(stream)) => asked.judge_token_of(Some(&stream), members, now),
-        Ok(None) => {
+        unknown => {
             worker.observer.token_unknown();
-            Err(Rejection::UnknownToken(member))
-        }
-        Err(_) => {
-            worker.observer.token_unknown();
-            worker.observer.token_store_failed();
-            Err(Rejection::UnknownToken(member))
+            if unknown.is_err() {
+                worker.observer.token_store_failed();
+            }
+            match asked.endpoint().mode {
+                Mode::Enforce => Err(Rejection::UnknownToken(member)),
+                Mode::Audit => Ok(ruled),
+            }
         }
     }
 }

@@ -129,6 +129,12 @@ pub struct Counters {
     pub token_store_failures: Counter,
     /// Log lines that a slow reader made us drop.
     pub log_dropped: Counter,
+    /// Denied requests that were forwarded, by endpoint.
+    pub(super) audited: Family,
+    /// Allowed requests that policies which are tried would deny, by endpoint.
+    pub(super) newly_denied: Family,
+    /// Denied requests that they would allow, by endpoint.
+    pub(super) newly_allowed: Family,
     requests: Family,
     by_layer: Family,
     by_stream: Family,
@@ -174,6 +180,9 @@ impl Counters {
             tokens_unknown: Counter::default(),
             token_store_failures: Counter::default(),
             log_dropped: Counter::default(),
+            audited: Family::new(endpoints),
+            newly_denied: Family::new(endpoints),
+            newly_allowed: Family::new(endpoints),
             requests: Family::new(endpoints * OPERATIONS * Outcome::NAMES.len()),
             by_layer: Family::new(Counters::LAYERS.len() * Outcome::NAMES.len()),
             by_stream: Family::new(streams * Outcome::NAMES.len()),

@@ -128,6 +128,35 @@ impl All {
         )
     }
 
+    /// What policies do that do not hold, or not yet.
+    fn trials(&self, e: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let endpoints: Vec<&str> = self.0.endpoints.iter().map(String::as_str).collect();
+        self.labelled(
+            e,
+            "audited_denials",
+            "Denied requests that were forwarded: their endpoint is in audit mode",
+            "endpoint",
+            &endpoints,
+            |c, place| c.audited.at(place),
+        )?;
+        self.labelled(
+            e,
+            "candidate_newly_denied",
+            "Allowed requests that a candidate policy would deny",
+            "endpoint",
+            &endpoints,
+            |c, place| c.newly_denied.at(place),
+        )?;
+        self.labelled(
+            e,
+            "candidate_newly_allowed",
+            "Denied requests that a candidate policy would allow",
+            "endpoint",
+            &endpoints,
+            |c, place| c.newly_allowed.at(place),
+        )
+    }
+
     fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let help = "Requests by endpoint, operation and decision";
         let mut metric = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
@@ -266,6 +295,7 @@ impl Collector for All {
             &Dropped::NAMES,
             |c, place| c.connections_dropped.at(place),
         )?;
+        self.trials(e)?;
         self.labelled(
             e,
             "requests_limited",

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::recent::Recent;
 use super::writer::Message;
-use super::{Counters, Dropped, Outcome, Record, Tunnel};
+use super::{Counters, Dropped, Outcome, Record, Ruling, Tunnel};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,11 +164,22 @@ fn json(record: &Record, sampled: Option<u32>, clock: &mut SecondClock, lines: &
         line.value("resources", &record.resources);
     }
     line.text("decision", record.outcome.name());
+    if record.passes_denied() {
+        line.text("mode", "audit");
+    }
     if let Some(ruling) = &record.ruling {
         line.text("layer", ruling.layer);
-        line.text("policy", &ruling.policy);
-        line.optional("statement", ruling.statement.as_deref());
-        line.optional("unknown", ruling.unknown.as_deref());
+        line.ruling(ruling);
+    }
+    if let Some((outcome, ruling)) = &record.candidate {
+        line.name("candidate");
+        let mut inner = Line {
+            lines: line.lines,
+            first: true,
+        };
+        inner.text("decision", outcome.name());
+        inner.ruling(ruling);
+        line.lines.push(b'}');
     }
     line.optional("reason", record.reason.as_deref());
     line.optional("upstream_failure", record.upstream_failure);
@@ -254,6 +265,12 @@ impl Line<'_> {
         if let Some(text) = text {
             self.text(name, text);
         }
+    }
+
+    fn ruling(&mut self, ruling: &Ruling) {
+        self.text("policy", &ruling.policy);
+        self.optional("statement", ruling.statement.as_deref());
+        self.optional("unknown", ruling.unknown.as_deref());
     }
 
     fn number(&mut self, name: &'static str, number: u64) {

@@ -37,6 +37,10 @@ pub struct Record {
     pub outcome: Outcome,
     /// Which statement decided.
     pub ruling: Option<Ruling>,
+    /// What policies that are tried say, where it is something else.
+    pub candidate: Option<(Outcome, Ruling)>,
+    /// Whether it is forwarded even if it is denied.
+    pub audited: bool,
     /// Why it was refused or failed, for people.
     pub reason: Option<String>,
     /// The kind of an upstream failure, by its place in the list of kinds.
@@ -145,6 +149,8 @@ impl Record {
             resources: Vec::new(),
             outcome: Outcome::Cancelled,
             ruling: None,
+            candidate: None,
+            audited: false,
             reason: None,
             upstream_failure: None,
             request_id: None,
@@ -160,6 +166,12 @@ impl Record {
     /// When the request arrived.
     pub fn arrived(&self) -> SystemTime {
         self.arrived
+    }
+
+    /// Whether it is denied, and forwarded all the same.
+    pub(super) fn passes_denied(&self) -> bool {
+        let denied = matches!(self.outcome, Outcome::ExplicitDeny | Outcome::ImplicitDeny);
+        self.audited && denied
     }
 
     /// The time now.
@@ -181,6 +193,16 @@ impl Drop for Record {
             counters.by_layer(layer, self.outcome).add(1);
             if let Some(statement) = &ruling.statement {
                 counters.statements.add(&ruling.policy, statement);
+            }
+            if self.passes_denied() {
+                counters.audited.at(self.endpoint).add(1);
+            }
+            if let Some((outcome, _)) = &self.candidate {
+                match (self.outcome, outcome) {
+                    (Outcome::Allow, _) => counters.newly_denied.at(self.endpoint).add(1),
+                    (_, Outcome::Allow) => counters.newly_allowed.at(self.endpoint).add(1),
+                    _ => {}
+                }
             }
             if let Some(stream) = self.observer.streams.borrow_mut().place(self) {
                 counters.by_stream(stream, self.outcome).add(1);

@@ -247,6 +247,20 @@ impl Verdict {
         self.decided
     }
 
+    /// Lets the request pass whatever was decided: where a policy is tried and not enforced.
+    #[must_use]
+    pub fn observe_only<T>(self, request: T) -> Permitted<T> {
+        let LayeredDecision { layer, decision } = self.decided.unwrap_or(LayeredDecision {
+            layer: Layer::Endpoint,
+            decision: Decision::NOTHING_ALLOWS,
+        });
+        Permitted {
+            request,
+            layer,
+            decision,
+        }
+    }
+
     /// Spends the verdict on the request it was reached for.
     ///
     /// # Errors
@@ -265,10 +279,10 @@ impl Verdict {
     }
 }
 
-/// A request that the policies allow.
+/// A request that the policies allow, or that passes although they are not enforced.
 ///
-/// INVARIANT: only built by [`Verdict::permit`], by move, around the very request that the verdict
-/// was reached for; so neither `Copy` nor `Clone`. Nobody else can make one:
+/// INVARIANT: only built by [`Verdict::permit`] and [`Verdict::observe_only`], by move, around the
+/// very request that the verdict was reached for; so neither `Copy` nor `Clone`. Nobody else can make one:
 ///
 /// ```compile_fail
 /// use kinesis_gate::policy::{Decision, Layer, Permitted};

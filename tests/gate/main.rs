@@ -30,6 +30,7 @@ mod lifecycle;
 mod limits;
 mod memory;
 mod metrics;
+mod modes;
 mod mutations;
 mod oddities;
 mod origin;

@@ -66,6 +66,8 @@ fn connection(everything: bool) -> Connection {
         networks: Vec::new(),
         policy: Policy::full_access(&Options::ENDPOINT),
         policy_name: "default-full-access".into(),
+        mode: crate::config::Mode::Enforce,
+        candidate: None,
         identity: Arc::new(Identity::default()),
         principal: everything.then(|| Arc::new(principal())),
         owner,
