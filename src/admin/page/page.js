@@ -52,8 +52,9 @@ async function poll() {
     now(metrics(await ask("/metrics")));
     tables();
     documents();
-    at("state").textContent = `${status.version}, ${status.ready ? "ready" : "draining"}, since ${status.started}`;
-    at("state").className = status.ready ? "" : "bad";
+    const refused = status.reload?.last_error;
+    at("state").textContent = `${status.version}, ${status.ready ? "ready" : "draining"}, since ${status.started}${refused ? `; a changed configuration was refused: ${refused}` : ""}`;
+    at("state").className = status.ready && !refused ? "" : "bad";
   } catch (error) {
     at("state").textContent = `not reached: ${error.message}`;
     at("state").className = "bad";
