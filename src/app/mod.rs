@@ -108,6 +108,15 @@ impl Loaded {
         &self.notices
     }
 
+    /// Files that may be open at once: a connection from each client, one to the upstream for it,
+    /// and some of the gate's own.
+    pub fn open_files(&self) -> u64 {
+        const OWN: u64 = 128;
+        (self.limits.connections as u64)
+            .saturating_mul(2)
+            .saturating_add(OWN)
+    }
+
     /// Binds every address.
     ///
     /// # Errors

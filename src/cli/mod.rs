@@ -1,10 +1,13 @@
-//! The command line: `run`, `check`, `credentials`, `simulate`, `learn`, `replay`, `sandbox`.
+//! The command line: `run`, `check`, `credentials`, `simulate`, `learn`, `replay`, `sandbox`,
+//! `health`, `completions`, `man`.
 
 mod check;
 mod check_policy;
 mod credentials;
+mod health;
 mod learn;
 mod log;
+mod manual;
 mod replay;
 mod run;
 #[cfg(feature = "sandbox")]
@@ -15,7 +18,7 @@ use std::fmt::Display;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::policy::Attachment;
 
@@ -49,6 +52,13 @@ enum Command {
     /// policy that AWS publishes for Kinesis endpoints.
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Arguments),
+    /// Ask a gate's admin port whether it is ready: a probe for images that hold nothing else.
+    /// Exit code 1 if it is not.
+    Health(health::Arguments),
+    /// Print completions for a shell.
+    Completions(manual::Completions),
+    /// Print the manual page, roff.
+    Man,
 }
 
 /// Runs the command that the process was started with.
@@ -62,6 +72,9 @@ pub fn run() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
+        Command::Completions(arguments) => manual::completions(&arguments, Arguments::command()),
+        Command::Man => manual::man(Arguments::command()),
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     for notice in loaded.notices() {
         eprintln!("note: {notice}");
     }
+    if let Some(note) = raise_open_files(loaded.open_files()) {
+        eprintln!("note: {note}");
+    }
     let bound = match loaded.bind() {
         Ok(bound) => bound,
         Err(problems) => return fail(problems),
@@ -42,6 +45,18 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(format_args!("cannot serve: {error}")),
+    }
+}
+
+/// Raises the limit of open files as far as this process may; says if that is less than `needed`.
+fn raise_open_files(needed: u64) -> Option<String> {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit >= needed => None,
+        Ok(limit) => Some(format!(
+            "{limit} files may be open at once, and `limits.connections` may need {needed}: raise \
+             the hard limit of open files, or lower `connections`"
+        )),
+        Err(error) => Some(format!("the limit of open files cannot be raised: {error}")),
     }
 }
 

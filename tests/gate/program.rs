@@ -29,8 +29,11 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 impl Program {
     pub fn start(arguments: &[&str]) -> Program {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
-            .args(arguments)
+        Program::started(Command::new(env!("CARGO_BIN_EXE_kinesis-gate")).args(arguments))
+    }
+
+    fn started(command: &mut Command) -> Program {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -367,4 +370,55 @@ fn the_sandbox_answers_as_it_prints() {
     program.signal("INT");
     assert_eq!(program.ended().code(), Some(0), "Ctrl-C ends it well");
     assert!(!ca.exists(), "its folder is gone");
+}
+
+#[test]
+fn it_raises_its_open_files_and_tells_where_they_do_not_do() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = published(folder.path(), &authority, recorder.address());
+    // The default of `connections` needs 20128.
+    for (hard, does) in [(512, false), (32768, true)] {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile=256:{hard}"));
+        command.arg(env!("CARGO_BIN_EXE_kinesis-gate"));
+        let command = command.args(["run", "--config", configuration.to_str().unwrap()]);
+        let program = Program::started(command);
+        let told = wait_for(&program.errors, |lines| {
+            lines.iter().any(|line| line.starts_with("admin on "))
+        });
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.child.id()));
+        let limits = limits.unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let found: Vec<&str> = line.unwrap().split_whitespace().skip(3).take(2).collect();
+        assert_eq!(found, [hard.to_string(), hard.to_string()]);
+        let note = format!("note: {hard} files may be open at once");
+        assert_eq!(
+            !does,
+            told.iter().any(|line| line.starts_with(&note)),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn health_asks_the_admin_port() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = published(folder.path(), &authority, recorder.address());
+    let program = Program::run(&configuration);
+    let admin = program.admin().to_string();
+    for more in [&["--admin", &admin][..], &["--live", "--admin", &admin]] {
+        let mut asked = Program::start(&[&["health"], more].concat());
+        assert!(asked.ended().success());
+    }
+    drop(program);
+    let mut asked = Program::start(&["health", "--admin", &admin]);
+    assert_eq!(asked.ended().code(), Some(1));
+    let told = wait_for(&asked.errors, |lines| !lines.is_empty());
+    assert!(told[0].contains("/readyz: Connection refused"), "{told:?}");
 }

@@ -100,6 +100,7 @@ def run(command, cwd=None):
 
 TOOLS = {
     "python": (["boto3/requirements.txt"], python("boto3/requirements.txt")),
+    "deploy": (["../deploy/requirements.txt"], python("../deploy/requirements.txt")),
     "moto": (["moto/requirements.txt"], python("moto/requirements.txt")),
     "js": (["js"], node("js")),
     "java": (["java"], java("java")),

@@ -1,0 +1,230 @@
+"""The sidecar's manifest, walked through: a pod is a network namespace; its containers see what the manifest
+gives them and no more. The gate's root holds what its image would: the program, the C library, the roots.
+
+    sidecar.py GATE CLIENTS_VENV DEPLOY_VENV
+"""
+import http.server
+import json
+import os
+import pathlib
+import re
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+MANIFEST = HERE.parent.parent / "config/deploy/sidecar.yaml"
+HOST = "kinesis.us-east-1.amazonaws.com"
+SERVICE = "192.0.2.10"  # Kinesis, in the namespace
+INSIDE = "KINESIS_GATE_DEPLOY_INSIDE"
+SLOW = 1.5  # seconds that an answer takes while the pod ends
+APPLICATION = """import boto3, botocore, json, signal, sys, time
+client = boto3.client("kinesis", region_name="us-east-1", config=botocore.config.Config(retries={"total_max_attempts": 1}))
+def put(stream):
+    try:
+        return client.put_record(StreamName=stream, Data=b"a", PartitionKey="1")["ShardId"]
+    except botocore.exceptions.ClientError as error:
+        return error.response["Error"]["Code"]
+signal.signal(signal.SIGTERM, lambda *_: (print(json.dumps([put("orders")]), flush=True), sys.exit(0)))
+print(json.dumps([put("orders"), put("payroll")]), flush=True)
+while True:
+    time.sleep(0.1)
+"""
+
+
+def main():
+    if INSIDE not in os.environ:
+        os.environ[INSIDE] = "1"
+        os.execvp("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv])
+    gate, clients, deploy = map(pathlib.Path, sys.argv[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        folder.chmod(0o755)
+        try:
+            walk(folder, gate, clients, deploy)
+        finally:
+            subprocess.run(["umount", "-R", "-l", folder / "gate"], capture_output=True, timeout=20)
+
+
+def walk(folder, gate, clients, deploy):
+    for command in ("link set lo up", f"addr add {SERVICE}/32 dev lo"):
+        run("ip", *command.split())
+    load = "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)"
+    read = subprocess.run([deploy / "bin/python", "-c", load], stdin=open(MANIFEST), capture_output=True, check=True, timeout=60)
+    documents = json.loads(read.stdout)
+    data = next(d["data"] for d in documents if d["kind"] == "ConfigMap")
+    pod = next(d["spec"]["template"]["spec"] for d in documents if d["kind"] == "Deployment")
+    (sidecar,), (application,) = pod["initContainers"], pod["containers"]
+    certificates(folder)
+    service = Service(folder)
+    volumes = {v["name"]: volume(folder, v, data, pod["securityContext"]["fsGroup"]) for v in pod["volumes"]}
+    root = image(folder, gate, sidecar, volumes)
+
+    # 1. The sidecar starts; the pod goes on once its startup probe passes.
+    log, errors = open(folder / "out", "w+b"), open(folder / "err", "w+b")
+    serving = subprocess.Popen(contained(root, sidecar, pod, ["/usr/local/bin/kinesis-gate", *sidecar["args"]]), stdout=log, stderr=errors)
+    probe = sidecar["startupProbe"]
+    for _ in range(probe["failureThreshold"]):
+        if run(*contained(root, sidecar, pod, probe["exec"]["command"]), fail=False) == 0:
+            break
+        time.sleep(probe["periodSeconds"] / 4)
+    else:
+        sys.exit(f"the gate does not start: {(folder / 'err').read_text()}")
+    for kind in ("readinessProbe", "livenessProbe"):
+        told(kind, run(*contained(root, sidecar, pod, sidecar[kind]["exec"]["command"]), fail=False), 0)
+    status = pathlib.Path(f"/proc/{serving.pid}/status").read_text()
+    told("the gate's user, and its capabilities", re.findall(r"^(?:Uid:\s+(\d+)|CapEff:\s+(\w+))", status, re.MULTILINE),
+         [(str(sidecar["securityContext"]["runAsUser"]), ""), ("", "0" * 16)])  # fmt: skip
+
+    # 2. The application has the manifest's environment and its own credentials, and nothing else.
+    environment = {e["name"]: e["value"] for e in application["env"]}
+    for mount in application["volumeMounts"]:
+        at = pathlib.Path(mount["mountPath"])
+        run("mount", "-t", "tmpfs", "none", "/mnt")
+        environment = {name: value.replace(str(at), "/mnt/trust") for name, value in environment.items()}
+        at = pathlib.Path("/mnt/trust")
+        at.mkdir()
+        run("mount", "--bind", volumes[mount["name"]], at)
+        told("what the application sees of the CA", sorted(p.name for p in at.iterdir() if not p.name.startswith("..")), ["ca.pem"])
+    environment |= {"AWS_ACCESS_KEY_ID": "AKIARZPUZDIKGB2VALC4", "AWS_SECRET_ACCESS_KEY": "secret"}
+    user = application["securityContext"]["runAsUser"]
+    # Python's own files lie where they lie: this container is a user and an environment.
+    client = subprocess.Popen([clients / "bin/python", "-c", APPLICATION], env=environment, stdout=subprocess.PIPE, text=True,
+                              user=user if readable(clients, user) else 0)  # fmt: skip
+    told("the policy's stream, and another", json.loads(client.stdout.readline() or "null"), ["shardId-000000000000", "AccessDeniedException"])
+    told("what Kinesis was asked", service.asked, [("Kinesis_20131202.PutRecord", "orders")])
+
+    # 3. The pod ends: the application first; what it flushes passes, slow as it is. Then the sidecar.
+    service.slow = SLOW
+    client.terminate()
+    told("a record at the application's end", json.loads(client.stdout.readline() or "null"), ["shardId-000000000000"])
+    told("the application's exit code", client.wait(20), 0)
+    serving.terminate()
+    told("the gate's exit code", serving.wait(pod["terminationGracePeriodSeconds"]), 0)
+    lines = [json.loads(line) for line in (folder / "out").read_text().splitlines()]
+    told("the decision log", [line["decision"] for line in lines], ["allow", "implicit-deny", "allow"])
+
+
+def readable(clients, user):
+    python = ["setpriv", f"--reuid={user}", "--clear-groups", clients / "bin/python", "-c", "import boto3"]
+    return run(*python, fail=False) == 0
+
+
+def volume(folder, volume, data, group):
+    """Files as the kubelet lays them: links to a folder that a link names."""
+    at = folder / volume["name"]
+    real = at / "..2026_11_25"
+    real.mkdir(parents=True)
+    secret = volume.get("secret")
+    if secret:
+        keys = [item["key"] for item in secret.get("items", [])] or ["ca.pem", "ca-key.pem"]
+        files = {key: (folder / key).read_text() for key in keys}
+    else:
+        files = data
+    (at / "..data").symlink_to(real.name)
+    for name, text in files.items():
+        (real / name).write_text(text)
+        os.chown(real / name, 0, group)
+        # YAML has read the octal number.
+        (real / name).chmod((secret or {}).get("defaultMode", 0o644))
+        (at / name).symlink_to(f"..data/{name}")
+    return at
+
+
+def image(folder, gate, container, volumes):
+    root = folder / "gate"
+    (root / "usr/local/bin").mkdir(parents=True)
+    (root / "usr/local/bin/kinesis-gate").write_bytes(gate.read_bytes())
+    (root / "usr/local/bin/kinesis-gate").chmod(0o755)
+    linked = subprocess.run(["ldd", gate], capture_output=True, text=True, check=True, timeout=20).stdout
+    for library in re.findall(r"(/\S+) \(0x", linked):
+        to = root / library.lstrip("/")
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(pathlib.Path(library).read_bytes())
+        to.chmod(0o755)
+    (root / "etc/ssl/certs").mkdir(parents=True)
+    (root / "etc/ssl/certs/ca-certificates.crt").write_bytes((folder / "service-ca.pem").read_bytes())
+    (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n{SERVICE} {HOST}\n")
+    for mount in container["volumeMounts"]:
+        (root / mount["mountPath"].lstrip("/")).mkdir(parents=True)
+    run("mount", "--bind", root, root)
+    for mount in container["volumeMounts"]:
+        at = root / mount["mountPath"].lstrip("/")
+        run("mount", "--bind", volumes[mount["name"]], at)
+        assert mount["readOnly"]
+        run("mount", "-o", "remount,bind,ro", at)
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    run("mount", "-o", "remount,bind,ro", root)
+    return root
+
+
+def contained(root, container, pod, command):
+    security = container["securityContext"]
+    assert security["capabilities"]["drop"] == ["ALL"]
+    user, group = security["runAsUser"], security["runAsGroup"]
+    groups = pod["securityContext"]["fsGroup"]
+    # `chroot` keeps the program's name as the image has it; the process is then of the user and can do no more.
+    return ["env", "-i", "/usr/bin/setpriv", "--no-new-privs", "--bounding-set=-all,+setuid,+setgid,+sys_chroot",
+            "/usr/sbin/chroot", f"--userspec={user}:{group}", f"--groups={groups}", str(root), *command]  # fmt: skip
+
+
+class Service:
+    """Kinesis, as far as it is needed: it says what it was asked."""
+
+    def __init__(self, folder):
+        self.asked, self.slow = [], 0
+        service = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                service.asked.append((self.headers["X-Amz-Target"], body["StreamName"]))
+                time.sleep(service.slow)
+                answer = b'{"SequenceNumber":"1","ShardId":"shardId-000000000000"}'
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-amz-json-1.1")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "service.pem", folder / "service-key.pem")
+        server = http.server.ThreadingHTTPServer((SERVICE, 443), Handler)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+def certificates(folder):
+    def openssl(*command):
+        subprocess.run(["openssl", "req", "-x509", *command], cwd=folder, check=True, capture_output=True, timeout=60)
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    for name in ("ca", "service-ca"):
+        openssl(*key, "-subj", f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    openssl(*key, "-subj", "/CN=service", "-keyout", "service-key.pem", "-out", "service.pem", "-CA", "service-ca.pem", "-CAkey", "service-ca-key.pem",
+            "-addext", f"subjectAltName=DNS:{HOST}", "-addext", "basicConstraints=critical,CA:FALSE")  # fmt: skip
+
+
+def run(*command, fail=True):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    if fail and done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: {done.stderr}")
+    return done.returncode
+
+
+def told(title, found, expected):
+    good = found == expected
+    print(f"  {'ok    ' if good else 'FAILED'} sidecar: {title}: {found}" + ("" if good else f", not {expected}"), flush=True)
+    if not good:
+        sys.exit(1)
+
+
+main()
