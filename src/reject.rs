@@ -60,12 +60,21 @@ pub enum Rejection {
     BodyTimeout,
     /// The body broke off.
     BodyBroken,
-    /// Too many bodies are held already.
-    Busy,
+    /// The gate holds as much as it may already.
+    Busy(Busy),
     /// The policy denies it.
     Denied(Denied),
     /// Allowed, but Kinesis could not be reached or did not answer.
     Upstream(Failure),
+}
+
+/// What there is too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// `limits.buffered-bytes`.
+    Bytes,
+    /// `limits.requests`.
+    Requests,
 }
 
 /// A denial, in the words AWS uses
@@ -131,7 +140,7 @@ impl Rejection {
             Rejection::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
             Rejection::ContentType => StatusCode::NOT_FOUND,
             Rejection::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Rejection::Busy | Rejection::NoCredentials | Rejection::Upstream(_) => {
+            Rejection::Busy(_) | Rejection::NoCredentials | Rejection::Upstream(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
@@ -156,7 +165,7 @@ impl Rejection {
             Rejection::TooLarge => "RequestEntityTooLargeException",
             Rejection::BodyTimeout => "RequestTimeoutException",
             // A throttle to SDKs, which wait longer before they try again.
-            Rejection::Busy => "ThrottlingException",
+            Rejection::Busy(_) => "ThrottlingException",
             Rejection::NoCredentials | Rejection::Upstream(_) => "ServiceUnavailable",
         }
     }
@@ -188,7 +197,10 @@ impl Rejection {
             Rejection::UnknownToken(_) => text(EXPIRED_NEXT_TOKEN),
             Rejection::TooLarge => text("Request size exceeded the limit of the endpoint"),
             Rejection::BodyTimeout => text("The request body did not arrive in time"),
-            Rejection::Busy => text("The endpoint is handling too many large requests"),
+            Rejection::Busy(Busy::Bytes) => {
+                text("The endpoint is handling too many large requests")
+            }
+            Rejection::Busy(Busy::Requests) => text("The endpoint is handling too many requests"),
             Rejection::Denied(denied) => Some(Cow::Owned(denied.to_string())),
             Rejection::Upstream(_) => text("The service cannot be reached through the endpoint"),
         }
@@ -225,9 +237,12 @@ impl Rejection {
                 member.name()
             )),
             Rejection::TooLarge => Some("the body is longer than `body-bytes`".to_owned()),
-            Rejection::BodyTimeout => Some("the body stalled for `body-timeout`".to_owned()),
+            Rejection::BodyTimeout => Some(
+                "the body stalled for `body-timeout`, or came slower than `body-rate`".to_owned(),
+            ),
             Rejection::BodyBroken => Some("the body broke off".to_owned()),
-            Rejection::Busy => Some("`buffered-bytes` are held already".to_owned()),
+            Rejection::Busy(Busy::Bytes) => Some("`buffered-bytes` are held already".to_owned()),
+            Rejection::Busy(Busy::Requests) => Some("`requests` are in flight already".to_owned()),
             Rejection::Upstream(failure) => Some(failure.to_string()),
         }
     }

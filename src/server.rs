@@ -43,6 +43,9 @@ const READ_BUFFER: usize = 64 << 10;
 const STREAM_WINDOW: u32 = 96 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
+/// Streams of one HTTP/2 connection that may end by errors of the client's.
+const ERRONEOUS: usize = 1024;
+
 impl Protocol {
     /// From the protocol that ALPN agreed on.
     pub fn of_alpn(agreed: Option<&[u8]>) -> Protocol {
@@ -155,6 +158,8 @@ fn builder(limits: &Limits) -> Builder<LocalExecutor> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(limits.streams)
+        .max_pending_accept_reset_streams(limits.resets)
+        .max_local_error_reset_streams(ERRONEOUS)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.head_timeout)
         .keep_alive_timeout(limits.handshake_timeout)

@@ -15,7 +15,7 @@ use crate::admin::Admin;
 use crate::config::{Limits, Problems};
 use crate::credentials::Keeper;
 use crate::gate::{Live, Worker};
-use crate::listener::Listener;
+use crate::listener::{Listener, Permits};
 use crate::observe::{
     Counters, DecisionLog, Format, Gauge, LogBuffer, LogWriter, Metrics, Observer, Sink, Streams,
 };
@@ -50,7 +50,7 @@ struct Seed {
     log: LogBuffer,
     clock: crate::observe::Clock,
     draining: Draining,
-    permits: Arc<Semaphore>,
+    permits: Arc<Permits>,
     tokens: Arc<tokens::Store>,
 }
 
@@ -76,7 +76,14 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
     let (trigger, draining) = shutdown::channel();
     let stop = Arc::new(Notify::new());
     let log = LogWriter::start(sink, format, &loaded.log)?;
-    let permits = Arc::new(Semaphore::new(loaded.limits.connections));
+    let Limits {
+        connections,
+        connections_per_client,
+        ..
+    } = loaded.limits;
+    let permits = Arc::new(Permits::new(connections, connections_per_client));
+    let mut limits = loaded.limits.clone();
+    limits.requests = (limits.requests / workers).max(1);
     let streams = Arc::new(Streams::new(loaded.metrics.streams));
     // Those that a reload adds share the last place.
     let mut endpoints = loaded.endpoints.clone();
@@ -109,7 +116,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
         let seed = Seed {
             listeners,
             upstream: loaded.upstream.clone(),
-            limits: loaded.limits.clone(),
+            limits: limits.clone(),
             budget: Arc::clone(budget),
             counters: Arc::clone(counters),
             streams: Arc::clone(&streams),

@@ -89,6 +89,10 @@ pub struct Upstream {
 pub struct Limits {
     /// Client connections open at once, in the whole process.
     pub connections: usize,
+    /// Of one client's address; `None` where only all together are limited.
+    pub connections_per_client: Option<usize>,
+    /// Requests in flight at once, in the whole process: from the head to the answer's end.
+    pub requests: usize,
     /// Bytes of one request body. The API's largest request is 10 MiB of data, about 14 MiB as
     /// base64 in JSON.
     pub body_bytes: usize,
@@ -98,12 +102,18 @@ pub struct Limits {
     pub head_bytes: usize,
     /// HTTP/2 streams open at once on one connection.
     pub streams: u32,
+    /// HTTP/2 streams of one connection that a client has reset before they were looked at: more end
+    /// the connection.
+    pub resets: usize,
     /// From accept to the end of the TLS handshake.
     pub handshake_timeout: Duration,
     /// From a request's first byte to the end of its head; also how long an idle connection lives.
     pub head_timeout: Duration,
     /// Between two pieces of a request body.
     pub body_timeout: Duration,
+    /// Bytes a second, on average, that a body may not come slower than once it has stalled for
+    /// [`Limits::body_timeout`] in all.
+    pub body_rate: usize,
     /// For resolving, connecting and the TLS handshake with the upstream.
     pub connect_timeout: Duration,
     /// From the end of the request to the head of the upstream's answer.
@@ -274,10 +284,14 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 10_000,
+            connections_per_client: None,
+            requests: 20_000,
             body_bytes: 16 << 20,
             buffered_bytes: 256 << 20,
             head_bytes: 64 << 10,
             streams: 250,
+            resets: 20,
+            body_rate: 1 << 10,
             handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),

@@ -199,6 +199,7 @@ impl<'de> Deserialize<'de> for Limits {
         };
         bytes(&mut table, "body-bytes", &mut limits.body_bytes);
         bytes(&mut table, "buffered-bytes", &mut limits.buffered_bytes);
+        bytes(&mut table, "body-rate", &mut limits.body_rate);
         bytes(&mut table, "head-bytes", &mut limits.head_bytes);
         let span = |table: &mut TableHelper<'de>, name, limit: &mut std::time::Duration| {
             if let Some(Span(span)) = table.optional(name) {
@@ -219,10 +220,17 @@ impl<'de> Deserialize<'de> for Limits {
         span(&mut table, "tunnel-total", &mut limits.tunnel_total);
         span(&mut table, "drain", &mut limits.drain);
         limits.connections = table.optional("connections").unwrap_or(limits.connections);
+        limits.connections_per_client = table.optional("connections-per-client");
+        limits.requests = table.optional("requests").unwrap_or(limits.requests);
+        limits.resets = table.optional("resets").unwrap_or(limits.resets);
         limits.streams = table.optional("streams").unwrap_or(limits.streams);
         let read = table.finalize(None);
         let wrong = [
             (limits.connections == 0).then_some("`connections` must be above zero"),
+            (limits.connections_per_client == Some(0))
+                .then_some("`connections-per-client` must be above zero"),
+            (limits.requests == 0).then_some("`requests` must be above zero"),
+            (limits.body_rate == 0).then_some("`body-rate` must be above zero"),
             (limits.streams == 0).then_some("`streams` must be above zero"),
             (limits.head_bytes < 8 << 10).then_some("`head-bytes` must be at least 8KiB"),
             (limits.buffered_bytes < limits.body_bytes)

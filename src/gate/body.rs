@@ -1,24 +1,27 @@
 //! Bodies: a request's is read under the budget and scanned as it arrives; an answer's carries its
 //! record until it ends.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::http1::{Broken, Incoming, Outgoing};
 use crate::kinesis::{Format, Scanner};
 use crate::observe::Record;
-use crate::reject::Rejection;
+use crate::reject::{Busy, Rejection};
 use crate::upstream::RequestBody;
 
 use super::Worker;
 use super::handed::Passing;
+use super::pace::Pace;
 
 /// A request's body as far as it was read: every piece scanned, none of it gone.
 ///
@@ -29,6 +32,7 @@ pub(super) struct Reading<'w> {
     pub(super) scanner: Scanner,
     pub(super) body: RequestBody,
     permits: Option<OwnedSemaphorePermit>,
+    pace: Pace,
     ended: bool,
 }
 
@@ -38,6 +42,7 @@ pub(super) struct Begun<'w> {
     pub(super) incoming: Incoming,
     pub(super) scanner: Scanner,
     pub(super) body: RequestBody,
+    pub(super) pace: Pace,
 }
 
 /// An answer's body. Its record is closed when it has ended or the client has gone.
@@ -54,6 +59,11 @@ enum Source {
 /// A body that is shorter is read whole before it is judged: holding it costs less than a second
 /// look at its head, which a body that is judged on its way needs.
 const WHOLE: u64 = 96 << 10;
+
+/// How long a body may wait for room while it holds some: two that hold what the other waits for
+/// would else stand until both have waited for `body-timeout`. The first to give up lets go of its
+/// share, and the others go on.
+const HOLDING: Duration = Duration::from_secs(1);
 
 /// Trailers could say anything after the judgement, and no client sends them.
 pub(super) const TRAILERS: Rejection = Rejection::Ambiguous("the request has trailers");
@@ -76,6 +86,7 @@ impl<'w> Reading<'w> {
             scanner: Scanner::new(format),
             body,
             permits: None,
+            pace: Pace::new(&worker.limits),
             ended: false,
         })
     }
@@ -114,6 +125,7 @@ impl<'w> Reading<'w> {
             incoming,
             scanner,
             body,
+            pace,
             ..
         } = self;
         Begun {
@@ -121,6 +133,7 @@ impl<'w> Reading<'w> {
             incoming,
             scanner,
             body,
+            pace,
         }
     }
 
@@ -130,16 +143,27 @@ impl<'w> Reading<'w> {
         self.body
     }
 
+    /// The next piece: at once if it is there, or when the client sends it.
+    async fn frame(&mut self) -> Result<Option<Result<Frame<Bytes>, Broken>>, Rejection> {
+        let there = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.incoming).poll_frame(cx))).await;
+        if let Poll::Ready(frame) = there {
+            return Ok(frame);
+        }
+        let until = self.pace.wait(self.body.len());
+        let frame = timeout_at(until, self.incoming.frame()).await;
+        self.pace.came();
+        frame.map_err(|_| Rejection::BodyTimeout)
+    }
+
     async fn piece(&mut self) -> Result<(), Rejection> {
         let limits = &self.worker.limits;
-        let frame = match timeout(limits.body_timeout, self.incoming.frame()).await {
-            Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(_))) => return Err(Rejection::BodyBroken),
-            Ok(None) => {
+        let frame = match self.frame().await? {
+            Some(Ok(frame)) => frame,
+            Some(Err(_)) => return Err(Rejection::BodyBroken),
+            None => {
                 self.ended = true;
                 return self.scanner.finish().map_err(Rejection::Malformed);
             }
-            Err(_) => return Err(Rejection::BodyTimeout),
         };
         let Ok(chunk) = frame.into_data() else {
             return Err(TRAILERS);
@@ -149,7 +173,12 @@ impl<'w> Reading<'w> {
         if len > limits.body_bytes as u64 {
             return Err(Rejection::TooLarge);
         }
-        let permit = reserve(self.worker, u32::try_from(chunk.len()).unwrap_or(u32::MAX)).await?;
+        let room = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+        let patience = match &self.permits {
+            Some(_) => limits.body_timeout.min(HOLDING),
+            None => limits.body_timeout,
+        };
+        let permit = reserve(self.worker, room, patience).await?;
         match &mut self.permits {
             Some(permits) => permits.merge(permit),
             None => self.permits = Some(permit),
@@ -164,14 +193,17 @@ impl<'w> Reading<'w> {
 }
 
 /// Waits for room in the budget, but not for ever: the client is told to come back.
-async fn reserve(worker: &Worker, bytes: u32) -> Result<OwnedSemaphorePermit, Rejection> {
+async fn reserve(
+    worker: &Worker,
+    bytes: u32,
+    patience: Duration,
+) -> Result<OwnedSemaphorePermit, Rejection> {
     let budget = Arc::clone(&worker.budget);
     match Arc::clone(&budget).try_acquire_many_owned(bytes) {
         Ok(permit) => Ok(permit),
-        Err(_) => match timeout(worker.limits.body_timeout, budget.acquire_many_owned(bytes)).await
-        {
+        Err(_) => match timeout(patience, budget.acquire_many_owned(bytes)).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Rejection::Busy),
+            Ok(Err(_)) | Err(_) => Err(Rejection::Busy(Busy::Bytes)),
         },
     }
 }

@@ -8,6 +8,7 @@ mod facts;
 mod handed;
 mod head;
 mod live;
+mod pace;
 mod principal;
 mod principals;
 mod site;
@@ -22,8 +23,8 @@ use tokio::time::Instant;
 
 use crate::caller::BodyHash;
 use crate::http1::Incoming;
-use crate::observe::{Outcome, Record};
-use crate::reject::Rejection;
+use crate::observe::{Limited, Outcome, Record};
+use crate::reject::{Busy, Rejection};
 use crate::upstream::{Destination, Signature};
 
 pub use authenticate::{Authenticate, ReSign, Role};
@@ -53,7 +54,11 @@ pub async fn handle(
         connection.peer,
     );
     let format = head::format(request.headers());
-    match exchange(worker, connection, request, &mut record).await {
+    let exchanged = match worker.observer.requests_in_flight() > worker.limits.requests as u64 {
+        true => Err(Rejection::Busy(Busy::Requests)),
+        false => exchange(worker, connection, request, &mut record).await,
+    };
+    match exchanged {
         Ok(mut response) => {
             head::strip(response.headers_mut());
             record.status = response.status().as_u16();
@@ -71,8 +76,22 @@ pub async fn handle(
                 Rejection::Denied(_) => {}
                 _ => record.outcome = Outcome::Refused,
             }
+            if let Some(limit) = limit(&rejection) {
+                worker.observer.limited(limit);
+            }
             response.map(|body| Answer::own(body, record))
         }
+    }
+}
+
+/// The limit that a request came up against.
+fn limit(rejection: &Rejection) -> Option<Limited> {
+    match rejection {
+        Rejection::TooLarge => Some(Limited::BodyBytes),
+        Rejection::BodyTimeout => Some(Limited::BodyTime),
+        Rejection::Busy(Busy::Bytes) => Some(Limited::BufferedBytes),
+        Rejection::Busy(Busy::Requests) => Some(Limited::Requests),
+        _ => None,
     }
 }
 

@@ -11,12 +11,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use crate::http1::Incoming;
 use crate::kinesis::Scanner;
@@ -26,6 +26,7 @@ use crate::upstream::{RequestBody, Rest, Withheld};
 
 use super::asked::Asked;
 use super::body::{Begun, Reading, TRAILERS};
+use super::pace::Pace;
 use super::{Connection, head, principal};
 
 /// The rest of a body, on its way.
@@ -36,7 +37,7 @@ pub(super) struct Tail {
     held: Option<Bytes>,
     ended: bool,
     limit: u64,
-    patience: Duration,
+    pace: Pace,
     deadline: Pin<Box<Sleep>>,
     judge: Judge,
     shared: Rc<RefCell<Passage>>,
@@ -72,20 +73,20 @@ pub(super) fn follow(
         scanner,
         worker,
         mut body,
+        pace,
     } = reading.into_begun();
     let shared = Rc::new(RefCell::new(Passage {
         read: body.len(),
         ..Passage::default()
     }));
-    let patience = worker.limits.body_timeout;
     body.follow(Tail {
         incoming,
         scanner,
         held: None,
         ended: false,
         limit: worker.limits.body_bytes as u64,
-        patience,
-        deadline: Box::pin(sleep(patience)),
+        pace,
+        deadline: Box::pin(sleep(worker.limits.body_timeout)),
         judge: Judge {
             connection: Rc::clone(connection),
             parts: parts.clone(),
@@ -166,9 +167,14 @@ impl Rest for Tail {
                 return Poll::Ready(self.held.take().map(Ok));
             }
             let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+                if !self.pace.is_waiting() {
+                    let until = self.pace.wait(self.shared.borrow().read);
+                    self.deadline.as_mut().reset(until);
+                }
                 ready!(self.deadline.as_mut().poll(cx));
                 return self.withhold(Rejection::BodyTimeout);
             };
+            self.pace.came();
             let taken = match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(chunk) => self.take(chunk),
@@ -182,7 +188,6 @@ impl Rest for Tail {
             };
             match taken {
                 Ok(Some(piece)) => {
-                    self.deadline.as_mut().reset(Instant::now() + self.patience);
                     return Poll::Ready(Some(Ok(piece)));
                 }
                 Ok(None) => {}

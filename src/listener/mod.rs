@@ -3,6 +3,7 @@
 mod hello;
 mod leaf;
 mod origin;
+mod permits;
 mod proxy;
 mod tls;
 mod tunnel;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::{Intercept, ProxyProtocol};
@@ -26,6 +27,7 @@ use crate::server::{self, Protocol as Http};
 use crate::shutdown::Draining;
 
 pub use leaf::{Authority, AuthorityError};
+pub use permits::Permits;
 pub use proxy::{Announced, Malformed};
 pub use tls::{Certificates, clients_from_files, server_config};
 
@@ -114,7 +116,7 @@ impl Listener {
     pub async fn run(
         self,
         worker: Rc<Worker>,
-        permits: Arc<Semaphore>,
+        permits: Arc<Permits>,
         mut draining: Draining,
     ) -> io::Result<()> {
         let socket = TcpListener::from_std(self.socket)?;
@@ -124,13 +126,14 @@ impl Listener {
                 () = draining.begun() => return Ok(()),
             };
             match accepted {
-                Ok((tcp, from)) => match Arc::clone(&permits).try_acquire_owned() {
-                    Ok(permit) => {
+                Ok((tcp, from)) => match permits.take() {
+                    Some(permit) => {
+                        let permit = (permit, Arc::clone(&permits));
                         let (door, worker) = (Arc::clone(&self.door), Rc::clone(&worker));
                         let connection = serve(tcp, from, door, worker, draining.clone(), permit);
                         tokio::task::spawn_local(connection);
                     }
-                    Err(_) => worker.observer.connection_refused(),
+                    None => worker.observer.connection_refused(),
                 },
                 Err(error) => pause_after(&error).await,
             }
@@ -145,7 +148,7 @@ async fn serve(
     live: Arc<Live<Door>>,
     worker: Rc<Worker>,
     draining: Draining,
-    _permit: OwnedSemaphorePermit,
+    (_permit, permits): (OwnedSemaphorePermit, Arc<Permits>),
 ) {
     let (generation, door) = live.read();
     let observer = &worker.observer;
@@ -157,6 +160,15 @@ async fn serve(
     // 1. Who connected, and where to: before TLS.
     let Some(origin) = origin(&mut tcp, from, &door, &worker, deadline).await else {
         return;
+    };
+
+    let _one_of_few = match permits.of_client(origin.peer) {
+        Ok(one) => one,
+        Err(limit) => {
+            let reason =
+                format_args!("{limit} connections of its are open, `connections-per-client`");
+            return observer.connection_dropped(Dropped::Client, origin.peer, reason);
+        }
     };
 
     // 2. The name asked for.

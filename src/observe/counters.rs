@@ -63,6 +63,21 @@ pub enum Dropped {
     Loop,
     /// A tunnel's host was not reached.
     Tunnel,
+    /// As many of its client's as may be are open.
+    Client,
+}
+
+/// The limit that a request came up against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limited {
+    /// `body-bytes`.
+    BodyBytes,
+    /// `body-timeout` or `body-rate`.
+    BodyTime,
+    /// `buffered-bytes`.
+    BufferedBytes,
+    /// `requests`.
+    Requests,
 }
 
 /// All counters of one event loop.
@@ -76,6 +91,10 @@ pub struct Counters {
     pub connections_refused: Counter,
     /// By [`Dropped`].
     pub connections_dropped: Family,
+    /// By [`Limited`].
+    pub limited: Family,
+    /// Requests that were begun and whose answers have not ended.
+    pub requests_in_flight: Counter,
     /// Connections that load balancers opened for themselves.
     pub health_checks: Counter,
     /// By [`TlsFailure`].
@@ -136,6 +155,8 @@ impl Counters {
             connections_open: Counter::default(),
             connections_refused: Counter::default(),
             connections_dropped: Family::new(Dropped::NAMES.len()),
+            limited: Family::new(Limited::NAMES.len()),
+            requests_in_flight: Counter::default(),
             health_checks: Counter::default(),
             tls_failures: Family::new(TlsFailure::NAMES.len()),
             tunnels: Counter::default(),
@@ -255,6 +276,12 @@ impl Histogram {
     }
 }
 
+impl Limited {
+    /// Labels, in the order of the variants.
+    pub(super) const NAMES: [&'static str; 4] =
+        ["body-bytes", "body-time", "buffered-bytes", "requests"];
+}
+
 impl TlsFailure {
     /// Labels, in the order of the variants.
     pub(super) const NAMES: [&'static str; 4] = ["timeout", "name", "protocol", "broken"];
@@ -262,7 +289,7 @@ impl TlsFailure {
 
 impl Dropped {
     /// Labels, in the order of the variants.
-    pub(super) const NAMES: [&'static str; 11] = [
+    pub(super) const NAMES: [&'static str; 12] = [
         "proxy-source",
         "proxy-missing",
         "proxy-malformed",
@@ -274,6 +301,7 @@ impl Dropped {
         "not-intercepted",
         "loop",
         "tunnel",
+        "client",
     ];
 
     /// The label.

@@ -10,7 +10,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::kinesis::ACTION_NAMES;
 use crate::upstream::Failure;
 
-use super::counters::{BOUNDS, Counter, Dropped, Histogram, TlsFailure};
+use super::counters::{BOUNDS, Counter, Dropped, Histogram, Limited, TlsFailure};
 use super::{Counters, Metrics, Outcome};
 
 impl Metrics {
@@ -265,6 +265,14 @@ impl Collector for All {
             "kind",
             &Dropped::NAMES,
             |c, place| c.connections_dropped.at(place),
+        )?;
+        self.labelled(
+            e,
+            "requests_limited",
+            "Requests that came up against a limit, by limit",
+            "limit",
+            &Limited::NAMES,
+            |c, place| c.limited.at(place),
         )?;
         self.counter(
             e,

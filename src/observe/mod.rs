@@ -22,7 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-pub use counters::{Counters, Dropped, TlsFailure};
+pub use counters::{Counters, Dropped, Limited, TlsFailure};
 pub use log::{Format, LogBuffer};
 pub use metrics::{Gauge, Metrics};
 pub use recent::{Follower, News, Recent, Which};
@@ -100,6 +100,16 @@ impl Observer {
     /// A client connection was closed at once: too many were open.
     pub fn connection_refused(&self) {
         self.counters.connections_refused.add(1);
+    }
+
+    /// A request came up against a limit.
+    pub fn limited(&self, limit: Limited) {
+        self.counters.limited.at(limit as usize).add(1);
+    }
+
+    /// Requests of this event loop that were begun and whose answers have not ended.
+    pub fn requests_in_flight(&self) -> u64 {
+        self.counters.requests_in_flight.value()
     }
 
     /// A token was bound to its stream.

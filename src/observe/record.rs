@@ -129,6 +129,7 @@ impl Record {
         endpoint_id: &Arc<str>,
         peer: IpAddr,
     ) -> Record {
+        observer.counters.requests_in_flight.add(1);
         Record {
             observer: Rc::clone(observer),
             endpoint,
@@ -171,6 +172,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.total = self.started.elapsed();
         let counters = &self.observer.counters;
+        counters.requests_in_flight.sub(1);
         counters
             .requests(self.endpoint, self.operation, self.outcome)
             .add(1);

@@ -27,6 +27,7 @@ mod goaway;
 mod heads;
 mod identities;
 mod lifecycle;
+mod limits;
 mod memory;
 mod mutations;
 mod oddities;

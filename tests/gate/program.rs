@@ -378,8 +378,13 @@ fn it_raises_its_open_files_and_tells_where_they_do_not_do() {
     let recorder = Recorder::start(&authority, Behaviour::Answer);
     let folder = tempfile::tempdir().unwrap();
     let configuration = published(folder.path(), &authority, recorder.address());
-    // The default of `connections` needs 20128.
-    for (hard, does) in [(512, false), (32768, true)] {
+    let text = std::fs::read_to_string(&configuration).unwrap();
+    // The default of `connections` needs 20128, a hundred need 328.
+    for (hard, limits, does) in [
+        (512, "", false),
+        (513, "[limits]\nconnections = 100\n", true),
+    ] {
+        std::fs::write(&configuration, format!("{text}{limits}")).unwrap();
         let mut command = Command::new("prlimit");
         command.arg(format!("--nofile=256:{hard}"));
         command.arg(env!("CARGO_BIN_EXE_kinesis-gate"));

@@ -1,0 +1,218 @@
+//! Limits that one client, or all of them, come up against: what they see, and what is counted.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kinesis_gate::sandbox::Authority;
+
+use crate::lifecycle::get;
+use crate::support::raw::{Connection, Request};
+use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder};
+
+fn counts(gate: &Gate, line: &str) -> bool {
+    let (_, page) = get(gate.admin(), "/metrics");
+    page.lines().any(|found| found == line)
+}
+
+#[test]
+fn all_have_so_many_connections() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("connections = 1")
+        .start();
+    let mut first = Connection::open(&authority, gate.address(), HOST);
+    assert!(Connection::try_open(&authority, gate.address(), HOST).is_err());
+    assert!(counts(&gate, "kinesis_gate_connections_refused_total 1"));
+    first.write(&Request::new("ListStreams", "{}").bytes());
+    assert_eq!(first.answer().status, 200);
+}
+
+#[test]
+fn a_client_has_so_many_connections() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("connections-per-client = 2")
+        .start();
+    let ask = |connection: &mut Connection| {
+        connection.write(&Request::new("ListStreams", "{}").bytes());
+        connection.answer().status
+    };
+    let open = || Connection::try_open(&authority, gate.address(), HOST);
+    let mut first = open().unwrap();
+    let mut second = open().unwrap();
+    assert_eq!([ask(&mut first), ask(&mut second)], [200, 200]);
+    assert!(open().is_err(), "a third is closed before TLS");
+    let line = r#"kinesis_gate_connections_dropped_total{kind="client"} 1"#;
+    assert!(counts(&gate, line));
+    let logged = gate.log(3).pop().unwrap();
+    assert_eq!(logged["kind"], "client");
+    // One that ends makes room: the gate sees its end a moment later.
+    drop(first);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut third = loop {
+        match open() {
+            Ok(connection) => break connection,
+            Err(_) => assert!(Instant::now() < deadline, "no room is made"),
+        }
+    };
+    assert_eq!([ask(&mut third), ask(&mut second)], [200, 200]);
+}
+
+#[test]
+fn requests_in_flight_are_limited_and_throttled() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("requests = 1")
+        .start();
+    let bytes = Request::new("ListStreams", r#"{"Limit":5}"#).bytes();
+    let (begin, rest) = bytes.split_at(bytes.len() - 1);
+    let mut first = Connection::open(&authority, gate.address(), HOST);
+    first.write(begin);
+    // It is in flight once its head was read; until then another may pass.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let refused = loop {
+        let answer = Request::new("ListStreams", "{}").send(&authority, gate.address());
+        if answer.status != 200 {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "nothing is refused");
+    };
+    assert_eq!(
+        (refused.status, refused.error().as_str()),
+        (503, "ThrottlingException")
+    );
+    first.write(rest);
+    assert_eq!(first.answer().status, 200);
+    let line = r#"kinesis_gate_requests_limited_total{limit="requests"} 1"#;
+    assert!(counts(&gate, line));
+}
+
+/// One byte after another, each well within `body-timeout`, until the gate gives the body up.
+fn trickle(body: &[u8], at_once: usize) {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("body-timeout = \"400ms\"\nbody-rate = \"1MiB\"")
+        .start();
+    let mut slow = Connection::open(&authority, gate.address(), HOST);
+    slow.write(&Request::new("PutRecord", body).head());
+    let (begin, rest) = body.split_at(at_once);
+    slow.write(begin);
+    let mut rest = rest.iter();
+    let line = r#"kinesis_gate_requests_limited_total{limit="body-time"} 1"#;
+    while !counts(&gate, line) {
+        let byte = rest.next().expect("it is given up before its end");
+        slow.write(&[*byte]);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let answer = slow.answer();
+    assert_eq!(
+        (answer.status, answer.error().as_str()),
+        (400, "RequestTimeoutException")
+    );
+    assert!(recorder.requests().is_empty(), "none arrived whole");
+}
+
+#[test]
+fn a_body_that_trickles_is_not_waited_for_for_ever() {
+    let data = "A".repeat(400);
+    let body = format!(r#"{{"StreamName":"orders","PartitionKey":"1","Data":"{data}"}}"#);
+    trickle(body.as_bytes(), 40);
+}
+
+#[test]
+fn nor_is_the_rest_of_a_large_one() {
+    let data = "A".repeat(400_000);
+    let body = format!(r#"{{"StreamName":"orders","PartitionKey":"1","Data":"{data}"}}"#);
+    trickle(body.as_bytes(), body.len() - 400);
+}
+
+/// Two bodies that hold what the other waits for: one lets go of it long before `body-timeout`.
+#[test]
+fn bodies_that_wait_for_each_other_do_not_stand() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("body-bytes = 200000\nbuffered-bytes = 200000\nbody-timeout = \"20s\"")
+        .start();
+    let data = "A".repeat(180_000);
+    let named_last = format!(r#"{{"Data":"{data}","PartitionKey":"1","StreamName":"orders"}}"#);
+    let bytes = Request::new("PutRecord", named_last).bytes();
+    let (begin, rest) = bytes.split_at(bytes.len() / 2);
+    let mut both: Vec<_> = (0..2)
+        .map(|_| {
+            let mut connection = Connection::open(&authority, gate.address(), HOST);
+            connection.write(begin);
+            connection
+        })
+        .collect();
+    let since = Instant::now();
+    // One of the two may be refused, and close, before it has sent everything.
+    let ask = &|connection: &mut Connection| {
+        connection.write(rest);
+        connection.answer().status
+    };
+    let answers: Vec<u16> = std::thread::scope(|scope| {
+        let asked: Vec<_> = both
+            .iter_mut()
+            .map(|connection| scope.spawn(move || ask(connection)))
+            .collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(since.elapsed() < Duration::from_secs(10), "they stood");
+    assert!(answers.contains(&200), "{answers:?}");
+    assert!(answers.iter().all(|status| [200, 503].contains(status)));
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// CVE-2023-44487: streams that are opened and reset at once, without end.
+#[test]
+fn streams_reset_in_haste_end_the_connection() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("resets = 5")
+        .start();
+    let pem = authority.pem();
+    let mut client = Connection::offering(&pem, gate.address(), HOST, b"h2").unwrap();
+    // POST, https, /, from HPACK's static table.
+    let head = [0x83, 0x87, 0x84];
+    let mut flood = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+    for n in 0..50 {
+        flood.extend(frame(HEADERS, 0x4, 2 * n + 1, &head));
+        flood.extend(frame(RST_STREAM, 0, 2 * n + 1, &8_u32.to_be_bytes()));
+    }
+    client.write(&flood);
+    let mut told = Vec::new();
+    while client.read_some(&mut told) {}
+    let mut frames = told.as_slice();
+    let mut goaway = None;
+    while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = frames {
+        let (payload, next) = rest.split_at(u32::from_be_bytes([0, *a, *b, *c]) as usize);
+        if *kind == GOAWAY {
+            goaway = Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()));
+        }
+        frames = next;
+    }
+    assert_eq!(goaway, Some(ENHANCE_YOUR_CALM));
+    assert!(recorder.requests().is_empty());
+    let answer = Request::new("ListStreams", "{}").send(&authority, gate.address());
+    assert_eq!(answer.status, 200, "others are served");
+}
