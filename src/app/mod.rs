@@ -8,7 +8,7 @@ mod run;
 mod token_store;
 mod watch;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -60,8 +60,8 @@ struct At {
 pub struct Bound {
     loaded: Loaded,
     /// For each listener, a socket for each event loop, all on one address.
-    sockets: Vec<Vec<std::net::TcpListener>>,
-    admin: Option<std::net::TcpListener>,
+    sockets: Vec<Vec<TcpListener>>,
+    admin: Option<TcpListener>,
     addresses: Vec<SocketAddr>,
     /// Where the decision log goes, if not where the process says.
     log: Option<Sink>,
@@ -121,7 +121,16 @@ impl Loaded {
     ///
     /// # Errors
     /// Every address that cannot be bound.
-    pub fn bind(mut self) -> Result<Bound, Problems> {
+    pub fn bind(self) -> Result<Bound, Problems> {
+        self.bind_with(Vec::new())
+    }
+
+    /// The same, but for addresses at which sockets listen already that this process was handed:
+    /// the event loops share them, and they stay when it ends.
+    ///
+    /// # Errors
+    /// Every address that cannot be bound, and every socket that no listener is for.
+    pub fn bind_with(mut self, mut handed: Vec<TcpListener>) -> Result<Bound, Problems> {
         let mut problems = Vec::new();
         let mut failed = |address: SocketAddr, error: std::io::Error| {
             let message = format_args!("cannot listen: {error}");
@@ -131,7 +140,11 @@ impl Loaded {
         let mut sockets = Vec::new();
         let mut addresses = Vec::new();
         for at in &self.doors {
-            match bind_each(at, workers) {
+            let bound = match take(&mut handed, at.address) {
+                Some(socket) => share(socket, at.address, workers),
+                None => bind_each(at, workers),
+            };
+            match bound {
                 Ok((address, shared)) => {
                     addresses.push(address);
                     sockets.push(shared);
@@ -140,10 +153,17 @@ impl Loaded {
             }
         }
         let admin = self.admin.and_then(|address| {
-            crate::admin::bind(address)
-                .map_err(|error| failed(address, error))
-                .ok()
+            let bound = match take(&mut handed, address) {
+                Some(socket) => socket.set_nonblocking(true).map(|()| socket),
+                None => crate::admin::bind(address),
+            };
+            bound.map_err(|error| failed(address, error)).ok()
         });
+        problems.extend(handed.iter().map(|socket| {
+            let address = socket.local_addr().map(|address| address.to_string());
+            let message = "was handed over as a socket, and no listener has this address";
+            Problem::of_file(Path::new(&address.unwrap_or_default()), message)
+        }));
         let log = match &self.log.to {
             LogTo::Stdout => None,
             LogTo::File(file) => Sink::file(file)
@@ -242,10 +262,32 @@ impl Bound {
     }
 }
 
+/// The socket that listens at an address already.
+fn take(handed: &mut Vec<TcpListener>, address: SocketAddr) -> Option<TcpListener> {
+    let at = |socket: &TcpListener| socket.local_addr().is_ok_and(|it| it == address);
+    let place = handed.iter().position(at)?;
+    Some(handed.swap_remove(place))
+}
+
+/// One socket for all event loops.
+fn share(
+    socket: TcpListener,
+    address: SocketAddr,
+    workers: usize,
+) -> std::io::Result<(SocketAddr, Vec<TcpListener>)> {
+    socket.set_nonblocking(true)?;
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 1..workers {
+        sockets.push(socket.try_clone()?);
+    }
+    sockets.push(socket);
+    Ok((address, sockets))
+}
+
 /// How long the start may wait for names to be resolved.
 const LOOKING: Duration = Duration::from_secs(2);
 
-fn bind_each(at: &At, workers: usize) -> std::io::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
+fn bind_each(at: &At, workers: usize) -> std::io::Result<(SocketAddr, Vec<TcpListener>)> {
     let intercept = at.door.intercept;
     let first = listener::bind(at.address, intercept)?;
     // Port 0 has become a real one: the other loops share it.

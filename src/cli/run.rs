@@ -1,9 +1,12 @@
 //! `kinesis-gate run`.
 
 use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,7 +33,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Some(note) = raise_open_files(loaded.open_files()) {
         eprintln!("note: {note}");
     }
-    let bound = match loaded.bind() {
+    let handed = match handed_over() {
+        Ok(handed) => handed,
+        Err(error) => return fail(format_args!("the sockets handed over: {error}")),
+    };
+    let bound = match loaded.bind_with(handed) {
         Ok(bound) => bound,
         Err(problems) => return fail(problems),
     };
@@ -40,11 +47,27 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         for line in announcements {
             eprintln!("{line}");
         }
+        tell(&[NotifyState::Ready]);
         serve(running)
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(format_args!("cannot serve: {error}")),
+    }
+}
+
+/// Sockets that listen already, from the service manager: systemd's socket activation.
+fn handed_over() -> io::Result<Vec<TcpListener>> {
+    let mut handed = ListenFd::from_env();
+    let each = (0..handed.len()).map(|place| handed.take_tcp_listener(place));
+    let sockets = each.collect::<io::Result<Vec<_>>>()?;
+    Ok(sockets.into_iter().flatten().collect())
+}
+
+/// Tells the service manager, if there is one.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        eprintln!("the service manager cannot be told: {error}");
     }
 }
 
@@ -67,6 +90,7 @@ pub(super) fn serve(running: Running) -> io::Result<()> {
         .build()?
         .block_on(stop_signal(&running))?;
     eprintln!("draining");
+    tell(&[NotifyState::Stopping]);
     running.drain()
 }
 
@@ -80,8 +104,12 @@ async fn stop_signal(running: &Running) -> io::Result<()> {
             _ = interrupt.recv() => return Ok(()),
             () = running.asked_to_drain() => return Ok(()),
             _ = hangup.recv() => {
+                if let Ok(now) = NotifyState::monotonic_usec_now() {
+                    tell(&[NotifyState::Reloading, now]);
+                }
                 // It is told on standard error.
                 let _ = running.reload();
+                tell(&[NotifyState::Ready]);
             }
         }
     }

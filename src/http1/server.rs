@@ -32,9 +32,12 @@ pub struct Limits {
 
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a connection that is to end waits for a request that may be on its way: it would be lost
+/// if the connection closed on it.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends. When `draining` is ready, it closes as soon as no request is
-/// under way.
+/// Serves a connection until it ends. When `draining` is ready, the answer under way is the last, or
+/// the one to a request that comes within a second.
 pub async fn serve<S, H, F, B>(
     stream: S,
     limits: Limits,
@@ -129,9 +132,10 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
             }
             if wire.is_empty() {
                 wire.rest();
-                self.drained = self.drained || draining.as_mut().poll(cx).is_ready();
-                if self.drained {
-                    return Poll::Ready(None);
+                if !self.drained && draining.as_mut().poll(cx).is_ready() {
+                    self.drained = true;
+                    self.idle
+                        .put_off(LAST_REQUEST.min(self.limits.head_timeout));
                 }
             }
             self.idle.poll_passed(cx).map(|()| None)

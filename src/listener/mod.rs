@@ -117,27 +117,39 @@ impl Listener {
         self,
         worker: Rc<Worker>,
         permits: Arc<Permits>,
-        mut draining: Draining,
+        draining: Draining,
     ) -> io::Result<()> {
+        let waiting = self.socket.try_clone()?;
         let socket = TcpListener::from_std(self.socket)?;
+        let begin = |tcp, from| match permits.take() {
+            Some(permit) => {
+                let permit = (permit, Arc::clone(&permits));
+                let (door, worker) = (Arc::clone(&self.door), Rc::clone(&worker));
+                let connection = serve(tcp, from, door, worker, draining.clone(), permit);
+                tokio::task::spawn_local(connection);
+            }
+            None => worker.observer.connection_refused(),
+        };
+        let mut ending = draining.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
-                () = draining.begun() => return Ok(()),
+                () = ending.begun() => break,
             };
             match accepted {
-                Ok((tcp, from)) => match permits.take() {
-                    Some(permit) => {
-                        let permit = (permit, Arc::clone(&permits));
-                        let (door, worker) = (Arc::clone(&self.door), Rc::clone(&worker));
-                        let connection = serve(tcp, from, door, worker, draining.clone(), permit);
-                        tokio::task::spawn_local(connection);
-                    }
-                    None => worker.observer.connection_refused(),
-                },
+                Ok((tcp, from)) => begin(tcp, from),
                 Err(error) => pause_after(&error).await,
             }
         }
+        // Who has connected and not been accepted would be reset when the socket closes.
+        for _ in 0..BACKLOG {
+            let Ok((tcp, from)) = waiting.accept() else {
+                break;
+            };
+            tcp.set_nonblocking(true)?;
+            begin(TcpStream::from_std(tcp)?, from);
+        }
+        Ok(())
     }
 }
 
