@@ -21,17 +21,19 @@ HOST = "kinesis.us-east-1.amazonaws.com"
 SERVICE = "192.0.2.10"  # Kinesis, in the namespace
 INSIDE = "KINESIS_GATE_DEPLOY_INSIDE"
 SLOW = 1.5  # seconds that an answer takes while the pod ends
-APPLICATION = """import boto3, botocore, json, signal, sys, time
+APPLICATION = """import boto3, botocore, json, signal, time
 client = boto3.client("kinesis", region_name="us-east-1", config=botocore.config.Config(retries={"total_max_attempts": 1}))
 def put(stream):
     try:
         return client.put_record(StreamName=stream, Data=b"a", PartitionKey="1")["ShardId"]
     except botocore.exceptions.ClientError as error:
         return error.response["Error"]["Code"]
-signal.signal(signal.SIGTERM, lambda *_: (print(json.dumps([put("orders")]), flush=True), sys.exit(0)))
+ended = []
+signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
 print(json.dumps([put("orders"), put("payroll")]), flush=True)
-while True:
-    time.sleep(0.1)
+while not ended:
+    time.sleep(0.05)
+print(json.dumps([put("orders")]), flush=True)
 """
 
 
