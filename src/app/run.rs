@@ -304,10 +304,11 @@ fn run_loop(seed: Seed) -> io::Result<()> {
             budget: seed.budget,
             tokens: Tokens::new(&seed.tokens),
         });
+        let mut accepting = Vec::new();
         for listener in seed.listeners {
             let permits = Arc::clone(&seed.permits);
             let running = listener.run(Rc::clone(&worker), permits, seed.draining.clone());
-            tokio::task::spawn_local(running);
+            accepting.push(tokio::task::spawn_local(running));
         }
         let mut draining = seed.draining;
         let mut tick = interval(HOUSEKEEPING);
@@ -321,6 +322,10 @@ fn run_loop(seed: Seed) -> io::Result<()> {
             }
         }
         let finished = async {
+            for accepting in accepting {
+                // What it failed with cannot be mended at the end.
+                let _ = accepting.await;
+            }
             // Connections tell nobody when they end; a look now and then costs nothing at the end
             // of a process.
             while observer.has_open_connections() {

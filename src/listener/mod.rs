@@ -125,8 +125,13 @@ impl Listener {
             Some(permit) => {
                 let permit = (permit, Arc::clone(&permits));
                 let (door, worker) = (Arc::clone(&self.door), Rc::clone(&worker));
+                // At once, not when the task first runs: a drain waits for what is open.
+                let open = worker.observer.connection_opened();
                 let connection = serve(tcp, from, door, worker, draining.clone(), permit);
-                tokio::task::spawn_local(connection);
+                tokio::task::spawn_local(async move {
+                    connection.await;
+                    drop(open);
+                });
             }
             None => worker.observer.connection_refused(),
         };
@@ -164,7 +169,6 @@ async fn serve(
 ) {
     let (generation, door) = live.read();
     let observer = &worker.observer;
-    let _open = observer.connection_opened();
     // Answers are written whole; waiting to fill a segment would only delay them.
     let _ = tcp.set_nodelay(true);
     let deadline = Instant::now() + worker.limits.handshake_timeout;

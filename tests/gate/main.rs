@@ -39,6 +39,7 @@ mod published;
 mod regions;
 mod reload;
 mod resign;
+mod restart;
 mod retries;
 mod rpc;
 mod sdk;
