@@ -13,6 +13,34 @@ use serde_json::{Value, json};
 
 const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream";
 
+/// What an endpoint in audit mode denied was forwarded: it is part of what traffic needs.
+#[test]
+fn what_audit_let_pass_is_learnt() {
+    let denied = line(
+        "implicit-deny",
+        "PutRecord",
+        &[&format!("{STREAM}/a")],
+        None,
+    );
+    let audited = line(
+        "implicit-deny",
+        "PutRecord",
+        &[&format!("{STREAM}/b")],
+        None,
+    )
+    .replace(r#""decision":"#, r#""mode":"audit","decision":"#);
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    std::fs::write(&log, format!("{denied}\n{audited}\n")).expect("written");
+    let learnt = gate(&["learn"], &log, None);
+    let policy: Value = serde_json::from_slice(&learnt.stdout).expect("a policy");
+    let text = policy.to_string();
+    assert!(
+        text.contains("stream/b") && !text.contains("stream/a"),
+        "{text}"
+    );
+}
+
 #[test]
 fn the_least_policy_is_learnt_in_a_stable_order() {
     let put = |stream: &str, account: Option<&str>| {

@@ -28,7 +28,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mut seen = Seen::default();
     let read = log::read(&arguments.logs, |line| {
-        let allowed = line.was_allowed();
+        let allowed = line.was_forwarded();
         if let Some(asked) = line.asked()
             && (allowed || arguments.denied)
         {

@@ -57,6 +57,8 @@ struct Seen<'l> {
     reason: Option<Text<'l>>,
     #[serde(borrow)]
     mode: Option<Text<'l>>,
+    #[serde(borrow)]
+    candidate: Option<Candidate<'l>>,
     status: Option<u16>,
     #[serde(borrow)]
     connection: Option<Text<'l>>,
@@ -66,6 +68,14 @@ struct Seen<'l> {
     name: Option<Text<'l>>,
     sent_bytes: Option<u64>,
     received_bytes: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Candidate<'l> {
+    #[serde(borrow)]
+    decision: Text<'l>,
+    #[serde(borrow)]
+    policy: Text<'l>,
 }
 
 #[derive(Default, Deserialize)]
@@ -154,6 +164,9 @@ impl Seen<'_> {
         }
         if let Some(unknown) = &self.unknown {
             write!(out, " (not known here: {unknown})")?;
+        }
+        if let Some(Candidate { decision, policy }) = &self.candidate {
+            write!(out, " (candidate: {decision} by {policy})")?;
         }
         match &self.reason {
             Some(reason) => write!(out, ": {reason}"),

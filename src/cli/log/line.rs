@@ -31,6 +31,8 @@ pub(in crate::cli) struct Line<'l> {
     #[serde(borrow)]
     decision: Option<Cow<'l, str>>,
     #[serde(borrow)]
+    mode: Option<Cow<'l, str>>,
+    #[serde(borrow)]
     layer: Option<Cow<'l, str>>,
     /// Of so many allowed requests this one was written.
     pub(super) sampled: Option<u32>,
@@ -56,6 +58,11 @@ pub(in crate::cli) struct Asked<'l> {
 impl<'l> Line<'l> {
     pub(super) fn parse(bytes: &'l [u8]) -> serde_json::Result<Line<'l>> {
         serde_json::from_slice(bytes)
+    }
+
+    /// Whether it was forwarded: allowed, or denied by an endpoint that is only tried.
+    pub(in crate::cli) fn was_forwarded(&self) -> bool {
+        self.was_allowed() || self.mode.as_deref() == Some("audit")
     }
 
     /// Whether it was decided to be allowed.

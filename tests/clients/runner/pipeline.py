@@ -1,7 +1,8 @@
 """The Kinesis Producer Library writes and the Kinesis Client Library reads, both through the gate.
 
 Each stream is written by one producer and read by two consumers, one that polls and one with
-enhanced fan-out. While they read, the gate is restarted.
+enhanced fan-out. While they read, the gate is restarted, with no more than the policy that it
+learns from what they had asked.
 """
 
 import collections
@@ -191,7 +192,9 @@ class Pipeline:
         # All hold iterators or subscriptions of this gate, which the next one does not know.
         begun = reader.until(lambda: all(each.seen for each in self.consumers))
         codes = [gate.stop()]
-        gate, _ = self.gate("gate-restarted", port, own)
+        # Were anything missing in it, they would be denied from here on.
+        learnt = self.learn("gate.out")
+        gate, _ = self.gate("gate-restarted", port, own, learnt)
         yield "gate restarted midway", None if begun else "not every consumer had begun"
 
         yield from self.produce("after", self.producers[:2], own, BEFORE, AFTER)
@@ -203,9 +206,15 @@ class Pipeline:
         yield "gate ended well", None if codes == [0, 0] else f"with {codes}: {gate.errors.read_text()[-2000:]}"
         yield "decisions", self.decisions()
 
-    def gate(self, name, upstream, port):
+    def learn(self, log):
+        """The least policy that allows what a log tells of."""
+        command = [self.program, "learn", self.folder / log]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
+
+    def gate(self, name, upstream, port, learnt=None):
         """Starts the gate, on a free port or on the one it had; it, and that port."""
         configuration = self.folder / f"{name}.toml"
+        (self.folder / "policy.json").write_text(learnt or json.dumps(policy(), indent=2))
         configuration.write_text(self.configured(upstream, port))
         server = servers.Server(name, [self.program, "run", "--config", configuration], self.folder)
         self.started.append(server)
@@ -217,7 +226,6 @@ class Pipeline:
         return server, next(int(port) for _, port in server.wait_for(listening) if port != "443")
 
     def configured(self, upstream, port):
-        (self.folder / "policy.json").write_text(json.dumps(policy(), indent=2))
         parts = [
             f'upstream = {{ connect = "127.0.0.1:{upstream}", server-name = "localhost", ca-file = "ca.pem" }}',
             'admin = { address = "127.0.0.1:0" }',
