@@ -60,7 +60,7 @@ def main():
 
 def row(folder, workload, proxies, options):
     name, operation, size, stream, connections, goal = workload
-    script = load(folder, operation, size, stream, "close" if "each" in name else "keep-alive")
+    script = load(folder, operation, stream, "close" if "each" in name else "keep-alive", body_of(operation, size, stream))
     figures = {proxy: [] for proxy in proxies}
     for number in range(options.rounds):
         for proxy in list(proxies) if number % 2 == 0 else reversed(proxies):
@@ -105,10 +105,9 @@ def headers_of(operation):
             "amz-sdk-invocation-id": "11111111-2222-3333-4444-555555555555", "amz-sdk-request": "attempt=1; max=5"}
 
 
-def load(folder, operation, size, stream, connection):
+def load(folder, operation, stream, connection, body):
     """The request for wrk, and its parts beside it for h2load."""
-    script = folder / f"{operation}-{size}-{stream}-{connection}.lua"
-    body = body_of(operation, size, stream)
+    script = folder / f"{operation}-{len(body)}-{stream}-{connection}.lua"
     script.with_suffix(".body").write_text(body)
     headers = headers_of(operation)
     script.with_suffix(".json").write_text(json.dumps(headers))

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""How cost and memory grow: idle TLS connections, endpoints with a policy each, principals in the map.
+"""How cost and memory grow: idle TLS connections, endpoints with a policy each, principals in the map,
+tokens that are remembered, and event loops.
 
     cargo build --release
     benches/scale.py [--gate target/release/kinesis-gate] [--seconds 2] [--rounds 3] [--plot docs/scale.svg]
 
 For each count the CPU time of one PutRecord of 1 KiB, while so many other connections are open and
-silent, or so many endpoints or principals are configured; and what the process holds in memory. Every
-round runs each count once. Prints tables and draws them. Needs what `side_by_side.py` needs.
+silent, or so many endpoints or principals are configured; of one GetRecords, while so many tokens are
+bound to their streams; of one PutRecord on one core and on two. And what the process holds in memory.
+Every round runs each count once. Prints tables and draws them. Needs what `side_by_side.py` needs.
 """
 import argparse
 import contextlib
+import http.client
 import json
 import resource
 import socket
@@ -19,10 +22,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import peers
 import side_by_side as lab
 
 COUNTS = {"idle TLS connections": [1, 10, 100, 1_000, 9_000], "endpoints, a policy each": [1, 10, 100, 1_000, 10_000],
-          "principals in the map": [1, 10, 100, 1_000, 10_000, 100_000]}
+          "principals in the map": [1, 10, 100, 1_000, 10_000, 100_000], "bound tokens": [1, 1_000, 10_000, 100_000, 1_000_000],
+          "event loops": [1, 2]}
+READERS = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["kinesis:Get*", "kinesis:Put*"],
+  "Resource": "arn:aws:kinesis:us-east-1:123456789012:stream/orders"}]}"""
 
 
 def main():
@@ -39,7 +46,9 @@ def main():
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         lab.certificates(folder)
         upstream = lab.free_port()
-        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, lab.ANSWER), lab.LOAD_CORE), upstream)
+        # Every answer hands out a token of its own.
+        answer = """return 200 '{"ShardIterator":"$request_id"}';"""
+        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, answer), lab.LOAD_CORE), upstream)
         load = lab.load(folder, "orders")
         for what, counts in COUNTS.items():
             costs = {count: [] for count in counts}
@@ -58,13 +67,30 @@ def measured(folder, upstream, options, load, what, count):
     with contextlib.ExitStack() as running:
         port = lab.free_port()
         command = gate(folder, port, upstream, options.gate, what, count)
-        process = lab.start(running, lab.pinned(command, lab.PROXY_CORE), port)
+        loops = what == "event loops" and count == 2
+        process = lab.start(running, lab.pinned(command, "0,1" if loops else lab.PROXY_CORE), port)
+        if what == "bound tokens":
+            load = bind(folder, port, count)
         if what.startswith("idle"):
             for _ in range(count):
                 running.enter_context(idle(port))
         time.sleep(0.5)
         held = resident(process.pid)
         return lab.cost(process, port, load, 200, options.seconds), held
+
+
+def bind(folder, port, count):
+    """Has so many tokens bound; the load that shows one of them."""
+    ask = peers.load(folder, "GetShardIterator", "", "keep-alive", '{"StreamName": "orders", "ShardId": "1", "ShardIteratorType": "LATEST"}')
+    bound = 0
+    while bound < count - 1:
+        bound += peers.wrk(ask, port, lab.CONNECTIONS, 1)[0]
+    context = ssl._create_unverified_context()
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
+    connection.request("POST", "/", ask.with_suffix(".body").read_text(), {"Host": lab.HOST} | peers.headers_of("GetShardIterator"))
+    token = json.loads(connection.getresponse().read())["ShardIterator"]
+    connection.close()
+    return peers.load(folder, "GetRecords", "", "keep-alive", json.dumps({"ShardIterator": token}))
 
 
 def idle(port):
@@ -83,6 +109,11 @@ def gate(folder, port, upstream, program, what, count):
             policy["Statement"][0]["Resource"] = f"arn:aws:kinesis:us-east-1:123456789012:stream/tenant-{number}"
             (folder / f"policy-{number}.json").write_text(json.dumps(policy))
             config += f'[[endpoint]]\nid = "vpce-{number:017x}"\nregion = "us-east-1"\npolicy = "policy-{number}.json"\n'
+    if what == "event loops":
+        config = config.replace("workers = 1", f"workers = {count}")
+    if what == "bound tokens":
+        (folder / "policy.json").write_text(READERS)
+        config = config.replace("workers = 1", "workers = 1\ntokens = { capacity = 2000000 }")
     if what.startswith("principals"):
         for number in range(count):
             config += f'[[principal]]\naccess-key-id = "AKIARZPUZDIK{number:08d}"\narn = "arn:aws:iam::123456789012:user/u{number}"\n'
