@@ -1,12 +1,16 @@
 //! Limits that one client, or all of them, come up against: what they see, and what is counted.
 
+use std::io::Read;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kinesis_gate::sandbox::Authority;
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
 
 use crate::lifecycle::get;
-use crate::support::raw::{Connection, Request};
+use crate::support::raw::{Connection, Request, client_config};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder};
 
 fn counts(gate: &Gate, line: &str) -> bool {
@@ -58,6 +62,65 @@ fn a_client_has_so_many_connections() {
         }
     };
     assert_eq!([ask(&mut third), ask(&mut second)], [200, 200]);
+}
+
+/// A client that has said hello and does not go on.
+fn hello(authority: &Authority, tcp: &mut TcpStream) -> ClientConnection {
+    let name = ServerName::try_from(HOST).unwrap();
+    let mut tls = ClientConnection::new(Arc::new(client_config(authority)), name).unwrap();
+    while tls.wants_write() {
+        tls.write_tls(tcp).unwrap();
+    }
+    tls
+}
+
+#[test]
+fn so_many_handshakes_are_under_way_and_others_wait() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("handshakes = 1")
+        .start();
+    let mut first = TcpStream::connect(gate.address()).unwrap();
+    let mut tls = hello(&authority, &mut first);
+    first.peek(&mut [0]).unwrap();
+    // The gate has answered the first: its handshake is under way, and stays so.
+    let mut second = TcpStream::connect(gate.address()).unwrap();
+    let mut waiting = hello(&authority, &mut second);
+    let quiet = Duration::from_millis(300);
+    second.set_read_timeout(Some(quiet)).unwrap();
+    assert!(second.peek(&mut [0]).is_err(), "it is not answered yet");
+    while tls.is_handshaking() {
+        tls.complete_io(&mut first).unwrap();
+    }
+    second.set_read_timeout(None).unwrap();
+    while waiting.is_handshaking() {
+        waiting.complete_io(&mut second).unwrap();
+    }
+    let answer = Request::new("ListStreams", "{}").send(&authority, gate.address());
+    assert_eq!(answer.status, 200, "both places are free again");
+}
+
+#[test]
+fn a_handshake_that_gets_no_place_in_its_time_is_dropped() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("handshakes = 1\nhandshake-timeout = \"1s\"")
+        .start();
+    // Its time begins when it connects: it ends before that of who comes later, and is first.
+    let mut late = TcpStream::connect(gate.address()).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let mut first = TcpStream::connect(gate.address()).unwrap();
+    let _tls = hello(&authority, &mut first);
+    first.peek(&mut [0]).unwrap();
+    let _late = hello(&authority, &mut late);
+    assert_eq!(late.read(&mut [0; 16]).unwrap_or(0), 0, "it is closed");
+    let line = r#"kinesis_gate_connections_dropped_total{kind="handshakes"} 1"#;
+    assert!(counts(&gate, line));
+    assert_eq!(gate.log(1)[0]["kind"], "handshakes");
+    let answer = Request::new("ListStreams", "{}").send(&authority, gate.address());
+    assert_eq!(answer.status, 200, "the first has no time left either");
 }
 
 #[test]
