@@ -76,12 +76,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
     let (trigger, draining) = shutdown::channel();
     let stop = Arc::new(Notify::new());
     let log = LogWriter::start(sink, format, &loaded.log)?;
-    let Limits {
-        connections,
-        connections_per_client,
-        ..
-    } = loaded.limits;
-    let permits = Arc::new(Permits::new(connections, connections_per_client));
+    let permits = Arc::new(Permits::new(&loaded.limits));
     let mut limits = loaded.limits.clone();
     limits.requests = (limits.requests / workers).max(1);
     let streams = Arc::new(Streams::new(loaded.metrics.streams));

@@ -47,7 +47,6 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         for line in announcements {
             eprintln!("{line}");
         }
-        tell(&[NotifyState::Ready]);
         serve(running)
     });
     match served {
@@ -83,7 +82,8 @@ fn raise_open_files(needed: u64) -> Option<String> {
     }
 }
 
-/// Serves until the process, or its admin port, is told to stop, then drains. SIGHUP reloads.
+/// Serves until the process, or its admin port, is told to stop, then drains. SIGHUP reloads. The
+/// service manager is told of each.
 pub(super) fn serve(running: Running) -> io::Result<()> {
     Builder::new_current_thread()
         .enable_all()
@@ -98,6 +98,8 @@ async fn stop_signal(running: &Running) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    // Not before: a signal that nobody waits for would end the process.
+    tell(&[NotifyState::Ready]);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),

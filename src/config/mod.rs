@@ -91,6 +91,8 @@ pub struct Limits {
     pub connections: usize,
     /// Of one client's address; `None` where only all together are limited.
     pub connections_per_client: Option<usize>,
+    /// TLS handshakes with clients under way at once, in the whole process.
+    pub handshakes: usize,
     /// Requests in flight at once, in the whole process: from the head to the answer's end.
     pub requests: usize,
     /// Bytes of one request body. The API's largest request is 10 MiB of data, about 14 MiB as
@@ -301,6 +303,7 @@ impl Default for Limits {
         Limits {
             connections: 10_000,
             connections_per_client: None,
+            handshakes: 512,
             requests: 20_000,
             body_bytes: 16 << 20,
             buffered_bytes: 256 << 20,

@@ -229,6 +229,7 @@ impl<'de> Deserialize<'de> for Limits {
         span(&mut table, "drain", &mut limits.drain);
         limits.connections = table.optional("connections").unwrap_or(limits.connections);
         limits.connections_per_client = table.optional("connections-per-client");
+        limits.handshakes = table.optional("handshakes").unwrap_or(limits.handshakes);
         limits.requests = table.optional("requests").unwrap_or(limits.requests);
         limits.resets = table.optional("resets").unwrap_or(limits.resets);
         limits.streams = table.optional("streams").unwrap_or(limits.streams);
@@ -237,6 +238,7 @@ impl<'de> Deserialize<'de> for Limits {
             (limits.connections == 0).then_some("`connections` must be above zero"),
             (limits.connections_per_client == Some(0))
                 .then_some("`connections-per-client` must be above zero"),
+            (limits.handshakes == 0).then_some("`handshakes` must be above zero"),
             (limits.requests == 0).then_some("`requests` must be above zero"),
             (limits.body_rate == 0).then_some("`body-rate` must be above zero"),
             (limits.streams == 0).then_some("`streams` must be above zero"),

@@ -32,12 +32,12 @@ pub struct Limits {
 
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// How long a connection that is to end waits for a request that may be on its way: it would be lost
-/// if the connection closed on it.
+/// How long a connection that is to end waits for the first byte of a request that may be on its
+/// way: it would be lost if the connection closed on it.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends. When `draining` is ready, the answer under way is the last, or
-/// the one to a request that comes within a second.
+/// the one to a request that begins within a second.
 pub async fn serve<S, H, F, B>(
     stream: S,
     limits: Limits,
@@ -125,6 +125,7 @@ const FIELDS_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r
 impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
     /// Waits for the next request's head.
     async fn head(&mut self, mut draining: Pin<&mut impl Future<Output = ()>>) -> Next {
+        let mut hurried = false;
         let read = poll_fn(|cx| {
             let mut wire = self.wire.borrow_mut();
             if let Poll::Ready(read) = wire.poll_head(self.limits.head_bytes, cx) {
@@ -136,7 +137,10 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
                     self.drained = true;
                     self.idle
                         .put_off(LAST_REQUEST.min(self.limits.head_timeout));
+                    hurried = true;
                 }
+            } else if std::mem::take(&mut hurried) {
+                self.idle.put_off(self.limits.head_timeout);
             }
             self.idle.poll_passed(cx).map(|()| None)
         });

@@ -223,8 +223,15 @@ async fn serve(
             return;
         }
     }
+    let Ok(Some(handshake)) = timeout_at(deadline, permits.handshake()).await else {
+        let reason = "no place for its TLS handshake within `handshake-timeout`: `handshakes` others \
+                      are under way";
+        return observer.connection_dropped(Dropped::Handshakes, origin.peer, reason);
+    };
     let shaking = hello.handshake().into_stream(Arc::clone(&door.tls));
-    let stream = match timeout_at(deadline, shaking).await {
+    let shaken = timeout_at(deadline, shaking).await;
+    drop(handshake);
+    let stream = match shaken {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return observer.tls_failed(tls::failure(&error)),
         Err(_) => return observer.tls_failed(TlsFailure::Timeout),

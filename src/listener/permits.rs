@@ -1,15 +1,18 @@
-//! How many connections may be open: in all, and from one client.
+//! How many connections may be open, in all and from one client, and how many in a TLS handshake.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+
+use crate::config::Limits;
 
 /// Permits for client connections, of the whole process.
 #[derive(Debug)]
 pub struct Permits {
     all: Arc<Semaphore>,
+    handshakes: Semaphore,
     each: Option<Each>,
 }
 
@@ -29,10 +32,13 @@ pub(super) struct OfClient {
 }
 
 impl Permits {
-    /// So many in all, and from one client, where that is limited.
-    pub fn new(all: usize, each: Option<usize>) -> Permits {
+    /// `limits.connections`, `limits.connections-per-client` and `limits.handshakes`.
+    pub fn new(limits: &Limits) -> Permits {
+        let semaphore = |permits: usize| Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
+        let each = limits.connections_per_client;
         Permits {
-            all: Arc::new(Semaphore::new(all)),
+            all: Arc::new(semaphore(limits.connections)),
+            handshakes: semaphore(limits.handshakes),
             each: each.map(|limit| Each {
                 limit,
                 open: Mutex::default(),
@@ -43,6 +49,11 @@ impl Permits {
     /// For a connection that was accepted.
     pub(super) fn take(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.all).try_acquire_owned().ok()
+    }
+
+    /// Waits until another TLS handshake may begin, in the order of asking.
+    pub(super) async fn handshake(&self) -> Option<SemaphorePermit<'_>> {
+        self.handshakes.acquire().await.ok()
     }
 
     /// Once its client is known.

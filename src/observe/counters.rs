@@ -65,6 +65,8 @@ pub enum Dropped {
     Tunnel,
     /// As many of its client's as may be are open.
     Client,
+    /// As many TLS handshakes as may be were under way for as long as its own may take.
+    Handshakes,
 }
 
 /// The limit that a request came up against.
@@ -298,7 +300,7 @@ impl TlsFailure {
 
 impl Dropped {
     /// Labels, in the order of the variants.
-    pub(super) const NAMES: [&'static str; 12] = [
+    pub(super) const NAMES: [&'static str; 13] = [
         "proxy-source",
         "proxy-missing",
         "proxy-malformed",
@@ -311,6 +313,7 @@ impl Dropped {
         "loop",
         "tunnel",
         "client",
+        "handshakes",
     ];
 
     /// The label.

@@ -1,12 +1,17 @@
 //! Limits that one client, or all of them, come up against: what they see, and what is counted.
 
+use std::io::Read;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kinesis_gate::sandbox::Authority;
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
 
 use crate::lifecycle::get;
-use crate::support::raw::{Connection, Request};
+use crate::support::http2::signed_headers;
+use crate::support::raw::{Connection, Request, client_config};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder};
 
 fn counts(gate: &Gate, line: &str) -> bool {
@@ -58,6 +63,65 @@ fn a_client_has_so_many_connections() {
         }
     };
     assert_eq!([ask(&mut third), ask(&mut second)], [200, 200]);
+}
+
+/// A client that has said hello and does not go on.
+fn hello(authority: &Authority, tcp: &mut TcpStream) -> ClientConnection {
+    let name = ServerName::try_from(HOST).unwrap();
+    let mut tls = ClientConnection::new(Arc::new(client_config(authority)), name).unwrap();
+    while tls.wants_write() {
+        tls.write_tls(tcp).unwrap();
+    }
+    tls
+}
+
+#[test]
+fn so_many_handshakes_are_under_way_and_others_wait() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("handshakes = 1")
+        .start();
+    let mut first = TcpStream::connect(gate.address()).unwrap();
+    let mut tls = hello(&authority, &mut first);
+    first.peek(&mut [0]).unwrap();
+    // The gate has answered the first: its handshake is under way, and stays so.
+    let mut second = TcpStream::connect(gate.address()).unwrap();
+    let mut waiting = hello(&authority, &mut second);
+    let quiet = Duration::from_millis(300);
+    second.set_read_timeout(Some(quiet)).unwrap();
+    assert!(second.peek(&mut [0]).is_err(), "it is not answered yet");
+    while tls.is_handshaking() {
+        tls.complete_io(&mut first).unwrap();
+    }
+    second.set_read_timeout(None).unwrap();
+    while waiting.is_handshaking() {
+        waiting.complete_io(&mut second).unwrap();
+    }
+    let answer = Request::new("ListStreams", "{}").send(&authority, gate.address());
+    assert_eq!(answer.status, 200, "both places are free again");
+}
+
+#[test]
+fn a_handshake_that_gets_no_place_in_its_time_is_dropped() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("handshakes = 1\nhandshake-timeout = \"1s\"")
+        .start();
+    // Its time begins when it connects: it ends before that of who comes later, and is first.
+    let mut late = TcpStream::connect(gate.address()).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let mut first = TcpStream::connect(gate.address()).unwrap();
+    let _tls = hello(&authority, &mut first);
+    first.peek(&mut [0]).unwrap();
+    let _late = hello(&authority, &mut late);
+    assert_eq!(late.read(&mut [0; 16]).unwrap_or(0), 0, "it is closed");
+    let line = r#"kinesis_gate_connections_dropped_total{kind="handshakes"} 1"#;
+    assert!(counts(&gate, line));
+    assert_eq!(gate.log(1)[0]["kind"], "handshakes");
+    let answer = Request::new("ListStreams", "{}").send(&authority, gate.address());
+    assert_eq!(answer.status, 200, "the first has no time left either");
 }
 
 #[test]
@@ -168,11 +232,19 @@ fn bodies_that_wait_for_each_other_do_not_stand() {
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
+/// POST, https, /, from HPACK's static table.
+const HEAD: &[u8] = &[0x83, 0x87, 0x84];
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
@@ -182,37 +254,165 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// CVE-2023-44487: streams that are opened and reset at once, without end.
-#[test]
-fn streams_reset_in_haste_end_the_connection() {
+/// Whole frames: kind, flags, stream and payload.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, u8, u32, &[u8])> {
+    let mut found = Vec::new();
+    while let [a, b, c, kind, flags, s, t, u, v, rest @ ..] = bytes {
+        let len = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        let Some((payload, next)) = rest.split_at_checked(len) else {
+            break;
+        };
+        found.push((*kind, *flags, u32::from_be_bytes([*s, *t, *u, *v]), payload));
+        bytes = next;
+    }
+    found
+}
+
+fn code(payload: &[u8]) -> u32 {
+    u32::from_be_bytes(payload[payload.len() - 4..].try_into().unwrap())
+}
+
+/// A header as a literal of HPACK, without its tables (RFC 7541 section 6.2.2).
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let mut bytes = vec![0];
+    for text in [name, value] {
+        match text.len().checked_sub(127) {
+            None => bytes.push(u8::try_from(text.len()).unwrap()),
+            Some(more) => {
+                assert!(more < 1 << 14);
+                bytes.extend([127, 0x80 | (more & 0x7f) as u8, (more >> 7) as u8]);
+            }
+        }
+        bytes.extend(text.as_bytes());
+    }
+    bytes
+}
+
+/// Begins HTTP/2 with what comes first in a flood.
+fn begin(authority: &Authority, gate: &Gate) -> Connection {
+    let pem = authority.pem();
+    let mut client = Connection::offering(&pem, gate.address(), HOST, b"h2").unwrap();
+    client.write(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat());
+    client
+}
+
+/// Sends a flood and asserts that the gate ends the connection for it, and serves others.
+fn assert_ended(limits: &str, flood: &[u8]) {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Answer);
     let gate = GateBuilder::new(&authority, recorder.address())
-        .limits("resets = 5")
+        .limits(limits)
         .start();
-    let pem = authority.pem();
-    let mut client = Connection::offering(&pem, gate.address(), HOST, b"h2").unwrap();
-    // POST, https, /, from HPACK's static table.
-    let head = [0x83, 0x87, 0x84];
-    let mut flood = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
-    for n in 0..50 {
-        flood.extend(frame(HEADERS, 0x4, 2 * n + 1, &head));
-        flood.extend(frame(RST_STREAM, 0, 2 * n + 1, &8_u32.to_be_bytes()));
-    }
-    client.write(&flood);
+    let mut client = begin(&authority, &gate);
+    client.write(flood);
     let mut told = Vec::new();
     while client.read_some(&mut told) {}
-    let mut frames = told.as_slice();
-    let mut goaway = None;
-    while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = frames {
-        let (payload, next) = rest.split_at(u32::from_be_bytes([0, *a, *b, *c]) as usize);
-        if *kind == GOAWAY {
-            goaway = Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()));
-        }
-        frames = next;
-    }
-    assert_eq!(goaway, Some(ENHANCE_YOUR_CALM));
+    let mut goaway = frames(&told)
+        .into_iter()
+        .filter(|(kind, ..)| *kind == GOAWAY)
+        .map(|(.., payload)| u32::from_be_bytes(payload[4..8].try_into().unwrap()));
+    assert_eq!(goaway.next(), Some(ENHANCE_YOUR_CALM));
     assert!(recorder.requests().is_empty());
     let answer = Request::new("ListStreams", "{}").send(&authority, gate.address());
     assert_eq!(answer.status, 200, "others are served");
+}
+
+/// CVE-2023-44487: streams that are opened and reset at once, without end.
+#[test]
+fn streams_reset_in_haste_end_the_connection() {
+    let mut flood = Vec::new();
+    for n in 0..50 {
+        flood.extend(frame(HEADERS, END_HEADERS, 2 * n + 1, HEAD));
+        flood.extend(frame(RST_STREAM, 0, 2 * n + 1, &8_u32.to_be_bytes()));
+    }
+    assert_ended("resets = 5", &flood);
+}
+
+/// CVE-2024-27316: a head that goes on and on.
+#[test]
+fn a_head_of_endless_continuations_ends_the_connection() {
+    let mut flood = frame(HEADERS, 0, 1, HEAD);
+    for _ in 0..1000 {
+        flood.extend(frame(CONTINUATION, 0, 1, &literal("x", "y")));
+    }
+    assert_ended("", &flood);
+}
+
+/// CVE-2019-9518: pieces of a body that hold nothing.
+#[test]
+fn empty_pieces_of_a_body_end_the_connection() {
+    let mut flood = frame(HEADERS, END_HEADERS, 1, &signed_head("{}"));
+    for _ in 0..5000 {
+        flood.extend(frame(DATA, 0, 1, &[]));
+    }
+    assert_ended("", &flood);
+}
+
+fn signed_head(body: &str) -> Vec<u8> {
+    let mut head = HEAD.to_vec();
+    for (name, value) in signed_headers("ListStreams", body, ":authority") {
+        head.extend(literal(&name, &value));
+    }
+    head
+}
+
+#[test]
+fn so_many_streams_are_open_and_the_next_is_refused() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start_http2(&authority);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("streams = 2")
+        .start();
+    let mut client = begin(&authority, &gate);
+    let head = signed_head("{}");
+    for stream in [1, 3, 5] {
+        client.write(&frame(HEADERS, END_HEADERS, stream, &head));
+    }
+    let mut told = Vec::new();
+    let reset = |told: &[u8]| {
+        let mut found = frames(told).into_iter();
+        let found = found.find(|(kind, ..)| *kind == RST_STREAM);
+        found.map(|(_, _, stream, payload)| (stream, code(payload)))
+    };
+    while reset(&told).is_none() {
+        assert!(client.read_some(&mut told), "none is refused");
+    }
+    assert_eq!(reset(&told), Some((5, REFUSED_STREAM)));
+    for stream in [1, 3] {
+        client.write(&frame(DATA, END_STREAM, stream, b"{}"));
+    }
+    let ended = |told: &[u8]| {
+        let ends = |kind: u8, flags: u8| kind <= HEADERS && flags & END_STREAM != 0;
+        let mut ended: Vec<u32> = frames(told)
+            .into_iter()
+            .filter(|(kind, flags, ..)| ends(*kind, *flags))
+            .map(|(_, _, stream, _)| stream)
+            .collect();
+        ended.sort_unstable();
+        ended
+    };
+    while ended(&told).len() < 2 {
+        assert!(client.read_some(&mut told), "both are answered");
+    }
+    assert_eq!(ended(&told), [1, 3]);
+    assert_eq!(recorder.requests().len(), 2);
+}
+
+/// CVE-2019-9512 and CVE-2019-9515: what has to be answered, from a client that reads no answer. The
+/// gate holds one answer back and reads no further, so that the client comes to a stand.
+#[test]
+fn pings_and_settings_of_a_client_that_does_not_read_come_to_a_stand() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    for one in [frame(PING, 0, 0, &[0; 8]), frame(SETTINGS, 0, 0, &[])] {
+        let mut client = begin(&authority, &gate);
+        client.give_up_writing_after(Duration::from_secs(1));
+        let flood = one.repeat(4096);
+        // Far more than both sides' sockets and the gate's buffers hold.
+        let stood = (0..2048).any(|_| client.try_write(&flood).is_err());
+        assert!(stood, "everything was read");
+        let answer = Request::new("ListStreams", "{}").send(&authority, gate.address());
+        assert_eq!(answer.status, 200, "others are served");
+    }
 }

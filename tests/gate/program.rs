@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -426,4 +427,40 @@ fn health_asks_the_admin_port() {
     assert_eq!(asked.ended().code(), Some(1));
     let told = wait_for(&asked.errors, |lines| !lines.is_empty());
     assert!(told[0].contains("/readyz: Connection refused"), "{told:?}");
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::create().unwrap();
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let file = published(folder.path(), &authority, recorder.address());
+    let manager = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&manager).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let told = || {
+        let mut bytes = [0; 256];
+        let len = socket.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..len].to_vec()).unwrap()
+    };
+    let mut program = Program::started(
+        Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
+            .args(["run", "--config", file.to_str().unwrap()])
+            .env("NOTIFY_SOCKET", &manager),
+    );
+    assert_eq!(told(), "READY=1\n");
+    let mut before = 0;
+    for configuration in [std::fs::read(&file).unwrap(), b"what it cannot be".to_vec()] {
+        std::fs::write(&file, configuration).unwrap();
+        program.signal("HUP");
+        let reloading = told();
+        let at = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
+        let at: u64 = at.unwrap().trim_end().parse().unwrap();
+        assert!(at > before);
+        before = at;
+        assert_eq!(told(), "READY=1\n", "whether it was taken over or not");
+    }
+    program.signal("TERM");
+    assert_eq!(told(), "STOPPING=1\n");
+    assert!(program.ended().success());
 }

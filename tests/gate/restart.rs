@@ -40,6 +40,31 @@ fn a_request_that_crosses_with_the_drain_is_answered() {
     drain.join().unwrap();
 }
 
+#[test]
+fn a_head_that_has_begun_is_not_hurried_by_the_drain() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let mut gate = GateBuilder::new(&authority, recorder.address()).start();
+    let request = Request::new("ListStreams", "{}");
+    let mut slow = Connection::open(&authority, gate.address(), HOST);
+    slow.write(&request.bytes());
+    assert_eq!(slow.answer().status, 200);
+
+    let admin = gate.admin();
+    let drain = gate.drain();
+    wait_until("it never drained", || get(admin, "/readyz").0 == 503);
+    let bytes = request.bytes();
+    let (begin, rest) = bytes.split_at(20);
+    slow.write(begin);
+    // Longer than an idle connection has.
+    std::thread::sleep(Duration::from_millis(1500));
+    slow.write(rest);
+    let answer = slow.try_answer().expect("it had begun");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("connection"), Some("close"));
+    drain.join().unwrap();
+}
+
 /// Requests, each over a connection of its own or all over one as long as it stays, until told to
 /// stop.
 fn load(

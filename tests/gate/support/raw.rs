@@ -187,6 +187,17 @@ impl Connection {
         let _ = self.0.write_all(bytes).and_then(|()| self.0.flush());
     }
 
+    /// Sends bytes, or says why not.
+    pub fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write_all(bytes)?;
+        self.0.flush()
+    }
+
+    /// Has writing fail once nothing was taken for so long.
+    pub fn give_up_writing_after(&self, patience: Duration) {
+        self.0.sock.set_write_timeout(Some(patience)).unwrap();
+    }
+
     /// Reads one answer.
     pub fn answer(&mut self) -> Answer {
         self.try_answer().expect("an answer")
