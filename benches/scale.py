@@ -47,7 +47,7 @@ def main():
         lab.certificates(folder)
         upstream = lab.free_port()
         # Every answer hands out a token of its own.
-        answer = """return 200 '{"ShardIterator":"$request_id"}';"""
+        answer = """default_type application/x-amz-json-1.1; return 200 '{"ShardIterator":"$request_id"}';"""
         lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, answer), lab.LOAD_CORE), upstream)
         load = lab.load(folder, "orders")
         for what, counts in COUNTS.items():

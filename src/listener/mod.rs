@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::{Intercept, ProxyProtocol};
 use crate::gate::{Arrival, Connection, Live, Site, Sites, Unchosen, Visit, Worker};
-use crate::observe::{Dropped, TlsFailure};
+use crate::observe::{Dropped, OpenConnection, TlsFailure};
 use crate::server::{self, Protocol as Http};
 use crate::shutdown::Draining;
 
@@ -123,15 +123,15 @@ impl Listener {
         let socket = TcpListener::from_std(self.socket)?;
         let begin = |tcp, from| match permits.take() {
             Some(permit) => {
-                let permit = (permit, Arc::clone(&permits));
+                // Opened at once, not when the task first runs: a drain waits for what is open.
+                let held = Held {
+                    _permit: permit,
+                    _open: worker.observer.connection_opened(),
+                    permits: Arc::clone(&permits),
+                };
                 let (door, worker) = (Arc::clone(&self.door), Rc::clone(&worker));
-                // At once, not when the task first runs: a drain waits for what is open.
-                let open = worker.observer.connection_opened();
-                let connection = serve(tcp, from, door, worker, draining.clone(), permit);
-                tokio::task::spawn_local(async move {
-                    connection.await;
-                    drop(open);
-                });
+                let connection = serve(tcp, from, door, worker, draining.clone(), held);
+                tokio::task::spawn_local(connection);
             }
             None => worker.observer.connection_refused(),
         };
@@ -158,6 +158,13 @@ impl Listener {
     }
 }
 
+/// What a connection holds until it has ended.
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    _open: OpenConnection,
+    permits: Arc<Permits>,
+}
+
 /// One client connection, from its first byte to its last.
 async fn serve(
     mut tcp: TcpStream,
@@ -165,7 +172,7 @@ async fn serve(
     live: Arc<Live<Door>>,
     worker: Rc<Worker>,
     draining: Draining,
-    (_permit, permits): (OwnedSemaphorePermit, Arc<Permits>),
+    held: Held,
 ) {
     let (generation, door) = live.read();
     let observer = &worker.observer;
@@ -178,6 +185,7 @@ async fn serve(
         return;
     };
 
+    let permits = &held.permits;
     let _one_of_few = match permits.of_client(origin.peer) {
         Ok(one) => one,
         Err(limit) => {
