@@ -2,11 +2,12 @@
 """CPU time per request of the gate beside nginx, HAProxy and Envoy: a table in Markdown.
 
     cargo build --release
-    benches/peers.py [--gate target/release/kinesis-gate] [--rounds 5] [--seconds 2] [--envoy PATH] [NAME=GATE ...]
+    benches/peers.py [--gate target/release/kinesis-gate] [--rounds 5] [--seconds 2] [--envoy PATH] [--openssl FOLDER] [NAME=GATE ...]
 
 `nginx` and `haproxy` are plain TLS proxies; `haproxy-policy` and `envoy-policy` compare action and
 stream with a list (json_query; a text search in Lua). The gate enforces its policy and logs every
-decision. What is not installed is left out; NAME=GATE adds other builds of the gate. Every proxy has
+decision. What is not installed is left out; NAME=GATE adds other builds of the gate; `--openssl` names
+a folder with newer libraries than the system's, for nginx and HAProxy. Every proxy has
 one thread on one core, TLS 1.3 on both sides, a verified upstream; load and upstream run on another
 core. Each round runs every proxy once, in turns; a ratio is the median of those within one round.
 Needs what `side_by_side.py` needs, and h2load for HTTP/2.
@@ -27,10 +28,17 @@ import side_by_side as lab
 TARGET = "Kinesis_20131202."
 DENIED = '{"__type":"AccessDeniedException"}'
 JSON = "application/x-amz-json-1.1"
+CBOR = "application/x-amz-cbor-1.1"
+# Every call is answered with a sequence number, but GetRecords with a megabyte.
+ANSWERS = """if ($http_x_amz_target = Kinesis_20131202.GetRecords) { rewrite ^ /answer.json last; }
+  return 200 '{"SequenceNumber":"1","ShardId":"shardId-000000000000"}'; }
+  location = /answer.json { root %s; error_page 405 =200 /answer.json; """
+ANSWER = json.dumps({"Records": [{"Data": "QUJD" * 500, "PartitionKey": "1"}] * 490, "MillisBehindLatest": 0})
 # Name, operation, bytes of data, stream, connections, the most that the ratio to nginx should be.
 WORKLOADS = [("PutRecord 1 KiB", "PutRecord", 768, "orders", 32, 0.65), ("PutRecords 64 KiB", "PutRecords", 60_000, "orders", 32, 0.80),
-             ("PutRecords 1 MB", "PutRecords", 990_000, "orders", 16, 1.00), ("denied 1 KiB", "PutRecord", 768, "private", 32, 0.35),
-             ("a TLS connection each", "PutRecord", 768, "orders", 32, 0.57), ("HTTP/2, 32 streams", "PutRecord", 768, "orders", 1, 0.58)]
+             ("PutRecords 1 MB", "PutRecords", 990_000, "orders", 16, 1.00), ("GetRecords, 1 MB answered", "GetRecords", 0, "orders", 16, 0.90),
+             ("denied 1 KiB", "PutRecord", 768, "private", 32, 0.35), ("a TLS connection each", "PutRecord", 768, "orders", 32, 0.57),
+             ("HTTP/2, 32 streams", "PutRecord", 768, "orders", 1, 0.58), ("PutRecords 64 KiB in CBOR", "PutRecords", 60_000, "orders", 32, 0.85)]
 CHECKING = ("gate", "policy")
 
 
@@ -38,6 +46,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gate", default="target/release/kinesis-gate")
     parser.add_argument("--envoy", default=shutil.which("envoy") or "")
+    parser.add_argument("--openssl")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("others", nargs="*", metavar="NAME=GATE")
@@ -47,12 +56,15 @@ def main():
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         lab.certificates(folder)
         (folder / "both.pem").write_text((folder / "leaf.pem").read_text() + (folder / "key.pem").read_text())
+        (folder / "answer.json").write_text(ANSWER)
         upstream = lab.free_port()
-        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, lab.ANSWER), lab.LOAD_CORE), upstream)
+        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, ANSWERS % folder), lab.LOAD_CORE), upstream)
         proxies = {}
+        newer = ["env", f"LD_LIBRARY_PATH={options.openssl}"] if options.openssl else []
         for name, command in commands(folder, upstream, gates, options.envoy):
             port = lab.free_port()
-            proxies[name] = lab.start(running, lab.pinned(command(port), lab.PROXY_CORE), port), port
+            linked = newer if name.startswith(("nginx", "haproxy")) else []
+            proxies[name] = lab.start(running, lab.pinned([*linked, *command(port)], lab.PROXY_CORE), port), port
         print("| CPU per request, µs (ratio to nginx, no policy) | goal | " + " | ".join(proxies) + " |\n|---|---:" + "|---:" * len(proxies) + "|")
         for workload in WORKLOADS:
             row(folder, workload, proxies, options)
@@ -60,12 +72,16 @@ def main():
 
 def row(folder, workload, proxies, options):
     name, operation, size, stream, connections, goal = workload
-    script = load(folder, operation, stream, "close" if "each" in name else "keep-alive", body_of(operation, size, stream))
+    script = load_of(folder, workload)
     figures = {proxy: [] for proxy in proxies}
     for number in range(options.rounds):
         for proxy in list(proxies) if number % 2 == 0 else reversed(proxies):
             process, port = proxies[proxy]
             denies = stream != "orders" and any(word in proxy for word in CHECKING)
+            if "CBOR" in name and "policy" in proxy:
+                # No peer can read it.
+                figures[proxy].append(None)
+                continue
             figures[proxy].append(cost(process, port, script, name, denies, connections, options.seconds))
     cells = []
     for proxy, costs in figures.items():
@@ -90,7 +106,25 @@ def cost(process, port, script, name, denies, connections, seconds):
     return (after - before) / requests * 1e6
 
 
+def load_of(folder, workload):
+    name, operation, size, stream, _, _ = workload
+    cbor = "CBOR" in name
+    body = (cbor_of if cbor else body_of)(operation, size, stream)
+    return load(folder, operation, stream, "close" if "each" in name else "keep-alive", body, CBOR if cbor else JSON)
+
+
+def cbor_of(operation, size, stream):
+    """The body as the Java SDK writes it: lists and maps without a length, binary data as it is."""
+    def text(value):
+        return (bytes([0x60 + len(value)]) if len(value) < 24 else bytes([0x78, len(value)])) + value.encode()
+    data = b"ABC" * 500
+    record = b"\xbf" + text("Data") + b"\x59" + len(data).to_bytes(2, "big") + data + text("PartitionKey") + text("user:1") + b"\xff"
+    return b"\xbf" + text("Records") + b"\x9f" + record * (size // len(data)) + b"\xff" + text("StreamName") + text(stream) + b"\xff"
+
+
 def body_of(operation, size, stream):
+    if operation == "GetRecords":
+        return json.dumps({"ShardIterator": "AAAAAAAAAAE" + "QUJD" * 40, "StreamARN": f"arn:aws:kinesis:us-east-1:123456789012:stream/{stream}"})
     if operation == "PutRecord":
         return json.dumps({"Data": "QUJD" * (size // 3), "PartitionKey": "user:1", "StreamName": stream})
     record = {"Data": "QUJD" * 500, "PartitionKey": "user:1"}
@@ -105,15 +139,16 @@ def headers_of(operation):
             "amz-sdk-invocation-id": "11111111-2222-3333-4444-555555555555", "amz-sdk-request": "attempt=1; max=5"}
 
 
-def load(folder, operation, stream, connection, body):
+def load(folder, operation, stream, connection, body, kind=JSON):
     """The request for wrk, and its parts beside it for h2load."""
+    body = body if isinstance(body, bytes) else body.encode()
     script = folder / f"{operation}-{len(body)}-{stream}-{connection}.lua"
-    script.with_suffix(".body").write_text(body)
-    headers = headers_of(operation)
+    script.with_suffix(".body").write_bytes(body)
+    headers = headers_of(operation) | {"Content-Type": kind}
     script.with_suffix(".json").write_text(json.dumps(headers))
     lines = "".join(f'["{name}"] = "{value}", ' for name, value in ({"Host": lab.HOST, "Connection": connection} | headers).items())
     script.write_text(f"""wrk.method = "POST"
-wrk.body = [[{body}]]
+wrk.body = io.open("{script.with_suffix(".body")}", "rb"):read("*a")
 wrk.headers = {{ {lines} }}
 function done(summary)
   local errors = summary.errors
@@ -151,10 +186,10 @@ def commands(folder, upstream, gates, envoy):
     yield "nginx", lambda port: lab.plain_proxy(folder, port, upstream)
     if shutil.which("haproxy"):
         yield "haproxy", lambda port: haproxy(folder, port, upstream, "haproxy", "")
-        rules = f"""http-request return status 400 content-type {JSON} string '{DENIED}' if !{{ hdr(x-amz-target) {TARGET}PutRecord {TARGET}PutRecords }}
+        rules = f"""http-request return status 400 content-type {JSON} string '{DENIED}' if !{{ hdr(x-amz-target) {TARGET}PutRecord {TARGET}PutRecords {TARGET}GetRecords }}
   http-request wait-for-body time 30s
   http-request set-var(txn.stream) req.body,json_query('$.StreamName')
-  http-request return status 400 content-type {JSON} string '{DENIED}' if !{{ var(txn.stream) -m str orders }}"""
+  http-request return status 400 content-type {JSON} string '{DENIED}' if !{{ var(txn.stream) -m str orders }} !{{ hdr(x-amz-target) {TARGET}GetRecords }}"""
         yield "haproxy-policy", lambda port: haproxy(folder, port, upstream, "haproxy-policy", rules)
     if envoy:
         yield "envoy-policy", lambda port: envoy_command(folder, port, upstream, envoy)
@@ -196,7 +231,7 @@ def envoy_command(folder, port, upstream, program):
   local body = request:body()
   local text = body and body:getBytes(0, body:length()) or ""
   local stream = text:match('"StreamName"%s*:%s*"([%w_.-]+)"')
-  if not action:match("^{TARGET}PutRecords?$") or stream ~= "orders" then
+  if action ~= "{TARGET}GetRecords" and (not action:match("^{TARGET}PutRecords?$") or stream ~= "orders") then
     request:respond({{[":status"] = "403", ["content-type"] = "{JSON}"}}, '{DENIED}')
   end
 end"""

@@ -26,7 +26,7 @@ HOST = "kinesis.us-east-1.amazonaws.com"
 POLICY = """{"Version": "2012-10-17", "Statement": [
   {"Sid": "Producers", "Effect": "Allow", "Principal": "*", "Action": ["kinesis:PutRecord", "kinesis:PutRecords"],
    "Resource": ["arn:aws:kinesis:us-east-1:123456789012:stream/orders", "arn:aws:kinesis:us-east-1:123456789012:stream/clicks-*"]},
-  {"Sid": "Readers", "Effect": "Allow", "Principal": "*", "Action": ["kinesis:List*", "kinesis:Describe*"], "Resource": "*"},
+  {"Sid": "Readers", "Effect": "Allow", "Principal": "*", "Action": ["kinesis:GetRecords", "kinesis:List*", "kinesis:Describe*"], "Resource": "*"},
   {"Sid": "NoDeletes", "Effect": "Deny", "Principal": "*", "Action": "kinesis:Delete*", "Resource": "*"}]}"""
 ANSWER = """return 200 '{"SequenceNumber":"1","ShardId":"shardId-000000000000"}';"""
 CONNECTIONS = 32
