@@ -163,7 +163,7 @@ async fn exchange(
     let subscription = subscription::is_ended_by_reloads(worker, &asked).then(|| {
         let kept = Kept::new(&parts, hash, record.arrived());
         let members = reading.scanner.members().clone();
-        Subscription::new(worker, visit, connection, kept, members)
+        Box::new(Subscription::new(worker, visit, connection, kept, members))
     });
     let (body, passage) = match reading.has_ended() {
         true => (reading.into_whole(), None),
@@ -210,7 +210,8 @@ async fn exchange(
         passage.borrow_mut().settle(record)?;
     }
 
-    // 6. The answer as it comes; a token in it is bound before its last byte leaves.
+    // 6. The answer as it comes; a token in it is bound before its last byte leaves, and an event
+    //    stream may be judged on.
     let answer = answer.map_err(Rejection::Upstream)?;
     Ok(match subscription {
         Some(subscription) => {

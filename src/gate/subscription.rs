@@ -38,7 +38,7 @@ pub(super) struct Subscription {
 /// An event stream on its way to the client.
 pub(super) struct Events {
     pub(super) body: ResponseBody,
-    subscription: Subscription,
+    subscription: Box<Subscription>,
 }
 
 /// Whether the answer to a request is to be ended where a reload denies it.
@@ -67,7 +67,7 @@ impl Subscription {
     }
 
     /// Its answer.
-    pub(super) fn follow(self, body: ResponseBody) -> Events {
+    pub(super) fn follow(self: Box<Self>, body: ResponseBody) -> Events {
         Events {
             body,
             subscription: self,
@@ -98,10 +98,13 @@ impl Events {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.subscription.judge(cx) {
             Ok(()) => Pin::new(&mut self.body).poll_frame(cx),
-            Err(rejection) => Poll::Ready(Some(Err(Broken::Ended(match rejection.reason() {
-                None => "the policies that were reloaded deny it".to_owned(),
-                Some(why) => format!("what was reloaded refuses it: {why}"),
-            })))),
+            Err(rejection) => {
+                let why = match rejection.reason() {
+                    None => "the policies that were reloaded deny it".to_owned(),
+                    Some(why) => format!("what was reloaded refuses it: {why}"),
+                };
+                Poll::Ready(Some(Err(Broken::Ended(why))))
+            }
         }
     }
 }
