@@ -107,10 +107,7 @@ async fn serve_http1(stream: Stream, visit: Rc<Visit>, worker: Rc<Worker>, drain
         write_timeout: worker.limits.body_timeout,
     };
     let (visit, worker) = (&visit, &worker);
-    let handle = |request| {
-        let connection = visit.connection(|| worker.observer.now());
-        async move { gate::handle(worker, &connection, request).await }
-    };
+    let handle = |request| gate::handle(worker, visit, request);
     http1::serve(stream, limits, end(visit, draining), handle).await;
 }
 
@@ -128,10 +125,9 @@ async fn serve_http2(
     }
     let serving = Rc::clone(&visit);
     let service = service_fn(move |request: Request<_>| {
-        let worker = Rc::clone(&worker);
-        let connection = serving.connection(|| worker.observer.now());
+        let (worker, visit) = (Rc::clone(&worker), Rc::clone(&serving));
         let request = request.map(Incoming::Hyper);
-        async move { Ok::<_, Infallible>(gate::handle(&worker, &connection, request).await) }
+        async move { Ok::<_, Infallible>(gate::handle(&worker, &visit, request).await) }
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);

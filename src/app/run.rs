@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::{interval, sleep, timeout};
 
 use crate::admin::Admin;
-use crate::config::{Limits, Problems};
+use crate::config::{Limits, OnReload, Problems};
 use crate::credentials::Keeper;
 use crate::gate::{Live, Worker};
 use crate::listener::{Listener, Permits};
@@ -44,6 +44,7 @@ struct Seed {
     listeners: Vec<Listener>,
     upstream: upstream::Settings,
     limits: Limits,
+    on_reload: OnReload,
     budget: Arc<Semaphore>,
     counters: Arc<Counters>,
     streams: Arc<Streams>,
@@ -112,6 +113,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
             listeners,
             upstream: loaded.upstream.clone(),
             limits: limits.clone(),
+            on_reload: loaded.config.reload.on_reload,
             budget: Arc::clone(budget),
             counters: Arc::clone(counters),
             streams: Arc::clone(&streams),
@@ -296,6 +298,7 @@ fn run_loop(seed: Seed) -> io::Result<()> {
             observer: Rc::clone(&observer),
             upstream,
             limits: seed.limits,
+            on_reload: seed.on_reload,
             budget: seed.budget,
             tokens: Tokens::new(&seed.tokens),
         });

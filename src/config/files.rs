@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use toml_span::de_helpers::TableHelper;
 use toml_span::{DeserError, Deserialize, Value};
 
+use super::values::custom;
 use super::{Config, EndpointPolicy, ListenerTls};
 
 /// `[reload]`: taking over what changes.
@@ -12,11 +13,26 @@ use super::{Config, EndpointPolicy, ListenerTls};
 pub struct Reload {
     /// Whether files are watched. Without, SIGHUP and the admin port reload.
     pub watch: bool,
+    /// What becomes of open event streams that what was reloaded denies.
+    pub on_reload: OnReload,
+}
+
+/// What becomes of an open event stream of a consumer that a reload denies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnReload {
+    /// It goes on to its end, at most five minutes after it began; the next is denied.
+    #[default]
+    Finish,
+    /// It breaks off.
+    Terminate,
 }
 
 impl Default for Reload {
     fn default() -> Reload {
-        Reload { watch: true }
+        Reload {
+            watch: true,
+            on_reload: OnReload::default(),
+        }
     }
 }
 
@@ -25,9 +41,23 @@ impl<'de> Deserialize<'de> for Reload {
         let mut table = TableHelper::new(value)?;
         let reload = Reload {
             watch: table.optional("watch").unwrap_or(true),
+            on_reload: table.optional("on-reload").unwrap_or_default(),
         };
         table.finalize(None)?;
         Ok(reload)
+    }
+}
+
+impl<'de> Deserialize<'de> for OnReload {
+    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+        match value.take_string(None)?.as_ref() {
+            "finish" => Ok(OnReload::Finish),
+            "terminate" => Ok(OnReload::Terminate),
+            other => {
+                let message = format!("`{other}` is neither \"finish\" nor \"terminate\"");
+                Err(custom(value, &message))
+            }
+        }
     }
 }
 

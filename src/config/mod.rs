@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use files::Reload;
+pub use files::{OnReload, Reload};
 pub use identity::{
     Account, Authenticate, ClientAuth, ClientCertificate, IdentityMap, NamePattern, Principal,
     ReSign, Role, Tags,

@@ -247,7 +247,12 @@ impl Body for Answer {
                 answer.record.response_bytes += len;
             }
             Poll::Ready(Some(Err(error))) => {
-                answer.record.reason = Some(format!("the answer broke off: {error}"));
+                answer.record.reason = Some(match error {
+                    Broken::Ended(_) => error.to_string(),
+                    Broken::Http1(_) | Broken::Hyper(_) => {
+                        format!("the answer broke off: {error}")
+                    }
+                });
             }
             Poll::Ready(None) | Poll::Pending => {}
         }

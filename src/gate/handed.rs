@@ -24,6 +24,7 @@ use super::asked::Asked;
 use super::body::Reading;
 use super::decide::Ruled;
 use super::site::Handed;
+use super::subscription::Events;
 use super::{Worker, head};
 
 /// A token that the answer to a request will hand out.
@@ -43,6 +44,8 @@ pub(super) enum Passing {
     Unread(ResponseBody),
     /// Read on its way, with its last piece held back.
     Watched(Box<Watched>),
+    /// An event stream, as long as it is allowed.
+    Judged(Box<Events>),
 }
 
 /// An answer that is read on its way.
@@ -240,6 +243,7 @@ impl Body for Passing {
         match &mut *self {
             Passing::Unread(body) => Pin::new(body).poll_frame(cx),
             Passing::Watched(watched) => watched.poll_frame(cx),
+            Passing::Judged(events) => events.poll_frame(cx),
         }
     }
 
@@ -247,6 +251,7 @@ impl Body for Passing {
         match self {
             Passing::Unread(body) => body.is_end_stream(),
             Passing::Watched(watched) => watched.is_end_stream(),
+            Passing::Judged(events) => events.body.is_end_stream(),
         }
     }
 
@@ -254,6 +259,7 @@ impl Body for Passing {
         match self {
             Passing::Unread(body) => body.size_hint(),
             Passing::Watched(watched) => watched.size_hint(),
+            Passing::Judged(events) => events.body.size_hint(),
         }
     }
 }
@@ -263,6 +269,7 @@ impl Outgoing for Passing {
         match self {
             Passing::Unread(body) => body.verbatim(),
             Passing::Watched(watched) => watched.body.verbatim(),
+            Passing::Judged(events) => events.body.verbatim(),
         }
     }
 }

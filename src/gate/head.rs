@@ -217,9 +217,12 @@ impl<'a> Head<'a> {
 
     /// Whether the body may carry records, and is worth judging before its end: its operation is
     /// known and has neither tags nor a token, which only the whole body would tell.
+    /// A request for an event stream is none: it may be judged again while that is open.
     pub(super) fn may_be_large(&self) -> bool {
         match self.target {
-            Target::Operation(operation) => operation.tags.is_empty() && operation.token.is_none(),
+            Target::Operation(operation) => {
+                operation.tags.is_empty() && operation.token.is_none() && !operation.event_stream
+            }
             Target::Unlisted(_) => false,
         }
     }

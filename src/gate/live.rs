@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::UnixTime;
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 use super::site::{Arrival, Site};
 use super::worker::Connection;
@@ -18,6 +19,7 @@ use super::worker::Connection;
 pub struct Live<T> {
     generation: AtomicU64,
     value: RwLock<Arc<T>>,
+    replaced: Arc<Notify>,
 }
 
 /// The site of one listener, as it is now.
@@ -26,6 +28,8 @@ pub trait Sites: Send + Sync {
     fn generation(&self) -> u64;
     /// It, and which it is.
     fn site(&self) -> (u64, Arc<Site>);
+    /// Waits, from now on, until it is another.
+    fn replaced(&self) -> OwnedNotified;
 }
 
 /// A client's connection as one request after the other finds it.
@@ -42,6 +46,7 @@ impl<T> Live<T> {
         Live {
             generation: AtomicU64::new(0),
             value: RwLock::new(value),
+            replaced: Arc::default(),
         }
     }
 
@@ -61,6 +66,13 @@ impl<T> Live<T> {
         let mut held = self.value.write().unwrap_or_else(PoisonError::into_inner);
         *held = value;
         self.generation.fetch_add(1, Ordering::Release);
+        drop(held);
+        self.replaced.notify_waiters();
+    }
+
+    /// Waits, from now on, until another value holds.
+    pub fn replaced(&self) -> OwnedNotified {
+        Arc::clone(&self.replaced).notified_owned()
     }
 }
 
@@ -90,6 +102,11 @@ impl Visit {
             self.generation.set(generation);
         }
         Rc::clone(&self.current.borrow())
+    }
+
+    /// Waits, from now on, for the next reload.
+    pub(super) fn reload(&self) -> OwnedNotified {
+        self.sites.replaced()
     }
 
     /// Waits until it may not go on: it is closed when the requests under way are answered.

@@ -1,5 +1,6 @@
 //! The hot path: one request, from its head to its answer.
 
+mod again;
 mod asked;
 mod authenticate;
 mod body;
@@ -12,6 +13,7 @@ mod pace;
 mod principal;
 mod principals;
 mod site;
+mod subscription;
 mod tail;
 mod token;
 mod worker;
@@ -36,17 +38,20 @@ pub use principals::{CertificatePattern, Certified, Organization, Principal, Pri
 pub use site::{Arrival, Endpoint, Identity, Owner, Site, TokenRules, Unchosen};
 pub use worker::{Connection, Worker};
 
+use again::Kept;
 use asked::Asked;
 use body::Reading;
 use decide::Ruled;
 use handed::Passing;
+use subscription::Subscription;
 
 /// Answers one request: by Kinesis if the policy allows it, as AWS would if not.
 pub async fn handle(
     worker: &Worker,
-    connection: &Rc<Connection>,
+    visit: &Rc<Visit>,
     request: Request<Incoming>,
 ) -> Response<Answer> {
+    let connection = visit.connection(|| worker.observer.now());
     let endpoint = connection.endpoint();
     let mut record = Record::open(
         &worker.observer,
@@ -57,7 +62,7 @@ pub async fn handle(
     let format = head::format(request.headers());
     let exchanged = match worker.observer.requests_in_flight() > worker.limits.requests as u64 {
         true => Err(Rejection::Busy(Busy::Requests)),
-        false => exchange(worker, connection, request, &mut record).await,
+        false => exchange(worker, visit, &connection, request, &mut record).await,
     };
     match exchanged {
         Ok(mut response) => {
@@ -98,6 +103,7 @@ fn limit(rejection: &Rejection) -> Option<Limited> {
 
 async fn exchange(
     worker: &Worker,
+    visit: &Rc<Visit>,
     connection: &Rc<Connection>,
     request: Request<Incoming>,
     record: &mut Record,
@@ -154,6 +160,11 @@ async fn exchange(
 
     // 4. The request as it came, if it is permitted.
     let watch = handed::expected(&asked, &reading, &ruled);
+    let subscription = subscription::is_ended_by_reloads(worker, &asked).then(|| {
+        let kept = Kept::new(&parts, hash, record.arrived());
+        let members = reading.scanner.members().clone();
+        Box::new(Subscription::new(worker, visit, connection, kept, members))
+    });
     let (body, passage) = match reading.has_ended() {
         true => (reading.into_whole(), None),
         // INVARIANT: what is signed anew has been read to its end.
@@ -199,7 +210,13 @@ async fn exchange(
         passage.borrow_mut().settle(record)?;
     }
 
-    // 6. The answer as it comes; a token in it is bound before its last byte leaves.
+    // 6. The answer as it comes; a token in it is bound before its last byte leaves, and an event
+    //    stream may be judged on.
     let answer = answer.map_err(Rejection::Upstream)?;
-    Ok(handed::pass(worker, answer, watch))
+    Ok(match subscription {
+        Some(subscription) => {
+            answer.map(|body| Passing::Judged(Box::new(subscription.follow(body))))
+        }
+        None => handed::pass(worker, answer, watch),
+    })
 }

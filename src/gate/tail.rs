@@ -18,16 +18,18 @@ use http::request::Parts;
 use http_body::Body;
 use tokio::time::{Sleep, sleep};
 
+use crate::caller::BodyHash;
 use crate::http1::Incoming;
 use crate::kinesis::Scanner;
 use crate::observe::{Outcome, Record, Ruling};
 use crate::reject::Rejection;
 use crate::upstream::{RequestBody, Rest, Withheld};
 
-use super::asked::Asked;
+use super::Connection;
+use super::again::Kept;
 use super::body::{Begun, Reading, TRAILERS};
+use super::decide::Ruled;
 use super::pace::Pace;
-use super::{Connection, head, principal};
 
 /// The rest of a body, on its way.
 pub(super) struct Tail {
@@ -39,7 +41,10 @@ pub(super) struct Tail {
     limit: u64,
     pace: Pace,
     deadline: Pin<Box<Sleep>>,
-    judge: Judge,
+    connection: Rc<Connection>,
+    kept: Kept,
+    /// When the request arrived.
+    now: SystemTime,
     shared: Rc<RefCell<Passage>>,
 }
 
@@ -60,13 +65,6 @@ struct Told {
     ruling: Option<Ruling>,
     candidate: Option<(Outcome, Ruling)>,
     resource: String,
-}
-
-/// What the whole body is judged by again: all that the first time was, owned.
-struct Judge {
-    connection: Rc<Connection>,
-    parts: Parts,
-    now: SystemTime,
 }
 
 /// The body of a request that was judged before its end, and a view of what becomes of it.
@@ -95,11 +93,10 @@ pub(super) fn follow(
         limit: worker.limits.body_bytes as u64,
         pace,
         deadline: Box::pin(sleep(worker.limits.body_timeout)),
-        judge: Judge {
-            connection: Rc::clone(connection),
-            parts: parts.clone(),
-            now,
-        },
+        connection: Rc::clone(connection),
+        // INVARIANT: what is signed anew has been read to its end, and needs no hash here.
+        kept: Kept::new(parts, BodyHash::default(), now),
+        now,
         shared: Rc::clone(&shared),
     });
     (body, shared)
@@ -150,26 +147,18 @@ impl Tail {
     /// Judges the whole body.
     fn confirm(&mut self) -> Result<(), Rejection> {
         self.scanner.finish().map_err(Rejection::Malformed)?;
-        let Judge {
-            connection,
-            parts,
-            now,
-        } = &self.judge;
-        let host = head::host(parts, connection)?;
-        let route = connection.route(&host);
-        let route = route.ok_or_else(|| Rejection::Misdirected(host.clone()))?;
-        let asked = Asked::read(connection, parts, route, None, *now)?;
-        let ruled = asked.judge(self.scanner.members(), *now)?;
-        let endpoint = connection.endpoint();
-        self.shared.borrow_mut().ruled = Some(Told {
-            outcome: ruled.outcome(),
-            ruling: ruled.ruling(endpoint),
-            candidate: ruled.difference(endpoint),
-            resource: ruled.resource(),
-        });
-        let user = || principal::user(&asked.caller.record(), endpoint.partition);
-        let permitted = ruled.permit(endpoint.mode, (), asked.head.target.action(), user);
-        permitted.map(|_| ()).map_err(Rejection::Denied)
+        let endpoint = self.connection.endpoint();
+        let shared = &self.shared;
+        let told = |ruled: &Ruled| {
+            shared.borrow_mut().ruled = Some(Told {
+                outcome: ruled.outcome(),
+                ruling: ruled.ruling(endpoint),
+                candidate: ruled.difference(endpoint),
+                resource: ruled.resource(),
+            });
+        };
+        let members = self.scanner.members();
+        self.kept.judge(&self.connection, members, self.now, told)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 
-use crate::config::Limits;
+use crate::config::{Limits, OnReload};
 use crate::observe::Observer;
 use crate::tokens::Tokens;
 use crate::upstream::Upstream;
@@ -25,6 +25,8 @@ pub struct Worker {
     pub upstream: Upstream,
     /// Caps and deadlines.
     pub limits: Limits,
+    /// What becomes of open event streams that a reload denies.
+    pub on_reload: OnReload,
     /// Bytes of request bodies this loop may still hold.
     pub budget: Arc<Semaphore>,
     /// What opaque tokens stand for.

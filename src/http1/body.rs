@@ -35,6 +35,8 @@ pub enum Broken {
     Http1(io::Error),
     /// Read by hyper.
     Hyper(hyper::Error),
+    /// It was ended here; why.
+    Ended(String),
 }
 
 /// The body of the message that a connection is reading.
@@ -141,6 +143,7 @@ impl fmt::Display for Broken {
         match self {
             Broken::Http1(error) => error.fmt(f),
             Broken::Hyper(error) => error.fmt(f),
+            Broken::Ended(why) => write!(f, "ended: {why}"),
         }
     }
 }
@@ -150,6 +153,7 @@ impl std::error::Error for Broken {
         match self {
             Broken::Http1(error) => error.source(),
             Broken::Hyper(error) => error.source(),
+            Broken::Ended(_) => None,
         }
     }
 }

@@ -18,6 +18,7 @@ use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::{Intercept, ProxyProtocol};
@@ -100,6 +101,10 @@ impl Sites for Live<Door> {
     fn site(&self) -> (u64, Arc<Site>) {
         let (generation, door) = self.read();
         (generation, Arc::clone(&door.site))
+    }
+
+    fn replaced(&self) -> OwnedNotified {
+        Live::replaced(self)
     }
 }
 

@@ -74,7 +74,10 @@ impl LogBuffer {
     }
 
     pub(super) fn write(&mut self, record: &Record, counters: &Counters) {
-        let plain = record.outcome == Outcome::Allow && record.upstream_failure.is_none();
+        // An answer that broke off, or was ended, has a reason.
+        let plain = record.outcome == Outcome::Allow
+            && record.upstream_failure.is_none()
+            && record.reason.is_none();
         let sample = self.sample.load(Ordering::Relaxed);
         if plain && !self.takes_allowed(sample) {
             return;

@@ -33,6 +33,7 @@ mod metrics;
 mod modes;
 mod mutations;
 mod oddities;
+mod on_reload;
 mod origin;
 mod program;
 mod published;
