@@ -11,6 +11,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Limits;
@@ -120,6 +121,7 @@ async fn serve_http2(
     draining: Draining,
 ) {
     let mut builder = builder(&worker.limits);
+    let patience = worker.limits.body_timeout;
     if protocol == Protocol::Http2 {
         builder = builder.http2_only();
     }
@@ -129,7 +131,10 @@ async fn serve_http2(
         let request = request.map(Incoming::Hyper);
         async move { Ok::<_, Infallible>(gate::handle(&worker, &visit, request).await) }
     });
-    let serving = builder.serve_connection(TokioIo::new(stream), service);
+    // The keep-alive's goodbye would wait for ever for a client that takes no bytes.
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(patience));
+    let serving = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
     tokio::pin!(serving);
     // Errors here are the client's: it left, or spoke no HTTP. Requests have their own records.
     tokio::select! {

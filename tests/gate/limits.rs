@@ -399,12 +399,15 @@ fn so_many_streams_are_open_and_the_next_is_refused() {
 }
 
 /// CVE-2019-9512 and CVE-2019-9515: what has to be answered, from a client that reads no answer. The
-/// gate holds one answer back and reads no further, so that the client comes to a stand.
+/// gate holds one answer back and reads no further, so that the client comes to a stand; then
+/// it ends the connection.
 #[test]
-fn pings_and_settings_of_a_client_that_does_not_read_come_to_a_stand() {
+fn pings_and_settings_of_a_client_that_does_not_read_are_ended() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Answer);
-    let gate = GateBuilder::new(&authority, recorder.address()).start();
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .limits("body-timeout = \"3s\"")
+        .start();
     for one in [frame(PING, 0, 0, &[0; 8]), frame(SETTINGS, 0, 0, &[])] {
         let mut client = begin(&authority, &gate);
         client.give_up_writing_after(Duration::from_secs(1));
@@ -414,5 +417,10 @@ fn pings_and_settings_of_a_client_that_does_not_read_come_to_a_stand() {
         assert!(stood, "everything was read");
         let answer = Request::new("ListStreams", "{}").send(&authority, gate.address());
         assert_eq!(answer.status, 200, "others are served");
+        let deadline = Instant::now() + Duration::from_secs(15);
+        while !counts(&gate, "kinesis_gate_connections_open 0") {
+            assert!(Instant::now() < deadline, "it is never ended");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
