@@ -40,6 +40,7 @@ WORKLOADS = [("PutRecord 1 KiB", "PutRecord", 768, "orders", 32, 0.65), ("PutRec
              ("denied 1 KiB", "PutRecord", 768, "private", 32, 0.35), ("a TLS connection each", "PutRecord", 768, "orders", 32, 0.57),
              ("HTTP/2, 32 streams", "PutRecord", 768, "orders", 1, 0.58), ("PutRecords 64 KiB in CBOR", "PutRecords", 60_000, "orders", 32, 0.85)]
 CHECKING = ("gate", "policy")
+PEERS = ("nginx", "haproxy", "envoy")
 
 
 def main():
@@ -82,7 +83,7 @@ def row(folder, workload, proxies, options):
                 # No peer can read it.
                 figures[proxy].append(None)
                 continue
-            figures[proxy].append(cost(process, port, script, name, denies, connections, options.seconds))
+            figures[proxy].append(cost(process, port, script, name, denies, connections, options.seconds, not proxy.startswith(PEERS)))
     cells = []
     for proxy, costs in figures.items():
         if None in costs:
@@ -93,16 +94,18 @@ def row(folder, workload, proxies, options):
     print(f"| {name} | {goal:.2f} | " + " | ".join(cells) + " |", flush=True)
 
 
-def cost(process, port, script, name, denies, connections, seconds):
-    """CPU microseconds of one request; None where the proxy does not speak the protocol."""
+def cost(process, port, script, name, denies, connections, seconds, is_gate=True):
+    """CPU microseconds of one request; None where the proxy does not speak the protocol. A peer may
+    fail now and then; the gate may not."""
     run = http2 if "HTTP/2" in name else wrk
     if run(script, port, connections, 1) is None:
         return None
     before = lab.cpu_seconds(process.pid)
     requests, errors = run(script, port, connections, seconds)
     after = lab.cpu_seconds(process.pid)
-    if errors != (requests if denies else 0):
-        sys.exit(f"{name}: {errors} of {requests} answers were errors")
+    wrong = abs(errors - (requests if denies else 0))
+    if wrong and (is_gate or wrong > requests / 100):
+        sys.exit(f"{name}: {wrong} of {requests} answers were wrong")
     return (after - before) / requests * 1e6
 
 
