@@ -93,7 +93,7 @@ def certificates(folder):
 def nginx(folder, name, port, location, pool=""):
     temporary = "".join(f"{kind}_temp_path {folder}/{name}-{kind}; " for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
     (folder / f"{name}.conf").write_text(f"""
-daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log /dev/null crit;
+{"user root;" if os.geteuid() == 0 else ""} daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log /dev/null crit;
 events {{ worker_connections 1024; }}
 http {{ access_log off; keepalive_requests 100000000; {temporary}
   {pool}
