@@ -12,6 +12,9 @@ use serde_json::json;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
+use crate::resign::{EVERYONE, HOUR, IDENTITY, OWN, SIGV4};
+use crate::support::local::{Signing, USER, local};
+use crate::support::process::Process;
 use crate::support::stage::{self, BOTH, Call, Client, Http, Sender};
 use crate::support::{ENDPOINT, Gate, GateBuilder, HOST, http2};
 
@@ -42,19 +45,32 @@ fn gate(authority: &Arc<Authority>, upstream: std::net::SocketAddr, on_reload: &
         .start()
 }
 
-/// Asks for the events of a consumer.
-async fn ask(client: &mut Client, stream: &str) -> Response<Incoming> {
-    let body = json!({
+/// A request for the events of a consumer.
+fn subscribe_to(stream: &str) -> String {
+    json!({
         "ConsumerARN": format!("arn:aws:kinesis:us-east-1:123456789012:{stream}/consumer/c:1700000000"),
         "ShardId": "shardId-000000000000",
         "StartingPosition": {"Type": "LATEST"},
     })
-    .to_string();
+    .to_string()
+}
+
+/// Asks for the events of a consumer.
+async fn ask(client: &mut Client, stream: &str) -> Response<Incoming> {
+    let body = subscribe_to(stream);
     let headers = http2::signed_headers("SubscribeToShard", &body, "host");
+    send(client, &headers, body).await
+}
+
+async fn send(
+    client: &mut Client,
+    headers: &[(String, String)],
+    body: String,
+) -> Response<Incoming> {
     let (sender, pieces) = stage::pieces();
     sender.send(Bytes::from(body)).await.unwrap();
     drop(sender);
-    let asked = timeout(PATIENCE, client.send(&headers, pieces));
+    let asked = timeout(PATIENCE, client.send(headers, pieces));
     asked.await.expect("an answer").unwrap()
 }
 
@@ -68,12 +84,24 @@ struct Subscription {
 
 impl Subscription {
     async fn open(gate: &Gate, http: Http, calls: &mut Receiver<Call>, stream: &str) -> Self {
-        let mut client = Client::connect(&gate.authority, gate.address(), HOST, http).await;
+        let client = Client::connect(&gate.authority, gate.address(), HOST, http).await;
+        let body = subscribe_to(stream);
+        let headers = http2::signed_headers("SubscribeToShard", &body, "host");
+        Subscription::of(client, calls, &headers, body).await
+    }
+
+    /// Asks in a way of the test's own.
+    async fn of(
+        mut client: Client,
+        calls: &mut Receiver<Call>,
+        headers: &[(String, String)],
+        body: String,
+    ) -> Self {
         let answered = async {
             let call = calls.recv().await.unwrap();
             call.answer(200, "application/vnd.amazon.eventstream")
         };
-        let (response, (call, events)) = tokio::join!(ask(&mut client, stream), answered);
+        let (response, (call, events)) = tokio::join!(send(&mut client, headers, body), answered);
         assert_eq!(response.status(), 200);
         let mut subscription = Subscription {
             _client: client,
@@ -217,6 +245,58 @@ fn a_subscription_goes_on_to_its_end_unless_it_is_configured_otherwise() {
                 orders.goes_on().await;
             });
         }
+    }
+}
+
+/// The signature was valid when the request came, and is proven again as of then.
+#[test]
+fn a_subscription_that_is_signed_anew_is_judged_again_as_it_was_signed() {
+    let authority = Authority::create().unwrap();
+    for http in BOTH {
+        http2::block_on(async {
+            let (address, mut calls) = stage::upstream(&authority, http).await;
+            let folder = tempfile::tempdir().unwrap();
+            let write = |name: &str, text: &str| {
+                let (new, file) = (folder.path().join("new"), folder.path().join(name));
+                std::fs::write(&new, text).unwrap();
+                std::fs::rename(new, file).unwrap();
+            };
+            authority.write(folder.path()).unwrap();
+            let allowed = only(&["stream/orders"]);
+            write("policy.json", &allowed);
+            write("all.json", IDENTITY);
+            let text = format!(
+                "workers = 1\nreload = {{ on-reload = \"terminate\" }}\n\
+                 [upstream]\nconnect = \"{address}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n\
+                 [[endpoint]]\nid = \"{ENDPOINT}\"\nregion = \"us-east-1\"\npolicy = \"policy.json\"\n{SIGV4}\n\
+                 [[listener]]\naddress = \"127.0.0.1:0\"\nendpoint = \"{ENDPOINT}\"\n\
+                 tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n{EVERYONE}\n"
+            );
+            write("gate.toml", &text);
+            let store = folder.path().join("local.jsonl");
+            let local = local(&store, USER, kinesis_gate::app::clock(), HOUR);
+            let mut gate = Process::start(&folder.path().join("gate.toml"), &OWN);
+            let gate_at = gate.address();
+            let mut reload = |policy: &str, times: usize| {
+                write("policy.json", policy);
+                let reloaded = |line: &&String| line.starts_with("reloaded ");
+                gate.wait(|told| told.iter().filter(reloaded).count() == times);
+            };
+
+            let body = subscribe_to("stream/orders");
+            let request = Signing::new(&local).request("SubscribeToShard", &body, &[]);
+            let headers = request.headers.into_iter();
+            let headers: Vec<_> = headers
+                .map(|(name, value)| (name.to_ascii_lowercase(), value))
+                .filter(|(name, _)| name != "content-length")
+                .collect();
+            let client = Client::connect(&authority, gate_at, HOST, http).await;
+            let mut orders = Subscription::of(client, &mut calls, &headers, body).await;
+            reload(&format!("{allowed}\n"), 1);
+            orders.passes("second").await;
+            reload(&only(&["stream/parcels"]), 2);
+            orders.is_broken_off().await;
+        });
     }
 }
 

@@ -22,16 +22,17 @@ use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET, http2, signature
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const ALL: &str =
     r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
-const OWN: [(&str, &str); 3] = [
+pub const OWN: [(&str, &str); 3] = [
     ("AWS_ACCESS_KEY_ID", KEY_ID),
     ("AWS_SECRET_ACCESS_KEY", SECRET),
     ("AWS_SESSION_TOKEN", "gate/token=="),
 ];
 
 /// Every identity policy of these tests: the principal may do everything.
-const IDENTITY: &str = r#"{"Statement":{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}}"#;
-const EVERYONE: &str = "[[identity-policy]]\nfile = \"all.json\"\nprincipals = [\"*\"]";
-const SIGV4: &str =
+pub const IDENTITY: &str =
+    r#"{"Statement":{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}}"#;
+pub const EVERYONE: &str = "[[identity-policy]]\nfile = \"all.json\"\nprincipals = [\"*\"]";
+pub const SIGV4: &str =
     "[endpoint.re-sign]\nauthenticate = \"sigv4\"\nlocal-credentials = \"local.jsonl\"";
 
 /// A gate that signs anew in front of a recorder.
