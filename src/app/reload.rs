@@ -27,6 +27,8 @@ pub(super) struct Reloader {
     pub(super) listeners: Vec<Listening>,
     pub(super) log: DecisionLog,
     state: Mutex<State>,
+    /// By itself: who asks for it does not wait for a reload under way.
+    status: Mutex<Status>,
 }
 
 /// A listener that serves.
@@ -49,7 +51,6 @@ struct State {
     seen: Digest,
     before: load::Before,
     keepers: Vec<Keeper>,
-    status: Status,
 }
 
 /// Of the content of files.
@@ -76,7 +77,6 @@ impl Reloader {
                 kept: loaded.kept.clone(),
             },
             keepers,
-            status,
         };
         Reloader {
             file: loaded.file.clone(),
@@ -84,6 +84,7 @@ impl Reloader {
             listeners,
             log,
             state: Mutex::new(state),
+            status: Mutex::new(status),
         }
     }
 
@@ -125,7 +126,11 @@ impl Reloader {
     }
 
     pub(super) fn status(&self) -> Status {
-        self.state().status.clone()
+        self.told().clone()
+    }
+
+    fn told(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -143,7 +148,7 @@ impl Reloader {
                 for change in &needs_restart {
                     eprintln!("note: {change} takes effect at the next start");
                 }
-                let reload = &mut state.status.reload;
+                let reload = &mut self.told().reload;
                 reload.generation += 1;
                 reload.last_success = now;
                 reload.last_error = None;
@@ -153,7 +158,7 @@ impl Reloader {
             }
             Err(problems) => {
                 eprintln!("not reloaded, what was in force stays: {problems}");
-                let reload: &mut ReloadStatus = &mut state.status.reload;
+                let reload: &mut ReloadStatus = &mut self.told().reload;
                 reload.failures += 1;
                 reload.last_error = Some(format!("{now} {problems}"));
                 Err(problems)
@@ -213,7 +218,7 @@ impl Reloader {
         }
         state.before.kept = loaded.kept;
         let addresses: Vec<SocketAddr> = self.listeners.iter().map(|it| it.bound).collect();
-        loaded.inventory.update(&mut state.status, &addresses);
+        loaded.inventory.update(&mut self.told(), &addresses);
         kept_back
     }
 }
