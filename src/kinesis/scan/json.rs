@@ -1,19 +1,23 @@
 //! JSON, by RFC 8259.
 //!
 //! Between tokens it goes byte by byte; text, which is nearly all of a body of records, it crosses
-//! from quote to quote ([`quotes`]). What stands between the texts of one record stands between those of the next as well, so
-//! [`Gaps`] remembers it.
+//! from quote to quote ([`quotes`]). What stands between the texts of one record stands between those
+//! of the next as well, so [`Gaps`] remembers it.
 
 mod gaps;
 mod number;
+mod place;
 mod quotes;
 
+use fearless_simd::{Level, Simd, dispatch};
+
+use super::Malformed;
 use super::collect::{Collector, Container, Keep};
 use super::utf8::Utf8;
-use super::{MAX_DEPTH, Malformed};
 use gaps::Gaps;
 use number::Number;
-use quotes::{Bytes, Dense, Ends, Escaped, Sparse, classify};
+use place::Place;
+use quotes::{Bytes, Ends};
 
 /// The grammar's state between two pieces of a body.
 pub(super) struct Json {
@@ -28,16 +32,6 @@ pub(super) struct Json {
     /// Whether the member being read is of no interest and its top level has been left.
     skipping: bool,
     gaps: Gaps,
-    /// Whether the last block had short texts.
-    dense: bool,
-}
-
-/// The containers that are open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Place {
-    /// One bit each, the innermost lowest; a map is 1.
-    stack: u32,
-    depth: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,87 +60,89 @@ enum Literal {
 
 /// Bytes looked at together. A block is read two or three times, from the nearest cache.
 const BLOCK: usize = 4 * 1024;
-/// With less than so many bytes for each text, a map of the quotes is faster than a search for each.
-const DENSE_TEXT: usize = 400;
 
 impl Default for Json {
     fn default() -> Json {
         Json {
             state: State::Value,
-            place: Place::default(),
+            place: Place::TOP,
             utf8: Utf8::default(),
             is_key: false,
             keep: Keep::No,
             high: 0,
             skipping: false,
             gaps: Gaps::default(),
-            dense: false,
         }
     }
 }
 
 impl Json {
     pub(super) fn push(&mut self, chunk: &[u8], out: &mut Collector) -> Result<(), Malformed> {
-        let mut quotes = Dense::new();
-        chunk.chunks(BLOCK).try_for_each(|block| {
-            let bytes = if self.dense {
-                quotes.read(block)
-            } else {
-                classify(block)
-            };
+        dispatch!(Level::new(), simd => self.blocks(simd, chunk, out))
+    }
+
+    /// Everything that is called with `simd` is inlined into this, so that it is compiled once for each
+    /// width of vectors.
+    #[inline(always)]
+    fn blocks<S: Simd>(
+        &mut self,
+        simd: S,
+        chunk: &[u8],
+        out: &mut Collector,
+    ) -> Result<(), Malformed> {
+        let mut ends = Ends::new();
+        for block in chunk.chunks(BLOCK) {
+            let bytes = ends.read(simd, block);
             if bytes.ascii {
                 self.utf8.boundary()?
             } else {
                 self.utf8.feed(block)?
             }
-            let texts = match (bytes, self.dense) {
-                (Bytes { escapes: true, .. }, _) => self.block(block, bytes, &Escaped, out)?,
-                (Bytes { escapes: false, .. }, true) => self.block(block, bytes, &quotes, out)?,
-                (Bytes { escapes: false, .. }, false) => self.block(block, bytes, &Sparse, out)?,
-            };
-            // Bodies go on as they are: the next block is taken to be like this one.
-            self.dense = texts * DENSE_TEXT > block.len();
-            Ok(())
-        })
+            self.block(simd, block, bytes, &ends, out)?;
+        }
+        Ok(())
     }
 
     pub(super) fn finish(&self) -> Result<(), Malformed> {
         self.utf8.boundary()?;
         match self.state {
             State::Done => Ok(()),
-            State::Value if self.place.depth == 0 => Err(Malformed::Empty),
+            State::Value if self.place == Place::TOP => Err(Malformed::Empty),
             _ => Err(Malformed::Truncated),
         }
     }
 
-    /// Reads a block; how many texts it had.
-    fn block(
+    #[inline(always)]
+    fn block<S: Simd>(
         &mut self,
+        simd: S,
         block: &[u8],
         bytes: Bytes,
-        ends: &impl Ends,
+        ends: &Ends,
         out: &mut Collector,
-    ) -> Result<usize, Malformed> {
+    ) -> Result<(), Malformed> {
         let mut at = 0;
-        let mut texts = 0;
         let mut gap = None;
         while let Some(&byte) = block.get(at) {
             if let State::Text = self.state {
                 if self.high != 0 && byte != b'\\' {
                     return Err(Malformed::LoneSurrogate);
                 }
-                if !bytes.controls && !bytes.escapes && self.skipping && !self.is_key {
+                if !bytes.controls && self.skipping && !self.is_key {
                     let place = &mut self.place;
-                    let Some(end) = self.gaps.cross(block, at, place, ends, &mut texts) else {
+                    let Some(end) = self.gaps.cross(simd, block, at, place, ends) else {
                         break;
                     };
-                    at = end;
-                    gap = Some((at, self.place));
-                    self.state = State::CommaOrEnd;
+                    at = end + 1;
+                    if block.get(end) == Some(&b'\\') {
+                        self.state = State::Escape;
+                    } else {
+                        gap = Some((end, self.place));
+                        self.state = State::CommaOrEnd;
+                    }
                     continue;
                 }
-                texts += 1;
-                let end = ends.next(block, at);
+                let end = ends.next(at);
                 let text = block
                     .get(at..end.unwrap_or(block.len()))
                     .unwrap_or_default();
@@ -191,7 +187,7 @@ impl Json {
                 gap = None;
             }
         }
-        Ok(texts)
+        Ok(())
     }
 
     /// A byte that is not inside a text, number or literal.
@@ -202,14 +198,18 @@ impl Json {
         match (self.state, byte) {
             (State::Done, _) => return Err(Malformed::TrailingBytes),
             (State::CommaOrEnd, b',') => {
-                self.state = if self.in_map() {
+                self.state = if self.place.in_map() {
                     State::Key
                 } else {
                     State::Value
                 };
             }
-            (State::CommaOrEnd | State::KeyOrEnd, b'}') if self.in_map() => self.close(out)?,
-            (State::CommaOrEnd | State::ValueOrEnd, b']') if !self.in_map() => self.close(out)?,
+            (State::CommaOrEnd | State::KeyOrEnd, b'}') if self.place.in_map() => {
+                self.close(out)?
+            }
+            (State::CommaOrEnd | State::ValueOrEnd, b']') if !self.place.in_map() => {
+                self.close(out)?
+            }
             (State::Colon, b':') => self.state = State::Value,
             (State::Key | State::KeyOrEnd, b'"') => {
                 self.is_key = true;
@@ -244,26 +244,22 @@ impl Json {
                 self.state = State::Literal(b"alse", Literal::Truth);
             }
             b'n' => self.state = State::Literal(b"ull", Literal::Null),
-            0xef if self.place.depth == 0 => return Err(Malformed::ByteOrderMark),
-            _ if self.place.depth == 0 => return Err(Malformed::NotAMap),
+            0xef if self.place == Place::TOP => return Err(Malformed::ByteOrderMark),
+            _ if self.place == Place::TOP => return Err(Malformed::NotAMap),
             _ => return Err(Malformed::Unexpected),
         }
         Ok(())
     }
 
     fn open(&mut self, container: Container, out: &mut Collector) -> Result<(), Malformed> {
-        if self.place.depth == MAX_DEPTH {
-            return Err(Malformed::TooDeep);
-        }
-        if self.place.depth > 0 && out.ignores() {
+        let place = self.place.inside(container).ok_or(Malformed::TooDeep)?;
+        if self.place != Place::TOP && out.ignores() {
             self.skipping = true;
         } else {
             out.open(container)?;
         }
-        let is_map = container == Container::Map;
-        self.place.stack = self.place.stack << 1 | u32::from(is_map);
-        self.place.depth += 1;
-        self.state = if is_map {
+        self.place = place;
+        self.state = if container == Container::Map {
             State::KeyOrEnd
         } else {
             State::ValueOrEnd
@@ -272,12 +268,12 @@ impl Json {
     }
 
     fn close(&mut self, out: &mut Collector) -> Result<(), Malformed> {
-        self.place.stack >>= 1;
-        self.place.depth = self.place.depth.saturating_sub(1);
+        self.place = self.place.outside();
+        let depth = self.place.depth();
         if !self.skipping {
-            out.close(self.place.depth)?;
+            out.close(depth)?;
         }
-        if self.place.depth <= 1 {
+        if depth <= 1 {
             self.skipping = false;
         }
         self.after_value();
@@ -304,7 +300,7 @@ impl Json {
     }
 
     fn after_value(&mut self) {
-        self.state = if self.place.depth == 0 {
+        self.state = if self.place == Place::TOP {
             State::Done
         } else {
             State::CommaOrEnd
@@ -387,9 +383,5 @@ impl Json {
             out.extend(decoded.encode_utf8(&mut [0; 4]).as_bytes())?;
         }
         Ok(())
-    }
-
-    fn in_map(&self) -> bool {
-        self.place.stack & 1 == 1
     }
 }

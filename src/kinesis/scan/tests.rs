@@ -398,6 +398,32 @@ fn a_scanner_that_failed_stays_failed() {
 }
 
 #[test]
+fn cbor_texts_of_every_length_are_checked() {
+    // Behind a text come bytes that are not ASCII: they count for the text only if they are in it.
+    for len in 0u8..=130 {
+        for bad in (0..len).map(Some).chain([None]) {
+            let mut text = vec![b'k'; usize::from(len)];
+            bad.into_iter().for_each(|at| text[usize::from(at)] = 0xff);
+            let mut record = b"\xbf\x61D\x44\xff\xff\xff\xff\x61P\x78".to_vec();
+            record.push(len);
+            record.extend(&text);
+            record.extend(b"\x61B\x58\x50");
+            record.extend([0xff; 0x50]);
+            record.push(0xff);
+            let body = [
+                b"\xa2\x67Records\x9f",
+                record.repeat(2).as_slice(),
+                b"\xff\x6aStreamName\x61s",
+            ]
+            .concat();
+            let read = scan(Format::Cbor, &[&body]).map(|_| ());
+            let expected = bad.map_or(Ok(()), |_| Err(Malformed::InvalidUtf8));
+            assert_eq!(read, expected, "{len} bytes, {bad:?}");
+        }
+    }
+}
+
+#[test]
 fn records_that_change_their_shape_are_read_in_full() {
     // What the memory of gaps must not carry over: another depth, a missing comma, other keys.
     let records = [

@@ -67,34 +67,26 @@ enum Step {
 }
 
 /// One item, if it is whole and usual, and what follows it.
-#[inline]
+#[inline(always)]
 fn step<'a>(rest: &'a [u8], frame: &Frame) -> Option<(&'a [u8], Step)> {
     let (&first, after) = rest.split_first()?;
     let is_key = frame.expects_key();
-    match (first >> 5, first & 0x1f) {
-        (major @ (2 | 3), info) => {
-            let (len, content) = match info {
-                0..=23 => (usize::from(info), after),
-                24 => after
-                    .split_first()
-                    .map(|(len, content)| (usize::from(*len), content))?,
-                25 => {
-                    let (len, content) = after.split_first_chunk::<2>()?;
-                    (usize::from(u16::from_be_bytes(*len)), content)
-                }
-                _ => return None,
-            };
-            let (content, after) = content.split_at_checked(len)?;
-            let usual = if major == 3 {
-                content.is_ascii()
-            } else {
-                !is_key
-            };
-            usual.then_some((after, Step::Item))
+    let info = first & 0x1f;
+    match first >> 5 {
+        3 if is_key => {
+            let len = usize::from(info);
+            let after = after.get(len..)?;
+            (info < 24 && is_ascii::<32>(rest, 1, len)).then_some((after, Step::Item))
         }
-        (0 | 1, 0..=23) | (7, 20..=22) if !is_key => Some((after, Step::Item)),
-        (7, 31) => frame.may_end().then_some((after, Step::End)),
-        (major @ (4 | 5), info) if !is_key => {
+        major @ (2 | 3) if !is_key => {
+            let (head, len) = length(rest)?;
+            let after = rest.get(head..)?.get(len..)?;
+            (major == 2 || is_ascii::<64>(rest, head, len)).then_some((after, Step::Item))
+        }
+        0 | 1 if !is_key && info < 24 => Some((after, Step::Item)),
+        7 if info == 31 => frame.may_end().then_some((after, Step::End)),
+        7 if !is_key && matches!(info, 20..=22) => Some((after, Step::Item)),
+        major @ (4 | 5) if !is_key => {
             let items = match info {
                 0..=23 => Some(u64::from(info)),
                 31 => None,
@@ -109,6 +101,49 @@ fn step<'a>(rest: &'a [u8], frame: &Frame) -> Option<(&'a [u8], Step)> {
         }
         _ => None,
     }
+}
+
+/// By the low bits of an item's first byte: how many bytes its head has, how many bits of eight bytes
+/// stand behind it, and which of its last bits are its value.
+const HEADS: [(u8, u8, u32); 32] = {
+    let none = (0, 0, 0);
+    let mut heads = [(1, 56, 0x1f); 32];
+    (heads[24], heads[25]) = ((2, 48, 0xff), (3, 40, 0xffff));
+    (heads[26], heads[27]) = ((5, 24, 0xffff_ffff), none);
+    (heads[28], heads[29], heads[30], heads[31]) = (none, none, none, none);
+    heads
+};
+
+/// The length of a string's head, and of what follows it. Without a branch: how many bytes a record's
+/// length takes cannot be foreseen.
+#[inline(always)]
+fn length(rest: &[u8]) -> Option<(usize, usize)> {
+    let bytes = rest.first_chunk()?;
+    let (head, shift, mask) = *HEADS.get(usize::from(bytes[0] & 0x1f))?;
+    let len = u64::from_be_bytes(*bytes) >> shift & u64::from(mask);
+    (head > 0).then_some((usize::from(head), usize::try_from(len).ok()?))
+}
+
+/// As many bits that only other characters than ASCII have as zeros behind them.
+const HIGH: [[u8; 64]; 2] = [[0x80; 64], [0; 64]];
+
+/// Whether so many bytes are ASCII: without a branch up to `SHORT`, since how many there are cannot
+/// be foreseen.
+#[inline(always)]
+fn is_ascii<const SHORT: usize>(rest: &[u8], from: usize, len: usize) -> bool {
+    let rest = rest.get(from..).unwrap_or_default();
+    if len <= SHORT
+        && let (Some(window), Some(Some(high))) = (
+            rest.first_chunk::<SHORT>(),
+            HIGH.as_flattened()
+                .get(64 - len..)
+                .map(<[u8]>::first_chunk::<SHORT>),
+        )
+    {
+        let both = window.iter().zip(high).map(|(byte, high)| byte & high);
+        return both.fold(0, |any, both| any | both) == 0;
+    }
+    rest.get(..len).is_some_and(<[u8]>::is_ascii)
 }
 
 fn two(frames: &mut [Frame]) -> Option<&mut [Frame; 2]> {

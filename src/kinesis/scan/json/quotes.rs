@@ -1,26 +1,14 @@
-//! Where texts end: three ways to find the next quote, for three kinds of block.
+//! Where texts end: the quotes and backslashes of a block as bits.
 
-use memchr::{memchr, memchr2};
-use wide::u8x16;
+use fearless_simd::prelude::*;
+use fearless_simd::u8x64;
 
 use super::BLOCK;
 
-/// Finds the byte that ends a piece of text: a quote, or a backslash where there are any.
-pub(super) trait Ends {
-    /// Where the first one is at or after `at`, by the same count.
-    fn next(&self, block: &[u8], at: usize) -> Option<usize>;
-}
-
-/// For long texts without escapes: 100 GB/s, but some nanoseconds for each text.
-pub(super) struct Sparse;
-
-/// For blocks with escapes.
-pub(super) struct Escaped;
-
-/// For short texts without escapes: one bit for each byte of a block that is a quote, made in one
-/// pass over all of it at about 35 GB/s.
-pub(super) struct Dense {
-    words: [u64; WORDS],
+/// One bit for each byte of a block that ends a piece of text, a quote or a backslash.
+pub(super) struct Ends {
+    /// In words of eight bytes, the first byte's bit lowest, and a word of none behind them.
+    bits: [[u8; 8]; WORDS + 1],
     /// One bit for each word that has a bit, the first word's highest.
     used: u64,
 }
@@ -38,173 +26,130 @@ pub(super) struct Bytes {
     pub(super) ascii: bool,
     /// There may be a control character.
     pub(super) controls: bool,
-    /// There is a backslash.
-    pub(super) escapes: bool,
 }
 
-impl Bytes {
-    /// `most` is the greatest byte less 0x20: of control characters that is 0xe0 or more, of what is
-    /// not ASCII 0x60 or more.
-    fn of(most: u8, escapes: bool) -> Bytes {
-        Bytes {
-            ascii: most < 0x60,
-            controls: most >= 0xe0,
-            escapes,
-        }
-    }
-}
-
-impl Ends for Sparse {
-    #[inline]
-    fn next(&self, block: &[u8], at: usize) -> Option<usize> {
-        memchr(b'"', block.get(at..)?).map(|offset| at + offset)
-    }
-}
-
-impl Ends for Escaped {
-    #[inline]
-    fn next(&self, block: &[u8], at: usize) -> Option<usize> {
-        memchr2(b'"', b'\\', block.get(at..)?).map(|offset| at + offset)
-    }
-}
-
-impl Ends for Dense {
-    #[inline]
-    fn next(&self, _: &[u8], at: usize) -> Option<usize> {
-        let (word, shift) = (at / 64, at % 64);
-        // The 64 bytes from `at`, out of two words: most short texts end in them, so the branch is
-        // foreseen whatever their length.
-        let (low, high) = (
-            self.words.get(word)?,
-            self.words.get(word + 1).copied().unwrap_or(0),
-        );
-        let window = low >> shift | high << 1 << (63 - shift);
-        if window != 0 {
-            return Some(at + window.trailing_zeros() as usize);
-        }
-        // Which of the other words comes next is read, not looked for: a loop that ends after each
-        // text's own number of words would be foreseen wrongly once for each.
-        let later = self.used.checked_shl(u32::try_from(word).ok()? + 1)?;
-        let word = word + 1 + later.leading_zeros() as usize;
-        Some(word * 64 + self.words.get(word)?.trailing_zeros() as usize)
-    }
-}
-
-impl Dense {
-    pub(super) fn new() -> Dense {
-        Dense {
-            words: [0; WORDS],
+impl Ends {
+    pub(super) fn new() -> Ends {
+        Ends {
+            bits: [[0; 8]; WORDS + 1],
             used: 0,
         }
     }
 
     /// Reads a block, of [`BLOCK`] bytes at most.
-    pub(super) fn read(&mut self, block: &[u8]) -> Bytes {
+    #[inline(always)]
+    pub(super) fn read<S: Simd>(&mut self, simd: S, block: &[u8]) -> Bytes {
         let mut seen = Seen {
-            most: u8x16::splat(0),
-            backslash: u8x16::splat(0),
+            most: u8x64::splat(simd, 0),
+            used: 0,
+            words: 0,
         };
         let (chunks, rest) = block.as_chunks::<64>();
-        let (mut used, mut count) = (0u64, 0);
-        let mut words = self.words.iter_mut();
+        let mut words = self.bits.iter_mut();
         for (chunk, word) in chunks.iter().zip(&mut words) {
-            *word = seen.quotes(chunk);
-            // Without a branch: which words have quotes cannot be foreseen.
-            used = used << 1 | u64::from(*word != 0);
-            count += 1;
+            *word = seen.ends(simd, chunk).to_le_bytes();
         }
         if !rest.is_empty() {
             let mut padded = [b' '; 64];
-            padded
-                .iter_mut()
-                .zip(rest)
-                .for_each(|(to, from)| *to = *from);
+            for (to, from) in padded.iter_mut().zip(rest) {
+                *to = *from;
+            }
             if let Some(word) = words.next() {
-                *word = seen.quotes(&padded);
-                used = used << 1 | u64::from(*word != 0);
-                count += 1;
+                *word = seen.ends(simd, &padded).to_le_bytes();
             }
         }
-        words.for_each(|word| *word = 0);
-        self.used = used.checked_shl(u64::BITS - count).unwrap_or(0);
-        seen.bytes()
-    }
-}
-
-/// Tells of a block what [`Dense::read`] tells, without a map of its quotes: about 50 GB/s.
-pub(super) fn classify(block: &[u8]) -> Bytes {
-    Bytes::of(most(block), memchr(b'\\', block).is_some())
-}
-
-/// The greatest byte less 0x20. It is written so that the compiler makes it a loop over vectors: about 110 GB/s.
-fn most(block: &[u8]) -> u8 {
-    let (chunks, rest) = block.as_chunks::<64>();
-    let mut most = [0u8; 64];
-    for chunk in chunks {
-        for (most, byte) in most.iter_mut().zip(chunk) {
-            *most = byte.wrapping_sub(0x20).max(*most);
+        for word in words {
+            *word = [0; 8];
+        }
+        self.used = seen.used.checked_shl(u64::BITS - seen.words).unwrap_or(0);
+        let most = seen.most.reduce_max();
+        Bytes {
+            ascii: most < 0x60,
+            controls: most >= 0xe0,
         }
     }
-    let rest = rest.iter().map(|byte| byte.wrapping_sub(0x20));
-    most.into_iter().chain(rest).fold(0, u8::max)
-}
 
-struct Seen {
-    /// The greatest byte less 0x20, so that control characters count as the greatest.
-    most: u8x16,
-    backslash: u8x16,
-}
-
-impl Seen {
-    #[inline]
-    fn quotes(&mut self, chunk: &[u8; 64]) -> u64 {
-        let (lanes, _) = chunk.as_chunks::<16>();
-        let mut bits = 0;
-        for (index, lane) in lanes.iter().enumerate() {
-            let lane = u8x16::new(*lane);
-            bits |= u64::from(lane.simd_eq(u8x16::splat(b'"')).to_bitmask() as u16) << (16 * index);
-            self.backslash |= lane.simd_eq(u8x16::splat(b'\\'));
-            self.most = self.most.max(lane - u8x16::splat(0x20));
+    /// Where the first one is at or after `at`, by the same count.
+    #[inline(always)]
+    pub(super) fn next(&self, at: usize) -> Option<usize> {
+        // The bits of 57 bytes or more from `at`, wherever they begin: most short texts end in them,
+        // so the branch is foreseen whatever their length.
+        let bits = self.bits.as_flattened().get(at / 8..)?.first_chunk()?;
+        let window = u64::from_le_bytes(*bits) >> (at % 8);
+        if window != 0 {
+            return Some(at + window.trailing_zeros() as usize);
         }
-        bits
+        let word = at / 64;
+        // Which of the other words comes next is read, not looked for: a loop that ends after each
+        // text's own number of words would be foreseen wrongly once for each.
+        let later = self.used.checked_shl(u32::try_from(word).ok()? + 1)?;
+        let word = word + 1 + later.leading_zeros() as usize;
+        let bits = u64::from_le_bytes(*self.bits.get(word)?);
+        Some(word * 64 + bits.trailing_zeros() as usize)
     }
+}
 
-    fn bytes(&self) -> Bytes {
-        let most = self.most.to_array().into_iter().fold(0, u8::max);
-        Bytes::of(most, self.backslash.to_bitmask() != 0)
+struct Seen<S: Simd> {
+    /// The greatest byte less 0x20: of control characters that is 0xe0 or more, of what is not ASCII
+    /// 0x60 or more.
+    most: u8x64<S>,
+    /// As [`Ends::used`], the last word's bit lowest.
+    used: u64,
+    words: u32,
+}
+
+impl<S: Simd> Seen<S> {
+    #[inline(always)]
+    fn ends(&mut self, simd: S, chunk: &[u8; 64]) -> u64 {
+        let bytes = u8x64::from_slice(simd, chunk);
+        self.most = self.most.max(bytes - 0x20);
+        let ends = (bytes.simd_eq(b'"') | bytes.simd_eq(b'\\')).to_bitmask();
+        // Without a branch: which words have ends cannot be foreseen.
+        self.used = self.used << 1 | u64::from(ends != 0);
+        self.words += 1;
+        ends
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use fearless_simd::{Level, dispatch};
     use proptest::prelude::{ProptestConfig, any, proptest};
 
-    use super::{BLOCK, Dense, Ends, Escaped, Sparse, classify};
+    use super::{BLOCK, Ends};
+
+    /// Every width of vectors that this machine has.
+    fn levels() -> Vec<Level> {
+        let mut levels = vec![Level::baseline(), Level::new()];
+        #[cfg(target_arch = "x86_64")]
+        levels.extend(Level::new().as_avx2().map(Level::Avx2));
+        levels
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
         #[test]
-        fn all_ways_agree(
-            sparse in proptest::collection::vec((0..BLOCK, any::<u8>()), 0..6),
+        fn every_end_is_found(
+            others in proptest::collection::vec((0..BLOCK, any::<u8>()), 0..6),
             quotes in proptest::collection::vec(0..BLOCK, 0..40),
             length in 0..=BLOCK,
         ) {
             let mut block = vec![b'a'; BLOCK];
             quotes.iter().for_each(|at| block[*at] = b'"');
-            sparse.iter().for_each(|(at, byte)| block[*at] = *byte);
+            others.iter().for_each(|(at, byte)| block[*at] = *byte);
             let block = &block[..length];
-            let mut dense = Dense::new();
-            let bytes = dense.read(block);
-            assert!(bytes == classify(block));
-            assert_eq!(bytes.ascii, block.iter().all(|b| (0x20..0x80).contains(b)));
-            assert_eq!(bytes.controls, block.iter().any(|b| *b < 0x20));
-            assert_eq!(bytes.escapes, block.contains(&b'\\'));
-            for at in (0..=length).step_by(7).chain([length]) {
-                let next = |wanted: &[u8]| block[at..].iter().position(|b| wanted.contains(b)).map(|o| at + o);
-                assert_eq!(dense.next(block, at), next(b"\""), "dense from {at}");
-                assert_eq!(Sparse.next(block, at), next(b"\""), "sparse from {at}");
-                assert_eq!(Escaped.next(block, at), next(b"\"\\"), "escaped from {at}");
+            for level in levels() {
+                let mut ends = Ends::new();
+                // What a longer block left behind is gone.
+                dispatch!(level, simd => ends.read(simd, &[b'"'; BLOCK]));
+                let bytes = dispatch!(level, simd => ends.read(simd, block));
+                assert_eq!(bytes.ascii, block.iter().all(|b| (0x20..0x80).contains(b)));
+                assert_eq!(bytes.controls, block.iter().any(|b| *b < 0x20));
+                for at in (0..=length).step_by(7).chain([length]) {
+                    let next = block[at..].iter().position(|b| b"\"\\".contains(b));
+                    assert_eq!(ends.next(at), next.map(|o| at + o), "from {at}");
+                }
             }
         }
     }
