@@ -1,6 +1,6 @@
 """Runs cases with boto3: a job on standard input, one line of JSON for each case on standard output.
 
-See ../README.md.
+See ../README.md. `client.py rpc` speaks Smithy RPC v2 CBOR instead of JSON.
 """
 
 import base64
@@ -28,7 +28,10 @@ def main():
 def client(job, case):
     # Without a key in the job, the SDK's own chain finds credentials.
     who = job["credentials"][case["as"]] or {"id": None, "secret": None}
-    return boto3.client(
+    session = boto3.Session()
+    if sys.argv[1:] == ["rpc"]:
+        speak_rpc(session)
+    return session.client(
         "kinesis",
         region_name=job["region"],
         endpoint_url=case["endpoint_url"],
@@ -36,6 +39,20 @@ def client(job, case):
         aws_secret_access_key=who["secret"],
         config=Config(connect_timeout=10, read_timeout=30),
     )
+
+
+def speak_rpc(session):
+    """botocore has the protocol, Kinesis's model does not name it yet."""
+    loader = session._session.get_component("data_loader")
+    load = loader.load_service_model
+
+    def with_protocol(*arguments, **named):
+        model = load(*arguments, **named)
+        if "metadata" in model:
+            model["metadata"]["protocols"] = ["smithy-rpc-v2-cbor"]
+        return model
+
+    loader.load_service_model = with_protocol
 
 
 def attempt(kinesis, case, saved):

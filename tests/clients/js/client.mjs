@@ -1,10 +1,11 @@
 // Runs cases with the AWS SDK for JavaScript v3: a job on standard input, one line of JSON for each
 // case on standard output. See ../README.md. `client.mjs http1` takes NodeHttpHandler, HTTP/1.1,
-// instead of the default, HTTP/2.
+// instead of the default, HTTP/2; `client.mjs rpc` speaks Smithy RPC v2 CBOR instead of JSON.
 
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as sdk from "@aws-sdk/client-kinesis";
+import { AwsSmithyRpcV2CborProtocol } from "@aws-sdk/core/protocols";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 
 const PATIENCE = 30_000;
@@ -29,6 +30,7 @@ function client({ endpoint_url, as }) {
     ...(who && { credentials: { accessKeyId: who.id, secretAccessKey: who.secret } }),
     ...(endpoint_url && { endpoint: endpoint_url }),
     ...(process.argv[2] === "http1" && { requestHandler: new NodeHttpHandler() }),
+    ...(process.argv[2] === "rpc" && { protocol: AwsSmithyRpcV2CborProtocol }),
   });
 }
 

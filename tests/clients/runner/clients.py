@@ -15,7 +15,17 @@ CLIENTS = {
     "java-async": ("java", "KinesisException"),
     "java-v1": ("java", "AmazonKinesisException"),
     "go": ("go", "*smithy.GenericAPIError"),
+    "boto3-rpc": ("python", None),
+    "js-rpc": ("js", "KinesisServiceException"),
 }
+
+# Those that speak Smithy RPC v2 CBOR, for the one upstream that does.
+RPC = {"boto3-rpc", "js-rpc"}
+
+
+def understands(upstream, client):
+    return (upstream == "rpc-v2") == (client in RPC)
+
 
 # What cannot be, by client, call, and upstream (`None`: whichever), and why.
 CANNOT = {
@@ -24,6 +34,7 @@ CANNOT = {
     ("java-v1", "SubscribeToShard", None): "the client has no such method",
     ("boto3", "SubscribeToShard", "kinesis-local"): "its event stream lacks the initial-response that the client demands",
     ("go", "SubscribeToShard", "kinesis-local"): "its event stream lacks the initial-response that the client demands",
+    **{(client, "SubscribeToShard", "ferrokinesis"): "its initial-response is in JSON" for client in RPC},
 }
 
 
@@ -32,8 +43,10 @@ def command(client, tools, trust):
     return [str(part) for part in {
         "cli": lambda: [folder / "bin/python", HERE / "cli/client.py"],
         "boto3": lambda: [folder / "bin/python", HERE / "boto3/client.py"],
+        "boto3-rpc": lambda: [folder / "bin/python", HERE / "boto3/client.py", "rpc"],
         "js": lambda: ["node", folder / "client.mjs"],
         "js-http1": lambda: ["node", folder / "client.mjs", "http1"],
+        "js-rpc": lambda: ["node", folder / "client.mjs", "rpc"],
         "java": lambda: java(folder, trust, "client", "Client", "sync"),
         "java-async": lambda: java(folder, trust, "client", "Client", "async"),
         "java-v1": lambda: java(folder, trust, "client", "ClientV1"),
@@ -53,8 +66,10 @@ def environment(client, tools, trust):
     own = {
         "cli": {"AWS_CA_BUNDLE": ca, "AWS_CLI": str(tools.get("python", "")) + "/bin/aws"},
         "boto3": {"AWS_CA_BUNDLE": ca},
+        "boto3-rpc": {"AWS_CA_BUNDLE": ca},
         "js": {"NODE_EXTRA_CA_CERTS": ca},
         "js-http1": {"NODE_EXTRA_CA_CERTS": ca},
+        "js-rpc": {"NODE_EXTRA_CA_CERTS": ca},
         "java": {},
         "java-async": {},
         "java-v1": {},

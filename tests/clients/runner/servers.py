@@ -27,6 +27,8 @@ class Server:
 
     def __init__(self, name, command, folder, cwd=None, env=None, input=subprocess.DEVNULL):
         self.log, self.errors = folder / f"{name}.out", folder / f"{name}.err"
+        # What is of no use without it.
+        self.behind = None
         with open(self.log, "wb") as out, open(self.errors, "wb") as err:
             self.process = subprocess.Popen(
                 [str(part) for part in command], stdin=input, stdout=out, stderr=err, cwd=cwd, env=env
@@ -41,6 +43,8 @@ class Server:
         return found
 
     def stop(self):
+        if self.behind:
+            self.behind.stop()
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -81,6 +85,15 @@ def ferrokinesis(tool, folder):
     site = ["--port", port, "--account-id", ACCOUNT, "--region", REGION, "--shard-limit", "1000"]
     command = [tool / "bin/ferrokinesis", *site, *at_once, *tls]
     return serving(Server("ferrokinesis", command, folder), port, folder)
+
+
+def rpc_v2(tool, folder):
+    """ferrokinesis, as one who speaks Smithy RPC v2 CBOR."""
+    emulator, port = ferrokinesis(tool, folder)
+    tls = [folder / "localhost-key.pem", folder / "localhost.pem", folder / "ca.pem"]
+    server = Server("rpc-v2", ["node", HERE / "rpc-v2/upstream.mjs", *tls, port], folder)
+    server.behind = emulator
+    return server, int(server.wait_for(lambda: server.log.read_text()))
 
 
 def kinesis_local(tool, folder):
