@@ -51,6 +51,7 @@ mod tail;
 mod tampering;
 mod tokens;
 mod tokens_answers;
+mod tokens_guarded;
 mod tokens_shared;
 mod tunnels;
 mod unknowns;

@@ -9,10 +9,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use kinesis_gate::sandbox::Authority;
-use rcgen::{CertificateParams, Issuer, KeyPair};
 use serde_json::Value;
 
 use crate::lifecycle::get;
+use crate::support::leaf::write_leaf;
 use crate::support::raw::{Connection, Request};
 use crate::support::{ACCOUNT, ANALYST, Behaviour, HOST, KEY_ID, Recorder};
 
@@ -127,8 +127,7 @@ fn wait_for(lines: &Lines, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
 /// The three published policies as they are shipped, in a configuration file as an operator writes
 /// one. The first listener shows a certificate from files, the others mint theirs.
 fn published(folder: &Path, authority: &Authority, upstream: SocketAddr) -> PathBuf {
-    authority.write(folder).unwrap();
-    write_leaf(folder, authority);
+    write_leaf(folder, authority, HOST);
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policies");
     let policies = policies.display();
     let minted = r#"tls = { ca-certificate = "ca.pem", ca-key = "ca-key.pem" }"#;
@@ -174,18 +173,6 @@ endpoint = "vpce-11aa22bb"
     let file = folder.join("gate.toml");
     std::fs::write(&file, text).unwrap();
     file
-}
-
-/// A certificate of the service's name that the authority has signed, and its key.
-fn write_leaf(folder: &Path, authority: &Authority) {
-    let ca_key = std::fs::read_to_string(folder.join("ca-key.pem")).unwrap();
-    let ca_key = KeyPair::from_pem(&ca_key).unwrap();
-    let issuer = Issuer::from_ca_cert_pem(&authority.pem(), ca_key).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec![HOST.to_owned()]).unwrap();
-    let leaf = leaf.signed_by(&key, &issuer).unwrap();
-    std::fs::write(folder.join("leaf.pem"), leaf.pem()).unwrap();
-    std::fs::write(folder.join("leaf-key.pem"), key.serialize_pem()).unwrap();
 }
 
 /// Endpoint, key, operation, stream, and the decision with its statement.

@@ -3,8 +3,10 @@
 pub mod clients;
 pub mod fake;
 pub mod gate;
+pub mod guarded_redis;
 pub mod http1;
 pub mod http2;
+pub mod leaf;
 pub mod local;
 pub mod process;
 pub mod raw;

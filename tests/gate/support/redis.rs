@@ -16,10 +16,7 @@ impl Redis {
     /// Starts one, and waits until it answers. `None` on a machine without `redis-server`, so that
     /// `cargo test` needs nothing but Rust; where `CI` is set, it must be there.
     pub fn start() -> Option<Redis> {
-        if std::env::var_os("CI").is_none()
-            && Command::new("redis-server").arg("-v").output().is_err()
-        {
-            eprintln!("skipped: no redis-server (`apt-get install redis-server` brings it)");
+        if !installed() {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -122,6 +119,16 @@ impl Drop for Redis {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// Whether there is a server to start; where `CI` is set, it must be there.
+pub fn installed() -> bool {
+    let found =
+        std::env::var_os("CI").is_some() || Command::new("redis-server").arg("-v").output().is_ok();
+    if !found {
+        eprintln!("skipped: no redis-server (`apt-get install redis-server` brings it)");
+    }
+    found
 }
 
 fn launch(folder: &TempDir) -> Child {
