@@ -145,6 +145,69 @@ fn every_error_has_its_file_line_and_path() {
 }
 
 #[test]
+fn endpoints_of_one_listener_that_cannot_be_told_apart_are_refused() {
+    let folder = folder();
+    let text = |first: &str, second: &str| {
+        let one = "id = \"vpce-1\"\nregion = \"us-east-1\"\npolicy = \"policy.json\"\n";
+        let two =
+            "[[endpoint]]\nid = \"vpce-2\"\nregion = \"us-east-1\"\npolicy = \"policy.json\"\n";
+        VALID
+            .replace(one, &format!("{one}{first}\n{two}{second}\n"))
+            .replace(
+                "endpoint = \"vpce-1\"",
+                "endpoints = [\"vpce-1\", \"vpce-2\"]",
+            )
+    };
+    let networks = |list: &str| format!("networks = [{list}]");
+    let near = networks("\"10.1.0.0/16\"");
+    let apart = ["\"10.2.0.0/16\"", "\"10.2.0.0/16\", \"fd00::/8\""];
+    for other in apart.map(networks) {
+        assert_eq!(check(folder.path(), &text(&near, &other)), "");
+    }
+    // By the names that their ids are in, they still can.
+    assert_eq!(check(folder.path(), &text("", "")), "");
+    let overlapping = [
+        (
+            near.clone(),
+            near.clone(),
+            "`10.1.0.0/16` and `10.1.0.0/16`",
+        ),
+        (
+            near.clone(),
+            networks("\"10.0.0.0/8\""),
+            "`10.1.0.0/16` and `10.0.0.0/8`",
+        ),
+        (
+            networks("\"10.9.0.0/16\", \"0.0.0.0/0\""),
+            near.clone(),
+            "`0.0.0.0/0` and `10.1.0.0/16`",
+        ),
+        (
+            networks("\"fd00::/8\""),
+            networks("\"10.1.0.0/16\", \"fd00:9::/32\""),
+            "`fd00::/8` and `fd00:9::/32`",
+        ),
+        (near.clone(), String::new(), "`vpce-2` has no `networks`"),
+        (String::new(), near, "`vpce-1` has no `networks`"),
+    ];
+    for (first, second, both) in overlapping {
+        let text = text(&first, &second);
+        let at = text
+            .lines()
+            .position(|line| line.starts_with("endpoints = "));
+        let errors = check(folder.path(), &text);
+        let place = format!("gate.toml:{}:13: listener[0].endpoints: ", at.unwrap() + 1);
+        assert!(errors.starts_with(&place), "`{place}`: {errors}");
+        assert!(
+            errors.contains("endpoints `vpce-1` and `vpce-2` overlap"),
+            "{errors}"
+        );
+        assert!(errors.contains(both), "`{both}`: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
 fn errors_of_the_file_and_of_its_policies_are_told_together() {
     let folder = folder();
     let wrong = "{\n  \"Statement\": {\"Effect\": \"Perhaps\", \"Principal\": \"*\", \"Action\": \"*\", \"Resource\": \"*\"}\n}";

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use kinesis_gate::sandbox::Authority;
 use rustls::{ServerConnection, StreamOwned};
@@ -73,6 +74,69 @@ fn a_listed_host_is_reached_undecrypted_and_no_other() {
         }
     }
     assert!(recorder.requests().is_empty());
+}
+
+/// A host that answers one byte with another, for as long as it is asked, over TLS of its own.
+fn echo(authority: &Authority) -> SocketAddr {
+    let config = Arc::new(authority.server(STS).unwrap());
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (tcp, _) = socket.accept().unwrap();
+        let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), tcp);
+        let mut asked = [0];
+        while let Ok(1) = stream.read(&mut asked) {
+            stream.write_all(&asked).unwrap();
+        }
+    });
+    address
+}
+
+/// How a client uses a tunnel, after the first byte.
+#[derive(Clone, Copy, PartialEq)]
+enum Use {
+    Listen,
+    Talk,
+}
+
+/// Uses a tunnel under those limits until it ends; how long it lasted, and what the gate logs of it.
+fn ended(limits: &str, with: Use) -> (Duration, serde_json::Value) {
+    let authority = Arc::new(Authority::create().unwrap());
+    let other = Authority::create().unwrap();
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let address = echo(&other);
+    let tunnels = format!("tunnels = [{{ name = \"{STS}\", connect = \"{address}\" }}]");
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .configured(&format!("{}[limits]\n{limits}\n", text(&tunnels)))
+        .start();
+    let began = Instant::now();
+    let mut connection = Connection::open_trusting(&other.pem(), gate.address(), STS);
+    let mut heard = Vec::new();
+    connection.write(b"x");
+    assert!(connection.read_some(&mut heard));
+    while (with == Use::Listen || connection.try_write(b"x").is_ok())
+        && connection.read_some(&mut heard)
+    {
+        assert!(began.elapsed() < Duration::from_secs(15), "it never ends");
+    }
+    (began.elapsed(), gate.log(1).remove(0))
+}
+
+#[test]
+fn a_tunnel_that_carries_nothing_ends() {
+    let (lasted, told) = ended("tunnel-idle = \"300ms\"", Use::Listen);
+    assert_eq!(told["reason"], "carried nothing for too long", "{told}");
+    assert!(lasted >= Duration::from_millis(300), "{lasted:?}");
+}
+
+#[test]
+fn a_tunnel_ends_however_busy_it_is() {
+    let limits = "tunnel-idle = \"300ms\"\ntunnel-total = \"1s\"";
+    let (lasted, told) = ended(limits, Use::Talk);
+    assert_eq!(told["reason"], "lasted as long as `tunnel-total`", "{told}");
+    // It was never idle for long before that.
+    assert!(lasted >= Duration::from_secs(1), "{lasted:?}");
+    assert!(told["received_bytes"].as_u64().unwrap() > 1000, "{told}");
 }
 
 #[test]
