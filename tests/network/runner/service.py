@@ -1,0 +1,48 @@
+"""Kinesis, as far as it is needed: it says where it was asked, and by whom."""
+
+import http.server
+import socket
+import ssl
+import threading
+
+from .hosts import ELSEWHERE, ELSEWHERE6, KINESIS, SERVICE, SERVICE6
+
+ANSWER = b'{"SequenceNumber":"1","ShardId":"shardId-000000000000"}'
+
+
+class Service:
+    def __init__(self, folder):
+        # The address of each request, and the host that it came from.
+        self.asked, self.callers = [], []
+        service = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                service.asked.append(self.connection.getsockname()[0])
+                service.callers.append(self.client_address[0])
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-amz-json-1.1")
+                self.send_header("Content-Length", str(len(ANSWER)))
+                self.end_headers()
+                self.wfile.write(ANSWER)
+
+            def log_message(self, *_):
+                pass
+
+        class Server6(http.server.ThreadingHTTPServer):
+            address_family = socket.AF_INET6
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "service.pem", folder / "service-key.pem")
+        for address in (SERVICE, ELSEWHERE, SERVICE6, ELSEWHERE6):
+            kind = Server6 if ":" in address else http.server.ThreadingHTTPServer
+            server = KINESIS.within(lambda: kind((address, 443), Handler))
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def clear(self):
+        self.asked.clear()
+        self.callers.clear()
