@@ -45,6 +45,7 @@ mod retries;
 mod rpc;
 mod sdk;
 mod sources;
+mod sources_sso;
 mod streams;
 mod support;
 mod tail;

@@ -19,10 +19,10 @@ const NOW: Duration = Duration::ZERO;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A folder with a gate's configuration, and an upstream that keeps what arrives.
-struct Site {
+pub struct Site {
     folder: TempDir,
     authority: Arc<Authority>,
-    recorder: Recorder,
+    pub recorder: Recorder,
 }
 
 fn clock() -> SystemTime {
@@ -31,7 +31,7 @@ fn clock() -> SystemTime {
 
 impl Site {
     /// One that signs for everyone on loopback.
-    fn loopback() -> Site {
+    pub fn loopback() -> Site {
         Site::new(&format!(
             "principal = \"{USER}\"\n[endpoint.re-sign]\nauthenticate = \"loopback\""
         ))
@@ -62,20 +62,20 @@ impl Site {
         }
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn gate(&self, environment: &[(&str, &str)]) -> Process {
+    pub fn gate(&self, environment: &[(&str, &str)]) -> Process {
         Process::start(&self.path().join("gate.toml"), environment)
     }
 
-    fn ask(&self, gate: &Process) -> Answer {
+    pub fn ask(&self, gate: &Process) -> Answer {
         Request::new("ListStreams", "{}").send(&self.authority, gate.address())
     }
 
     /// The key id that signed what arrived last, after the signature was verified.
-    fn signer(&self) -> String {
+    pub fn signer(&self) -> String {
         let arrived = self.recorder.requests().pop().unwrap();
         assert!(signature::verifies(&arrived.headers, &arrived.body));
         let named = arrived.headers.iter();
