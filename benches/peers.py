@@ -143,12 +143,12 @@ def headers_of(operation):
             "amz-sdk-invocation-id": "11111111-2222-3333-4444-555555555555", "amz-sdk-request": "attempt=1; max=5"}
 
 
-def load(folder, operation, stream, connection, body, kind=JSON):
-    """The request for wrk, and its parts beside it for h2load."""
+def load(folder, operation, stream, connection, body, kind=JSON, more=()):
+    """The request for wrk, and its parts beside it for h2load; `more` headers take the place of others."""
     body = body if isinstance(body, bytes) else body.encode()
     script = folder / f"{operation}-{len(body)}-{stream}-{connection}.lua"
     script.with_suffix(".body").write_bytes(body)
-    headers = headers_of(operation) | {"Content-Type": kind}
+    headers = headers_of(operation) | {"Content-Type": kind} | dict(more)
     script.with_suffix(".json").write_text(json.dumps(headers))
     lines = "".join(f'["{name}"] = "{value}", ' for name, value in ({"Host": lab.HOST, "Connection": connection} | headers).items())
     script.write_text(f"""wrk.method = "POST"
@@ -186,7 +186,7 @@ def http2(script, port, connections, seconds):
 def commands(folder, upstream, gates, envoy):
     """Each proxy's name, and how to start it on a port."""
     for name, program in gates.items():
-        yield name, lambda port, program=program, name=name: gate(folder, port, upstream, program, name)
+        yield name, lambda port, program=program, name=name: lab.gate_command(folder, port, upstream, program, name)
     yield "nginx", lambda port: lab.plain_proxy(folder, port, upstream)
     if shutil.which("haproxy"):
         yield "haproxy", lambda port: haproxy(folder, port, upstream, "haproxy", "")
@@ -197,14 +197,6 @@ def commands(folder, upstream, gates, envoy):
         yield "haproxy-policy", lambda port: haproxy(folder, port, upstream, "haproxy-policy", rules)
     if envoy:
         yield "envoy-policy", lambda port: envoy_command(folder, port, upstream, envoy)
-
-
-def gate(folder, port, upstream, program, name):
-    """As in `side_by_side`, with a file of its own."""
-    command = lab.gate_command(folder, port, upstream, program)
-    own = folder / f"{name}.toml"
-    Path(command[-1]).rename(own)
-    return [*command[:-1], str(own)]
 
 
 def haproxy(folder, port, upstream, name, rules):

@@ -110,21 +110,22 @@ def plain_proxy(folder, port, upstream):
       proxy_ssl_server_name on; proxy_ssl_trusted_certificate {folder}/ca.pem; proxy_ssl_protocols TLSv1.3;""", pool)
 
 
-def gate_command(folder, port, upstream, program):
+def gate_command(folder, port, upstream, program, name="gate", endpoint='policy = "policy.json"'):
     (folder / "policy.json").write_text(POLICY)
-    (folder / "gate.toml").write_text(f"""
+    configuration = folder / f"{name}.toml"
+    configuration.write_text(f"""
 workers = 1
 upstream = {{ connect = "127.0.0.1:{upstream}", server-name = "{HOST}", ca-file = "ca.pem" }}
-[[endpoint]]
-id = "vpce-33cc44dd"
-region = "us-east-1"
-policy = "policy.json"
 [[listener]]
 address = "127.0.0.1:{port}"
 endpoint = "vpce-33cc44dd"
 tls = {{ certificate = "leaf.pem", key = "key.pem" }}
+[[endpoint]]
+id = "vpce-33cc44dd"
+region = "us-east-1"
+{endpoint}
 """)
-    return [program, "run", "--config", str(folder / "gate.toml")]
+    return [program, "run", "--config", str(configuration)]
 
 
 def gate_alone(folder, upstream, program):
