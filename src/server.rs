@@ -21,8 +21,9 @@ use crate::http1::{self, Incoming};
 use crate::read_ahead::ReadAhead;
 use crate::shutdown::Draining;
 
-/// A client's connection.
-pub type Stream = TlsStream<ReadAhead<TcpStream>>;
+/// A client's connection. On the heap: each async function that hands it on would hold room for it,
+/// 5 KiB of a connection.
+pub type Stream = Box<TlsStream<ReadAhead<TcpStream>>>;
 
 /// What ALPN agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,10 +127,11 @@ async fn serve_http2(
         builder = builder.http2_only();
     }
     let serving = Rc::clone(&visit);
+    // On the heap: hyper and tokio would move it nine times on its way through a stream's task.
     let service = service_fn(move |request: Request<_>| {
         let (worker, visit) = (Rc::clone(&worker), Rc::clone(&serving));
         let request = request.map(Incoming::Hyper);
-        async move { Ok::<_, Infallible>(gate::handle(&worker, &visit, request).await) }
+        Box::pin(async move { Ok::<_, Infallible>(gate::handle(&worker, &visit, request).await) })
     });
     // The keep-alive's goodbye would wait for ever for a client that takes no bytes.
     let mut stream = TimeoutWriter::new(stream);

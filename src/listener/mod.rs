@@ -202,7 +202,8 @@ async fn serve(
 
     // 2. The name asked for.
     let hello = match timeout_at(deadline, Hello::read(tcp)).await {
-        Ok(Ok(hello)) => hello,
+        // On the heap, as the stream below: there would be room for both as long as it is served.
+        Ok(Ok(hello)) => Box::new(hello),
         Ok(Err(error)) => return observer.tls_failed(tls::failure(&error)),
         Err(_) => return observer.tls_failed(TlsFailure::Timeout),
     };
@@ -219,7 +220,7 @@ async fn serve(
 
     // 3. What passes through.
     if let Some(tunnel) = name.as_deref().and_then(|name| door.site.tunnel(name)) {
-        return tunnel::serve(hello, tunnel, origin.peer, &worker, draining).await;
+        return tunnel::serve(*hello, tunnel, origin.peer, &worker, draining).await;
     }
 
     // 4. The endpoint, and TLS.
@@ -242,13 +243,12 @@ async fn serve(
         return observer.connection_dropped(Dropped::Handshakes, origin.peer, reason);
     };
     let shaking = hello.handshake().into_stream(Arc::clone(&door.tls));
-    let shaken = timeout_at(deadline, shaking).await;
-    drop(handshake);
-    let stream = match shaken {
-        Ok(Ok(stream)) => stream,
+    let stream = match timeout_at(deadline, shaking).await {
+        Ok(Ok(stream)) => Box::new(stream),
         Ok(Err(error)) => return observer.tls_failed(tls::failure(&error)),
         Err(_) => return observer.tls_failed(TlsFailure::Timeout),
     };
+    drop(handshake);
     // A name that is not served has no certificate: the client has been told by an alert.
     let Ok(endpoint) = chosen else { return };
     let session = stream.get_ref().1;

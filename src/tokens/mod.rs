@@ -124,7 +124,8 @@ impl Tokens {
             (Known::Nothing, Some(replicas)) => replicas,
             (Known::Contested, _) | (Known::Nothing, None) => return Ok(None),
         };
-        match replicas.binding(&self.store.key, digest).await? {
+        // On the heap, as whatever a request rarely waits for: room for it would be in every one.
+        match Box::pin(replicas.binding(&self.store.key, digest)).await? {
             Some(Binding { expires, stream }) if expires > now => {
                 self.store.memory.bind(digest, &stream, expires, now);
                 Ok(Some(stream.into()))

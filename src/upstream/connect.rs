@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ impl Connector {
         to: Destination<'_>,
         exchange: Exchange,
     ) -> Result<Stream, Failure> {
-        self.within(self.open_tls(to, exchange)).await
+        self.within(Box::pin(self.open_tls(to, exchange))).await
     }
 
     /// Opens a connection without TLS, within the deadline.
@@ -85,10 +86,10 @@ impl Connector {
         host: &str,
         port: u16,
     ) -> Result<(TcpStream, Opening), Failure> {
-        self.within(async {
+        self.within(Box::pin(async {
             self.open_tcp(self.resolver.addresses(host, port).await?)
                 .await
-        })
+        }))
         .await
     }
 
@@ -115,9 +116,11 @@ impl Connector {
         Ok(found)
     }
 
+    /// On the heap, as whatever a request rarely waits for: room for it would else be in every
+    /// connection, 5 KiB of it.
     async fn within<T>(
         &self,
-        opening: impl Future<Output = Result<T, Failure>>,
+        opening: Pin<Box<impl Future<Output = Result<T, Failure>>>>,
     ) -> Result<T, Failure> {
         match timeout(self.timeout, opening).await {
             Ok(result) => result,

@@ -169,7 +169,7 @@ impl Pool {
                     let _opening = endpoint.opening.lock().await;
                     match endpoint.reuse_http2() {
                         Some(shared) => (shared, false),
-                        None => (self.open_http2(to, &endpoint).await?, true),
+                        None => (Box::pin(self.open_http2(to, &endpoint)).await?, true),
                     }
                 }
             };
