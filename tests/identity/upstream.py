@@ -15,7 +15,9 @@ KEY, TOKEN = os.environ["SIGNER_KEY"], os.environ["SIGNER_TOKEN"]
 REGION = "us-east-1"
 
 # What the two encodings call an object without members.
-NOTHING = {"application/x-amz-json-1.1": b"{}", "application/x-amz-cbor-1.1": b"\xa0"}
+NOTHING = {"application/x-amz-json-1.1": b"{}", "application/x-amz-cbor-1.1": b"\xa0", "application/cbor": b"\xa0"}
+# Smithy RPC v2 names the operation here.
+RPC_V2 = b"/service/Kinesis_20131202/operation/"
 
 
 async def app(scope, receive, send):
@@ -36,7 +38,7 @@ async def app(scope, receive, send):
     kind = headers.get("content-type", "").split(";")[0]
     print(json.dumps({
         "version": scope["http_version"],
-        "target": headers.get("x-amz-target"),
+        "target": headers.get("x-amz-target", scope["path"].replace("/", ".")),
         "type": kind,
         "bytes": len(body),
         "wrong": wrong,
@@ -47,13 +49,16 @@ async def app(scope, receive, send):
         answer = json.dumps({"__type": "InvalidSignatureException", "message": wrong}).encode()
     head = [(b"content-type", kind.encode()), (b"content-length", str(len(answer)).encode())]
     head.append((b"x-amzn-requestid", b"00000000-0000-4000-8000-000000000000"))
+    if "smithy-protocol" in headers:
+        head.append((b"smithy-protocol", b"rpc-v2-cbor"))
     await send({"type": "http.response.start", "status": 400 if wrong else 200, "headers": head})
     await send({"type": "http.response.body", "body": answer})
 
 
 def verify(scope, headers, body):
     """What is wrong with a signature: nothing, or a sentence."""
-    if scope["method"] != "POST" or scope["raw_path"] != b"/" or scope["query_string"]:
+    path = scope["raw_path"]
+    if scope["method"] != "POST" or not (path == b"/" or path.startswith(RPC_V2)) or scope["query_string"]:
         return f"{scope['method']} {scope['raw_path']}?{scope['query_string']}"
     algorithm, _, parameters = headers.get("authorization", "").partition(" ")
     given = dict(each.strip().split("=", 1) for each in parameters.split(",") if "=" in each)
@@ -62,7 +67,7 @@ def verify(scope, headers, body):
         return f"{algorithm} by {given.get('Credential')} and not {expected}"
     if headers.get("x-amz-security-token") != TOKEN:
         return "another session token"
-    request = botocore.awsrequest.AWSRequest("POST", f"https://{headers['host']}/", data=body)
+    request = botocore.awsrequest.AWSRequest("POST", f"https://{headers['host']}{path.decode()}", data=body)
     for name in given["SignedHeaders"].split(";"):
         if name not in headers:
             return f"`{name}` was signed and did not arrive"

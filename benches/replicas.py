@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""What a second replica costs: two gates behind HAProxy that share their tokens in Redis, beside one
+gate alone that keeps them in memory.
+
+    cargo build --release
+    benches/replicas.py [--gate target/release/kinesis-gate] [--rounds 5] [--seconds 3]
+
+The load is a consumer's: each GetRecords carries the iterator that an answer before it handed out, and
+the policy tells streams apart. HAProxy spreads connections for TCP, with the PROXY protocol, so that
+half of the iterators come to the replica that has not handed them out. Every answer must be a 200: an
+iterator that a replica did not know would be told as expired. Prints CPU time per request of each process, and
+exits 1 if an answer was wrong. Needs what `side_by_side.py` needs, haproxy and redis-server.
+"""
+import argparse
+import contextlib
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import peers
+import side_by_side as lab
+
+READERS = """{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "kinesis:Get*",
+  "Resource": "arn:aws:kinesis:us-east-1:123456789012:stream/orders"}}"""
+ANSWERS = """default_type application/x-amz-json-1.1;
+  if ($http_x_amz_target = Kinesis_20131202.GetRecords) { return 200 '{"Records":[],"NextShardIterator":"$request_id","MillisBehindLatest":0}'; }
+  return 200 '{"ShardIterator":"$request_id"}';"""
+ASK = {"StreamName": "orders", "ShardId": "shardId-000000000000", "ShardIteratorType": "LATEST"}
+# A consumer on every connection: asks for an iterator, and then for records with the one it was given last.
+CONSUMER = """local tokens = {}
+function request()
+  local token = table.remove(tokens, 1)
+  if not token then
+    wrk.headers["X-Amz-Target"] = "Kinesis_20131202.GetShardIterator"
+    return wrk.format(nil, nil, nil, [[%s]])
+  end
+  wrk.headers["X-Amz-Target"] = "Kinesis_20131202.GetRecords"
+  return wrk.format(nil, nil, nil, '{"ShardIterator":"' .. token .. '"}')
+end
+function response(status, headers, body)
+  local token = body:match('Iterator":"(%%w+)"')
+  if token then tokens[#tokens + 1] = token end
+end
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gate", default="target/release/kinesis-gate")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
+    options = parser.parse_args()
+    with contextlib.ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        lab.certificates(folder)
+        (folder / "readers.json").write_text(READERS)
+        (folder / "tokens.key").write_text("0" * 63 + "1\n")
+        (folder / "tokens.key").chmod(0o600)
+        upstream, store, balancer = lab.free_port(), lab.free_port(), lab.free_port()
+        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, ANSWERS), lab.LOAD_CORE), upstream)
+        redis = lab.start(running, lab.pinned(["redis-server", "--port", str(store), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+                                              lab.PROXY_CORE), store)
+        alone = lab.free_port()
+        gate = lab.start(running, lab.pinned(gate_command(folder, "alone", alone, upstream, options.gate), lab.PROXY_CORE), alone)
+        shared = f'tokens = {{ store = "redis", url = "redis://127.0.0.1:{store}", key-file = "tokens.key" }}'
+        proxied = 'proxy-protocol = { from = ["127.0.0.0/8"] }'
+        ports = [lab.free_port(), lab.free_port()]
+        replicas = [lab.start(running, lab.pinned(gate_command(folder, f"replica-{number}", port, upstream, options.gate, shared, proxied),
+                                                  lab.PROXY_CORE), port) for number, port in enumerate(ports)]
+        haproxy = lab.start(running, lab.pinned(balance(folder, balancer, ports), lab.PROXY_CORE), balancer)
+        load = consumers(folder)
+        figures = {name: [] for name in ("one gate, in memory", "two gates, together", "Redis", "HAProxy")}
+        for _ in range(options.rounds):
+            figures["one gate, in memory"].append(costs(alone, load, [gate], options)[0])
+            first, second, store_cost, balancer_cost = costs(balancer, load, [*replicas, redis, haproxy], options)
+            figures["two gates, together"].append(first + second)
+            figures["Redis"].append(store_cost)
+            figures["HAProxy"].append(balancer_cost)
+    base = figures["one gate, in memory"]
+    print(f"CPU per request, GetRecords with the iterator of another answer, {lab.CONNECTIONS} connections, {options.rounds} rounds of {options.seconds} s:")
+    for name, costs_ in figures.items():
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(costs_, base))
+        print(f"  {name:20} {statistics.median(costs_):6.1f} µs   ({min(costs_):.1f} to {max(costs_):.1f})   {ratio:5.2f} of one gate")
+
+
+def costs(port, load, processes, options):
+    """CPU microseconds of one request, for each process."""
+    peers.wrk(load, port, lab.CONNECTIONS, 1)
+    before = [lab.cpu_seconds(process.pid) for process in processes]
+    requests, errors = peers.wrk(load, port, lab.CONNECTIONS, options.seconds)
+    if errors:
+        sys.exit(f"{errors} of {requests} answers on port {port} were not 200")
+    return [(lab.cpu_seconds(process.pid) - start) / requests * 1e6 for process, start in zip(processes, before)]
+
+
+def consumers(folder):
+    script = peers.load(folder, "GetShardIterator", "", "keep-alive", json.dumps(ASK))
+    script.write_text(script.read_text() + CONSUMER % json.dumps(ASK))
+    return script
+
+
+def gate_command(folder, name, port, upstream, program, top="", listener=""):
+    command = lab.gate_command(folder, port, upstream, program, name, 'policy = "readers.json"')
+    path = Path(command[-1])
+    path.write_text(top + path.read_text().replace("[[listener]]", f"[[listener]]\n{listener}"))
+    return command
+
+
+def balance(folder, port, ports):
+    servers = "\n".join(f"  server replica-{number} 127.0.0.1:{target} send-proxy-v2" for number, target in enumerate(ports))
+    path = folder / "balancer.cfg"
+    path.write_text(f"""global
+  nbthread 1
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+listen gates
+  bind 127.0.0.1:{port}
+  balance roundrobin
+{servers}
+""")
+    return ["haproxy", "-db", "-f", str(path)]
+
+
+if __name__ == "__main__":
+    main()
