@@ -25,10 +25,11 @@ ADDRESSES = {name: f"127.0.0.{number}" for number, name in enumerate(ENDPOINTS, 
 class Server:
     """A process, its output in files beside each other; ended by its id."""
 
+    # What is of no use without it.
+    behind = None
+
     def __init__(self, name, command, folder, cwd=None, env=None, input=subprocess.DEVNULL):
         self.log, self.errors = folder / f"{name}.out", folder / f"{name}.err"
-        # What is of no use without it.
-        self.behind = None
         with open(self.log, "wb") as out, open(self.errors, "wb") as err:
             self.process = subprocess.Popen(
                 [str(part) for part in command], stdin=input, stdout=out, stderr=err, cwd=cwd, env=env
