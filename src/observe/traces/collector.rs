@@ -58,10 +58,23 @@ impl Collector {
     /// Delivers a message: OTLP/HTTP,
     /// <https://opentelemetry.io/docs/specs/otlp/#otlphttp-request>. Whoever calls sets a deadline.
     pub(super) async fn deliver(&mut self, message: Bytes) -> Result<Taken, Failure> {
-        let mut connection = match self.unused.take().filter(|it| !it.is_closed()) {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
+        if let Some(kept) = self.unused.take() {
+            let answer = self.exchange(kept, message.clone()).await;
+            // One that the collector has ended meanwhile is no failure of its.
+            if answer.is_ok() || self.unused.is_some() {
+                return answer;
+            }
+        }
+        let connection = self.connect().await?;
+        self.exchange(connection, message).await
+    }
+
+    /// Keeps the connection once a whole answer has come.
+    async fn exchange(
+        &mut self,
+        mut connection: SendRequest<Full<Bytes>>,
+        message: Bytes,
+    ) -> Result<Taken, Failure> {
         let answer = connection.send_request(self.request(message)?).await;
         let (head, body) = answer.map_err(away("answered nothing"))?.into_parts();
         let body = Limited::new(body, ANSWER).collect().await;

@@ -1,6 +1,5 @@
 //! A collector of the test's own, which keeps what it is sent.
 
-use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -34,31 +33,44 @@ pub struct Delivery {
     pub message: ExportTraceServiceRequest,
 }
 
-/// The status and the body that the delivery of a number is answered with, or nothing at all.
-pub type Answer = fn(usize) -> Option<(u16, Vec<u8>)>;
+/// How a delivery is answered.
+pub enum Answer {
+    Status(u16, Vec<u8>),
+    /// Not at all.
+    Nothing,
+    /// By the end of the connection.
+    End,
+}
+
+/// By the number of the delivery.
+pub type Answers = fn(usize) -> Answer;
 
 /// Takes everything.
-pub const TAKES: Answer = |_| Some((200, Vec::new()));
+pub const TAKES: Answers = |_| Answer::Status(200, Vec::new());
 /// Never answers.
-pub const HANGS: Answer = |_| None;
+pub const HANGS: Answers = |_| Answer::Nothing;
 
 #[derive(Clone)]
 struct Taking {
     deliveries: Arc<Mutex<Vec<Delivery>>>,
-    answer: Answer,
+    answers: Answers,
 }
 
 impl Collector {
-    pub fn start(answer: Answer) -> Collector {
-        Collector::at(TcpListener::bind("127.0.0.1:0").unwrap(), answer, None)
+    pub fn start(answers: Answers) -> Collector {
+        Collector::at(TcpListener::bind("127.0.0.1:0").unwrap(), answers, None)
     }
 
     /// Behind a socket that was bound before, with TLS if so wanted.
-    pub fn at(socket: TcpListener, answer: Answer, tls: Option<rustls::ServerConfig>) -> Collector {
+    pub fn at(
+        socket: TcpListener,
+        answers: Answers,
+        tls: Option<rustls::ServerConfig>,
+    ) -> Collector {
         socket.set_nonblocking(true).unwrap();
         let taking = Taking {
             deliveries: Arc::default(),
-            answer,
+            answers,
         };
         let collector = Collector {
             address: socket.local_addr().unwrap(),
@@ -147,11 +159,14 @@ impl Taking {
                 });
                 deliveries.len() - 1
             };
-            let Some((status, body)) = (self.answer)(number) else {
-                return std::future::pending().await;
-            };
-            let answer = Response::builder().status(status);
-            Ok::<_, Infallible>(answer.body(Full::new(Bytes::from(body))).unwrap())
+            match (self.answers)(number) {
+                Answer::Status(status, body) => {
+                    let answer = Response::builder().status(status);
+                    Ok(answer.body(Full::new(Bytes::from(body))).unwrap())
+                }
+                Answer::Nothing => std::future::pending().await,
+                Answer::End => Err(std::io::Error::other("as the test wants")),
+            }
         });
         let http = hyper::server::conn::http1::Builder::new();
         let _ = http.serve_connection(TokioIo::new(stream), service).await;

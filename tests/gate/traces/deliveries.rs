@@ -15,7 +15,7 @@ use crate::support::process::Process;
 use crate::support::raw::Connection;
 use crate::support::{Behaviour, ENDPOINT, HOST, Recorder};
 
-use super::collector::{Collector, HANGS, TAKES, attribute};
+use super::collector::{Answer, Collector, HANGS, TAKES, attribute};
 use super::{EVERY, POLICY, Setting, put, refused};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -90,7 +90,10 @@ fn a_collector_that_hangs_holds_nothing_up_and_the_queue_is_bounded() {
 
 #[test]
 fn a_collector_that_is_too_slow_is_given_up() {
-    let collector = Collector::start(|number| (number > 3).then(|| (200, Vec::new())));
+    let collector = Collector::start(|number| match number {
+        ..=3 => Answer::Nothing,
+        _ => Answer::Status(200, Vec::new()),
+    });
     let setting = Setting::new(&collector.table("sample = 1\ntimeout = \"50ms\""));
     assert_eq!(setting.send(&put("invoices")), 400);
     until(|| setting.dropped("away") == 1);
@@ -103,7 +106,7 @@ fn a_collector_that_is_too_slow_is_given_up() {
 #[test]
 fn what_a_collector_refuses_is_counted_and_what_it_may_take_later_is_sent_again() {
     let collector = Collector::start(|number| match number {
-        0 => Some((503, Vec::new())),
+        0 => Answer::Status(503, Vec::new()),
         1 => {
             let refused = ExportTracePartialSuccess {
                 rejected_spans: 1,
@@ -112,9 +115,9 @@ fn what_a_collector_refuses_is_counted_and_what_it_may_take_later_is_sent_again(
             let answer = ExportTraceServiceResponse {
                 partial_success: Some(refused),
             };
-            Some((200, answer.encode_to_vec()))
+            Answer::Status(200, answer.encode_to_vec())
         }
-        _ => Some((401, b"who are you?".to_vec())),
+        _ => Answer::Status(401, b"who are you?".to_vec()),
     });
     let setting = Setting::new(&collector.table(EVERY));
     assert_eq!(setting.send(&put("orders")), 200);
@@ -127,6 +130,21 @@ fn what_a_collector_refuses_is_counted_and_what_it_may_take_later_is_sent_again(
     until(|| setting.dropped("refused") == 3);
     assert_eq!(collector.deliveries().len(), 3);
     assert_eq!(collector.connections(), 1, "connections are kept");
+}
+
+#[test]
+fn a_kept_connection_that_has_ended_loses_nothing() {
+    let collector = Collector::start(|number| match number {
+        1 => Answer::End,
+        _ => Answer::Status(200, Vec::new()),
+    });
+    let setting = Setting::new(&collector.table(EVERY));
+    for sent in [1, 2] {
+        assert_eq!(setting.send(&put("invoices")), 400);
+        until(|| setting.sent() == sent);
+    }
+    assert_eq!(collector.deliveries().len(), 3);
+    assert_eq!(collector.connections(), 2);
 }
 
 #[test]
