@@ -10,21 +10,13 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message;
 
-use crate::lifecycle::get;
+use crate::decision_log::{counted, until};
 use crate::support::process::Process;
 use crate::support::raw::Connection;
 use crate::support::{Behaviour, ENDPOINT, HOST, Recorder};
 
 use super::collector::{Answer, Collector, HANGS, TAKES, attribute};
 use super::{EVERY, POLICY, Setting, put, refused};
-
-const DEADLINE: Duration = Duration::from_secs(20);
-
-fn counted(admin: SocketAddr, series: &str) -> u64 {
-    let (_, page) = get(admin, "/metrics");
-    let found = page.lines().find_map(|line| line.strip_prefix(series));
-    found.unwrap_or_else(|| panic!("{series}")).parse().unwrap()
-}
 
 impl Setting {
     fn sent(&self) -> u64 {
@@ -37,20 +29,18 @@ impl Setting {
     }
 }
 
-fn until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !done() {
-        assert!(Instant::now() < deadline, "it never happens");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+/// Bound and not listening: nobody else gets the port, and nobody answers there.
+fn unheard() -> (socket2::Socket, SocketAddr) {
+    let kept = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    kept.bind(&any.into()).unwrap();
+    let address = kept.local_addr().unwrap().as_socket().unwrap();
+    (kept, address)
 }
 
 #[test]
 fn a_collector_that_is_away_holds_nothing_up_and_what_is_lost_is_counted() {
-    let away = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let (_kept, away) = unheard();
     let table = format!("[traces]\nendpoint = \"http://{away}/v1/traces\"\nsample = 1\n");
     let setting = Setting::new(&table);
     let mut connection = setting.connect();
@@ -178,11 +168,7 @@ fn the_operator_is_told_once_that_a_collector_is_away_and_once_that_it_is_back()
     let folder = tempfile::tempdir().unwrap();
     authority.write(folder.path()).unwrap();
     std::fs::write(folder.path().join("policy.json"), POLICY).unwrap();
-    // Bound and not listening: nobody else gets the port, and nobody answers there.
-    let kept = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    kept.bind(&any.into()).unwrap();
-    let collector = kept.local_addr().unwrap().as_socket().unwrap();
+    let (kept, collector) = unheard();
     let text = format!(
         "workers = 1\n[upstream]\nconnect = \"{}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n\
          [admin]\naddress = \"127.0.0.1:0\"\n[traces]\nendpoint = \"http://{collector}/v1/traces\"\n\
