@@ -50,13 +50,33 @@ const CASES: &[Case] = &[
     ("scan-1MiB", |times| scan(times, 1 << 20)),
     ("reject", reject),
     ("request-1KiB", |times| {
-        request(times, 1 << 10, "orders", 200)
+        request(times, 1 << 10, "orders", 200, "")
     }),
     ("request-1MiB", |times| {
-        request(times, 1 << 20, "orders", 200)
+        request(times, 1 << 20, "orders", 200, "")
     }),
     ("denied-1KiB", |times| {
-        request(times, 1 << 10, "private", 400)
+        request(times, 1 << 10, "private", 400, "")
+    }),
+    #[cfg(feature = "traces")]
+    ("unsampled-1KiB", |times| {
+        request(
+            times,
+            1 << 10,
+            "orders",
+            200,
+            &format!("{TRACES}sample = 0"),
+        )
+    }),
+    #[cfg(feature = "traces")]
+    ("sampled-1KiB", |times| {
+        request(
+            times,
+            1 << 10,
+            "orders",
+            200,
+            &format!("{TRACES}sample = 1"),
+        )
     }),
 ];
 
@@ -65,6 +85,10 @@ const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
      "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"},
     {"Effect":"Allow","Principal":"*","Action":["kinesis:List*","kinesis:Describe*"],"Resource":"*"},
     {"Effect":"Deny","Principal":"*","Action":"kinesis:Delete*","Resource":"*"}]}"#;
+
+/// Nobody listens there: spans are made and encoded, and dropped.
+#[cfg(feature = "traces")]
+const TRACES: &str = "[traces]\nendpoint = \"http://127.0.0.1:9/v1/traces\"\n";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -163,11 +187,12 @@ fn reject(times: usize) {
 }
 
 /// Client, gate and upstream in one process: their work is counted too.
-fn request(times: usize, size: usize, stream: &str, status: u16) {
+fn request(times: usize, size: usize, stream: &str, status: u16, tables: &str) {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Answer);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
+        .log(tables)
         .start();
     let bytes = put(size, stream).bytes();
     let mut connection = Connection::open(&authority, gate.address(), HOST);

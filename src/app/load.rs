@@ -2,6 +2,7 @@
 
 mod admin;
 mod door;
+mod traces;
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -212,6 +213,7 @@ impl Opening<'_> {
             .collect();
         let tokens = self.tokens(&config.tokens);
         let access = self.access(&config.admin);
+        let traces = config.traces.as_ref().map(|traces| self.traces(traces));
         Some(Loaded {
             file: self.file.to_owned(),
             config: config.clone(),
@@ -230,6 +232,10 @@ impl Opening<'_> {
                 .collect(),
             doors,
             tokens: tokens?,
+            traces: match traces {
+                Some(traces) => Some(traces?),
+                None => None,
+            },
             kept,
             services: services(&config.listeners, &by_id),
             notices: std::mem::take(&mut self.notices),
@@ -360,8 +366,8 @@ impl Opening<'_> {
 
     fn upstream(&mut self, config: &Config) -> Option<upstream::Settings> {
         let roots = match &config.upstream.ca_file {
-            Some(file) => self.roots_of(file)?,
-            None => self.system_roots()?,
+            Some(file) => self.roots_of("upstream.ca-file", file)?,
+            None => self.system_roots("upstream")?,
         };
         let settings = upstream::Settings {
             connect: config.upstream.connect.clone(),
@@ -383,7 +389,7 @@ impl Opening<'_> {
         }
     }
 
-    fn roots_of(&mut self, file: &Path) -> Option<RootCertStore> {
+    fn roots_of(&mut self, path: &str, file: &Path) -> Option<RootCertStore> {
         let mut roots = RootCertStore::empty();
         let certificates = CertificateDer::pem_file_iter(file)
             .and_then(|certificates| certificates.collect::<Result<Vec<_>, _>>());
@@ -392,7 +398,7 @@ impl Opening<'_> {
                 roots.add_parsable_certificates(certificates);
                 if roots.is_empty() {
                     self.problem(
-                        CA_FILE,
+                        path,
                         format_args!("`{}` holds no CA certificate in PEM", file.display()),
                     );
                     return None;
@@ -401,7 +407,7 @@ impl Opening<'_> {
             }
             Err(error) => {
                 self.problem(
-                    CA_FILE,
+                    path,
                     format_args!(
                         "`{}` holds no CA certificate in PEM: {error}",
                         file.display()
@@ -412,15 +418,12 @@ impl Opening<'_> {
         }
     }
 
-    fn system_roots(&mut self) -> Option<RootCertStore> {
+    fn system_roots(&mut self, path: &str) -> Option<RootCertStore> {
         let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
-            self.problem(
-                "upstream",
-                "the system has no root certificates: name `ca-file`",
-            );
+            self.problem(path, "the system has no root certificates: name `ca-file`");
             return None;
         }
         Some(roots)
@@ -441,7 +444,6 @@ impl Opening<'_> {
     }
 }
 
-const CA_FILE: &str = "upstream.ca-file";
 /// The names of the endpoints that clients of listeners which intercept nothing are led to.
 fn services(
     listeners: &[config::Listener],

@@ -19,7 +19,7 @@ use tokio::task::LocalSet;
 use crate::admin::Access;
 use crate::config::{self, Config, Limits, LogTo, Problem, Problems};
 use crate::listener::{self, Door};
-use crate::observe::{Clock, Format, Sink};
+use crate::observe::{Clock, Format, Sink, TraceSettings};
 use crate::{tokens, upstream};
 
 use control::Inventory;
@@ -45,6 +45,7 @@ pub struct Loaded {
     /// The names that connections go to unless clients ask for others.
     services: Vec<String>,
     tokens: Arc<tokens::Store>,
+    traces: Option<TraceSettings>,
     kept: Kept,
     notices: Vec<Problem>,
     clock: Clock,

@@ -17,7 +17,8 @@ use crate::credentials::Keeper;
 use crate::gate::{Live, Worker};
 use crate::listener::{Listener, Permits};
 use crate::observe::{
-    Counters, DecisionLog, Format, Gauge, LogBuffer, LogWriter, Metrics, Observer, Sink, Streams,
+    Counters, DecisionLog, Format, Gauge, LogBuffer, LogWriter, Metrics, Observer, Sink,
+    SpanBuffer, SpanCounts, Streams, Traces,
 };
 use crate::shutdown::{self, Draining, Trigger};
 use crate::tokens::{self, Tokens};
@@ -36,6 +37,7 @@ pub struct Running {
     reloader: Arc<Reloader>,
     watch: Option<Watch>,
     log: LogWriter,
+    traces: Option<Traces>,
     stop: Arc<Notify>,
 }
 
@@ -49,6 +51,7 @@ struct Seed {
     counters: Arc<Counters>,
     streams: Arc<Streams>,
     log: LogBuffer,
+    spans: Option<SpanBuffer>,
     clock: crate::observe::Clock,
     draining: Draining,
     permits: Arc<Permits>,
@@ -77,6 +80,10 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
     let (trigger, draining) = shutdown::channel();
     let stop = Arc::new(Notify::new());
     let log = LogWriter::start(sink, format, &loaded.log)?;
+    let spans = Arc::new(SpanCounts::default());
+    let traces = loaded.traces.take();
+    let traces = traces.map(|settings| Traces::start(settings, &spans));
+    let traces = traces.transpose()?;
     let permits = Arc::new(Permits::new(&loaded.limits));
     let mut limits = loaded.limits.clone();
     limits.requests = (limits.requests / workers).max(1);
@@ -118,6 +125,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
             counters: Arc::clone(counters),
             streams: Arc::clone(&streams),
             log: log.buffer(),
+            spans: traces.as_ref().map(Traces::buffer),
             clock: loaded.clock,
             draining: draining.clone(),
             permits: Arc::clone(&permits),
@@ -153,6 +161,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
                     endpoints,
                     streams,
                     log: log.log().clone(),
+                    spans,
                     gauges,
                 },
                 draining,
@@ -174,6 +183,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
         reloader,
         watch,
         log,
+        traces,
         stop,
     })
 }
@@ -215,6 +225,9 @@ impl Running {
             result = result.and(joined(thread));
         }
         drop(self.reloader);
+        if let Some(traces) = self.traces {
+            traces.finish();
+        }
         self.log.finish();
         result
     }
@@ -290,6 +303,7 @@ fn run_loop(seed: Seed) -> io::Result<()> {
             seed.counters,
             seed.streams,
             seed.log,
+            seed.spans,
             seed.clock,
         ));
         let upstream = Upstream::new(&seed.upstream).map_err(io::Error::other)?;

@@ -103,6 +103,7 @@ impl Config {
             ("reload", self.reload == other.reload),
             ("limits", self.limits == other.limits),
             ("tokens", self.tokens == other.tokens),
+            ("traces", self.traces == other.traces),
         ]
         .into_iter()
         .filter(|(_, same)| !same)

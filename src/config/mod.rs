@@ -10,6 +10,7 @@ mod place;
 mod problem;
 mod read;
 mod tokens;
+mod traces;
 mod values;
 mod watch;
 
@@ -28,6 +29,7 @@ pub use identity::{
 pub use network::{Intercept, ProxyProtocol, Tunnel};
 pub use place::{NamedDocument, locate, named_documents};
 pub use problem::{Problem, Problems};
+pub use traces::Traces;
 pub use values::Names;
 pub use watch::{Admin, AdminTls, Log, LogAllowed, LogTo, Metrics};
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub limits: Limits,
     /// What opaque tokens stand for, and where that is remembered.
     pub tokens: Tokens,
+    /// Spans for a collector; none where nobody wants them.
+    pub traces: Option<Traces>,
     /// The endpoints this process stands for; at least one.
     pub endpoints: Vec<Endpoint>,
     /// What is known of callers beyond the account in their access key id.

@@ -50,6 +50,7 @@ impl<'de> Deserialize<'de> for Config {
             reload: table.optional("reload").unwrap_or_default(),
             limits: table.optional("limits").unwrap_or_default(),
             tokens: table.optional("tokens").unwrap_or_default(),
+            traces: table.optional("traces"),
             endpoints: table.required("endpoint").unwrap_or_default(),
             identities: IdentityMap {
                 principals: table.optional("principal").unwrap_or_default(),
@@ -165,6 +166,9 @@ impl Config {
         if let Some(redis) = &mut self.tokens.redis {
             let optional = redis.password_file.iter_mut().chain(&mut redis.ca_file);
             optional.chain([&mut redis.key_file]).for_each(rebase);
+        }
+        if let Some(traces) = &mut self.traces {
+            traces.files_mut().for_each(rebase);
         }
         for endpoint in &mut self.endpoints {
             if let EndpointPolicy::File(path) = &mut endpoint.policy {

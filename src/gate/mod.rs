@@ -59,6 +59,7 @@ pub async fn handle(
         &endpoint.id,
         connection.peer,
     );
+    record.trace(request.headers());
     let format = head::format(request.headers());
     let exchanged = match worker.observer.requests_in_flight() > worker.limits.requests as u64 {
         true => Err(Rejection::Busy(Busy::Requests)),
@@ -117,6 +118,7 @@ async fn exchange(
     let host = head::host(&parts, connection)?;
     let route = connection.route(&host);
     let route = route.ok_or_else(|| Rejection::Misdirected(host.clone()))?;
+    record.addressed(&host, route.server_name);
     let re_sign = connection.endpoint().re_sign.as_ref();
     let keys = re_sign.and_then(ReSign::keys);
     let asked = Asked::read(connection, &parts, route, keys.as_deref(), record.arrived())?;
@@ -205,7 +207,7 @@ async fn exchange(
         address: connection.destination,
     };
     let answer = worker.upstream.forward(to, permitted, signature).await;
-    record.upstream = Some(decided.elapsed());
+    record.forwarded(decided);
     if let Some(passage) = passage {
         passage.borrow_mut().settle(record)?;
     }

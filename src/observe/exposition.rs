@@ -11,6 +11,7 @@ use crate::kinesis::ACTION_NAMES;
 use crate::upstream::Failure;
 
 use super::counters::{BOUNDS, Counter, Dropped, Histogram, Limited, TlsFailure};
+use super::traces::SpanLoss;
 use super::{Counters, Metrics, Outcome};
 
 impl Metrics {
@@ -262,6 +263,20 @@ impl All {
             e.encode_descriptor("log_lines_failed", help, None, MetricType::Counter)?;
         metric.encode_counter::<NoLabelSet, _, u64>(&self.0.log.lost(), None)
     }
+
+    fn spans(&self, e: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "Spans that the collector has taken";
+        let mut metric = e.encode_descriptor("spans_sent", help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, u64>(&self.0.spans.sent(), None)?;
+        let help = "Spans that were dropped, by kind";
+        let mut metric = e.encode_descriptor("spans_dropped", help, None, MetricType::Counter)?;
+        for (kind, count) in SpanLoss::NAMES.iter().zip(self.0.spans.lost()) {
+            let labels = [("kind", *kind)];
+            let mut family = metric.encode_family(&labels)?;
+            family.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
+    }
 }
 
 impl Collector for All {
@@ -347,6 +362,7 @@ impl Collector for All {
         })?;
         self.tokens(e)?;
         self.log(e)?;
+        self.spans(e)?;
         self.gauges(e)?;
         self.histogram(
             e,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::counters::Counters;
 use super::tally::Streams;
+use super::traces::SpanCounts;
 use super::writer::DecisionLog;
 
 /// What is counted in the whole process.
@@ -18,6 +19,8 @@ pub struct Metrics {
     pub streams: Arc<Streams>,
     /// The decision log.
     pub log: DecisionLog,
+    /// The traces.
+    pub spans: Arc<SpanCounts>,
     /// What is measured when somebody asks.
     pub gauges: Vec<Gauge>,
 }

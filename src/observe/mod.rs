@@ -13,6 +13,11 @@ mod recent;
 mod record;
 mod sink;
 mod tally;
+#[cfg_attr(
+    not(feature = "traces"),
+    expect(dead_code, reason = "without the feature, nobody is handed anything")
+)]
+mod traces;
 mod writer;
 
 use std::cell::RefCell;
@@ -29,6 +34,7 @@ pub use recent::{Follower, News, Recent, Which};
 pub use record::{Caller, Outcome, Record, Ruling};
 pub use sink::Sink;
 pub use tally::Streams;
+pub use traces::{SpanBuffer, SpanCounts, TraceSettings, Traces};
 pub use writer::{DecisionLog, LogWriter};
 
 use log::Event;
@@ -41,6 +47,8 @@ pub struct Observer {
     counters: Arc<Counters>,
     log: RefCell<LogBuffer>,
     streams: RefCell<tally::Known>,
+    /// None where nothing is traced.
+    spans: Option<RefCell<SpanBuffer>>,
     clock: Clock,
 }
 
@@ -65,17 +73,20 @@ pub struct Tunnel<'a> {
 pub struct OpenConnection(Rc<Observer>);
 
 impl Observer {
-    /// An observer that adds to `counters`, by the names of `streams`, and writes through `log`.
+    /// An observer that adds to `counters`, by the names of `streams`, and writes through `log`;
+    /// what is traced is closed in `spans`.
     pub fn new(
         counters: Arc<Counters>,
         streams: Arc<Streams>,
         log: LogBuffer,
+        spans: Option<SpanBuffer>,
         clock: Clock,
     ) -> Observer {
         Observer {
             counters,
             streams: RefCell::new(tally::Known::new(streams)),
             log: RefCell::new(log),
+            spans: spans.map(RefCell::new),
             clock,
         }
     }
@@ -175,9 +186,12 @@ impl Observer {
         self.counters.connections_open.value() > 0
     }
 
-    /// Hands what the log holds to its writer.
+    /// Hands what the log and the traces hold to their writers.
     pub fn flush(&self) {
         self.log.borrow_mut().flush(&self.counters);
+        if let Some(spans) = &self.spans {
+            spans.borrow_mut().flush();
+        }
     }
 }
 

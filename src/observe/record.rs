@@ -6,10 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Observer;
+use super::traces::Trace;
 
 /// Everything the decision log and the counters say about one request. Closed on drop.
 pub struct Record {
@@ -18,6 +20,8 @@ pub struct Record {
     endpoint: usize,
     arrived: SystemTime,
     started: Instant,
+    /// Its trace, where it is sampled.
+    trace: Option<Box<Trace>>,
     /// From its arrival to the end of its answer, once that has come.
     pub(super) total: Duration,
     pub(super) endpoint_id: Arc<str>,
@@ -139,6 +143,7 @@ impl Record {
             endpoint,
             arrived: observer.now(),
             started: Instant::now(),
+            trace: None,
             total: Duration::ZERO,
             endpoint_id: Arc::clone(endpoint_id),
             peer,
@@ -160,6 +165,28 @@ impl Record {
             response_bytes: 0,
             decide: None,
             upstream: None,
+        }
+    }
+
+    /// Begins its trace, or goes on with its caller's, if it is sampled.
+    pub fn trace(&mut self, headers: &HeaderMap) {
+        if let Some(spans) = &self.observer.spans {
+            self.trace = spans.borrow().begin(headers);
+        }
+    }
+
+    /// The client called it by the name `called`, which leads to `to`.
+    pub fn addressed(&mut self, called: &str, to: &str) {
+        if let Some(trace) = &mut self.trace {
+            trace.addressed(called, to);
+        }
+    }
+
+    /// Its answer's head has come, or failed to, since it was forwarded at `at`.
+    pub fn forwarded(&mut self, at: Instant) {
+        self.upstream = Some(at.elapsed());
+        if let Some(trace) = &mut self.trace {
+            trace.forwarded(at.saturating_duration_since(self.started));
         }
     }
 
@@ -221,5 +248,11 @@ impl Drop for Record {
             counters.upstream_failed(kind);
         }
         self.observer.log.borrow_mut().write(self, counters);
+        if let Some(trace) = self.trace.take() {
+            let observer = Rc::clone(&self.observer);
+            if let Some(spans) = &observer.spans {
+                spans.borrow_mut().close(trace, self);
+            }
+        }
     }
 }

@@ -96,7 +96,7 @@ impl Known {
 }
 
 /// The ARN of the stream that an ARN names, a consumer's included.
-fn stream(arn: &str) -> Option<&str> {
+pub(super) fn stream(arn: &str) -> Option<&str> {
     let mut slashes = memchr::memchr_iter(b'/', arn.as_bytes());
     let first = slashes.next()?;
     let is_stream = arn.get(..first)?.ends_with(":stream");

@@ -7,7 +7,7 @@ use std::process::Command;
 use kinesis_gate::sandbox::Authority;
 
 /// A configuration of every table that is valid beside its files.
-const VALID: &str = r#"workers = 1
+pub const VALID: &str = r#"workers = 1
 
 [upstream]
 ca-file = "ca.pem"
@@ -44,7 +44,7 @@ const POLICY: &str =
     r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
 const IDENTITY: &str = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
 
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     Authority::create().unwrap().write(folder.path()).unwrap();
     std::fs::write(folder.path().join("policy.json"), POLICY).unwrap();
@@ -53,7 +53,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// What `check` says of a configuration; nothing if it is valid.
-fn check(folder: &Path, text: &str) -> String {
+pub fn check(folder: &Path, text: &str) -> String {
     std::fs::write(folder.join("gate.toml"), text).unwrap();
     let told = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"));
@@ -142,6 +142,17 @@ fn every_error_has_its_file_line_and_path() {
         );
         assert_eq!(errors.lines().count(), 1, "{errors}");
     }
+}
+
+#[cfg(not(feature = "traces"))]
+#[test]
+fn traces_need_a_program_that_can_make_them() {
+    let folder = folder();
+    let table = "[traces]\nendpoint = \"http://127.0.0.1:4318/v1/traces\"\n";
+    let errors = check(folder.path(), &format!("{VALID}{table}"));
+    let expected = "gate.toml:32:1: traces: this program was built without the feature `traces`: \
+                    build it with `--features traces`, or remove the table\n";
+    assert_eq!(errors, expected);
 }
 
 #[test]

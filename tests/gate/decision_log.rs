@@ -117,13 +117,13 @@ fn send(connection: &mut Connection, stream: &str) -> u16 {
     connection.answer().status
 }
 
-fn counted(admin: std::net::SocketAddr, metric: &str) -> u64 {
+pub fn counted(admin: std::net::SocketAddr, metric: &str) -> u64 {
     let (_, page) = get(admin, "/metrics");
     let found = page.lines().find_map(|line| line.strip_prefix(metric));
     found.map_or(0, |rest| rest.trim().parse().unwrap())
 }
 
-fn until(mut done: impl FnMut() -> bool) {
+pub fn until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !done() {
         assert!(Instant::now() < deadline, "it never happens");

@@ -54,6 +54,8 @@ mod tokens;
 mod tokens_answers;
 mod tokens_guarded;
 mod tokens_shared;
+#[cfg(feature = "traces")]
+mod traces;
 mod tunnels;
 mod unknowns;
 mod unlisted;

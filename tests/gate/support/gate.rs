@@ -203,7 +203,7 @@ fn end_at_panics() {
         std::panic::set_hook(Box::new(move |panic| {
             usual(panic);
             let name = std::thread::current().name().unwrap_or_default().to_owned();
-            if name.starts_with("loop-") || name == "admin" || name == "log" {
+            if name.starts_with("loop-") || name == "admin" || name == "log" || name == "traces" {
                 // Past the capture of the harness, which would be lost with the process.
                 let _ = writeln!(std::io::stderr(), "`{name}` of a gate panicked: {panic}");
                 std::process::abort();
