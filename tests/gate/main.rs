@@ -58,3 +58,4 @@ mod tunnels;
 mod unknowns;
 mod unlisted;
 mod upstream;
+mod windows;
