@@ -1,5 +1,7 @@
 //! HTTP/1.1 and HTTP/2 over one TLS connection: timers, limits, drain.
 
+mod taken;
+
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,11 +17,12 @@ use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Limits;
-use crate::executor::LocalExecutor;
 use crate::gate::{self, Visit, Worker};
 use crate::http1::{self, Incoming};
 use crate::read_ahead::ReadAhead;
 use crate::shutdown::Draining;
+
+use taken::{Streams, Taken};
 
 /// A client's connection. On the heap: each async function that hands it on would hold room for it,
 /// 5 KiB of a connection.
@@ -131,7 +134,10 @@ async fn serve_http2(
     let service = service_fn(move |request: Request<_>| {
         let (worker, visit) = (Rc::clone(&worker), Rc::clone(&serving));
         let request = request.map(Incoming::Hyper);
-        Box::pin(async move { Ok::<_, Infallible>(gate::handle(&worker, &visit, request).await) })
+        Box::pin(async move {
+            let response = gate::handle(&worker, &visit, request).await;
+            Ok::<_, Infallible>(response.map(Taken::new))
+        })
     });
     // The keep-alive's goodbye would wait for ever for a client that takes no bytes.
     let mut stream = TimeoutWriter::new(stream);
@@ -146,8 +152,10 @@ async fn serve_http2(
     let _ = serving.await;
 }
 
-fn builder(limits: &Limits) -> Builder<LocalExecutor> {
-    let mut builder = Builder::new(LocalExecutor);
+fn builder(limits: &Limits) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams {
+        patience: limits.body_timeout,
+    });
     builder
         .http1()
         .timer(TokioTimer::new())

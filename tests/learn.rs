@@ -13,6 +13,36 @@ use serde_json::{Value, json};
 
 const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream";
 
+/// Who waits at a terminal for more than a second is told how far it is. Nobody else is, and not where
+/// the answers themselves go there.
+#[test]
+fn long_work_shows_progress_on_a_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Blank lines are read, and nothing is said of them.
+    std::fs::write(folder.path().join("lines"), "\n".repeat(3 << 10)).expect("written");
+    let slow = "{ cat lines; sleep 1.2; cat lines; }";
+    for (input, command, shown) in [
+        (slow, "simulate --cases - > out", true),
+        (slow, "check --lines > out", true),
+        (slow, "learn - > out", true),
+        (slow, "simulate --cases -", false),
+        (slow, "simulate --cases - > out 2> err", false),
+        ("cat lines", "simulate --cases - > out", false),
+    ] {
+        let gate = env!("CARGO_BIN_EXE_kinesis-gate");
+        let typed = format!("{input} | {gate} {command}");
+        let terminal = Command::new("script")
+            .args(["--quiet", "--command", &typed, "/dev/null"])
+            .current_dir(folder.path())
+            .output()
+            .expect("a terminal");
+        let told = String::from_utf8_lossy(&terminal.stdout);
+        let is_told = told.contains("\rread ") && told.contains(" KiB\r\x1b[K");
+        assert_eq!(is_told, shown, "{command}: {told:?}");
+        assert_eq!(told.contains("read "), shown, "{command}: {told:?}");
+    }
+}
+
 /// What an endpoint in audit mode denied was forwarded: it is part of what traffic needs.
 #[test]
 fn what_audit_let_pass_is_learnt() {

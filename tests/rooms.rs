@@ -49,14 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "server",
-        &[
-            "config",
-            "executor",
-            "gate",
-            "http1",
-            "read_ahead",
-            "shutdown",
-        ],
+        &["config", "gate", "http1", "read_ahead", "shutdown"],
     ),
     (
         "gate",

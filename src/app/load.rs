@@ -1,6 +1,7 @@
 //! Opens and compiles everything a configuration names, and reports every problem at once.
 
 mod admin;
+mod document;
 mod door;
 mod traces;
 
@@ -15,17 +16,18 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::config::{self, Config, EndpointPolicy, Problem, Problems};
 use crate::gate::{Endpoint, Identity, Principals, TokenRules};
-use crate::kinesis::{ACTION_NAMES, partition_of, regional_endpoint};
+use crate::kinesis::{partition_of, regional_endpoint};
 use crate::observe::Clock;
-use crate::policy::{
-    AttachedPolicy, Attachment, Finding, Key, Knowledge, Listener, Options, Policy,
-    PrincipalPattern, lint,
-};
+use crate::policy::{AttachedPolicy, Attachment, Policy, PrincipalPattern};
 use crate::upstream;
 
 use super::control::Inventory;
 use super::identity::Kept;
 use super::{At, Loaded};
+
+pub(super) use document::with_documents;
+pub use document::{compile, knows};
+use document::{options, unreadable};
 
 /// What a process that already serves goes on with.
 pub(super) struct Before {
@@ -52,112 +54,6 @@ pub(super) fn open(
     match loaded {
         Some(loaded) if opening.problems.is_empty() => Ok(loaded),
         _ => Err(Problems(opening.problems)),
-    }
-}
-
-/// Adds the problems of the policy documents that a configuration names to those of its shape, so
-/// that all are told at once.
-pub(super) fn with_documents(mut problems: Problems, text: &str, file: &Path) -> Problems {
-    for named in config::named_documents(text, file) {
-        let attachment = match named.identity {
-            true => Attachment::Identity,
-            false => Attachment::Endpoint,
-        };
-        let found = match std::fs::read_to_string(&named.file) {
-            Ok(text) => compile(&text, &named.file, attachment).err(),
-            Err(error) => Some(vec![unreadable(file, &named.path, &named.file, &error)]),
-        };
-        problems.0.extend(found.into_iter().flatten());
-    }
-    problems
-}
-
-fn unreadable(config: &Path, path: &str, file: &Path, error: &std::io::Error) -> Problem {
-    let message = format_args!("`{}` cannot be read: {error}", file.display());
-    Problem::of_value(config, path, message)
-}
-
-/// Compiles a policy document for Kinesis' actions.
-///
-/// # Errors
-/// Every problem of the document, at once.
-pub fn compile(text: &str, file: &Path, attachment: Attachment) -> Result<Policy, Vec<Problem>> {
-    Policy::compile(text, &options(attachment)).map_err(|findings| {
-        findings
-            .into_iter()
-            .map(|finding| problem(finding, file))
-            .collect()
-    })
-}
-
-/// What an operator should know of a policy that is valid: among the rest, every statement that
-/// depends on what this gate cannot know.
-fn notices(
-    text: &str,
-    file: &Path,
-    attachment: Attachment,
-    endpoint: Option<&config::Endpoint>,
-) -> impl Iterator<Item = Problem> {
-    let knows = |key: Key<'_>| listener_knows(key, endpoint);
-    let listener = Listener {
-        knows: &knows,
-        knows_principal_arn: knows(Key::PrincipalArn),
-    };
-    let found = lint(text, &options(attachment), Some(&listener));
-    found.into_iter().map(|finding| problem(finding, file))
-}
-
-/// Can a listener of this gate know a condition key, or that it is absent? It knows
-/// `aws:SourceVpc` where its endpoint states the VPC.
-#[must_use]
-pub fn knows(key: Key<'_>, vpc_is_stated: bool) -> bool {
-    match (key.in_passthrough(), key) {
-        (Knowledge::Known | Knowledge::Absent, _) | (_, Key::SourceVpce) => true,
-        (_, Key::SourceVpc) => vpc_is_stated,
-        _ => false,
-    }
-}
-
-/// As [`knows`], for listeners of this endpoint; identity policies are for all of them.
-fn listener_knows(key: Key<'_>, endpoint: Option<&config::Endpoint>) -> bool {
-    let stated = |of: fn(&config::Endpoint) -> bool| endpoint.is_none_or(of);
-    match key {
-        Key::SourceVpcArn => stated(|it| it.vpc.is_some() && it.account.is_some()),
-        Key::VpceAccount => stated(|it| it.account.is_some()),
-        Key::VpceOrgId => stated(|it| it.org_id.is_some()),
-        Key::VpceOrgPaths => stated(|it| it.org_paths.is_some()),
-        Key::PrincipalArn | Key::Username if endpoint.is_some_and(|it| it.principal.is_some()) => {
-            true
-        }
-        key if endpoint.is_some_and(|it| it.re_sign.is_some())
-            && matches!(key.in_resign(), Knowledge::Known | Knowledge::Absent) =>
-        {
-            true
-        }
-        key => knows(key, stated(|it| it.vpc.is_some())),
-    }
-}
-
-fn problem(finding: Finding, file: &Path) -> Problem {
-    Problem {
-        file: file.to_owned(),
-        position: Some((finding.line as usize, finding.column as usize)),
-        path: finding.path,
-        message: match finding.fix {
-            Some(fix) => format!("{}; {fix}", finding.message),
-            None => finding.message,
-        },
-    }
-}
-
-fn options(attachment: Attachment) -> Options<'static> {
-    let options = match attachment {
-        Attachment::Endpoint => Options::ENDPOINT,
-        Attachment::Identity => Options::IDENTITY,
-    };
-    Options {
-        actions: ACTION_NAMES,
-        ..options
     }
 }
 
@@ -305,7 +201,6 @@ impl Opening<'_> {
         Some(Arc::new(endpoint))
     }
 
-    /// A policy is compiled once for each principal that it is attached to.
     /// Where an endpoint's requests are counted: one that came later shares the last place.
     fn counted_at(&self, place: usize, id: &str) -> usize {
         let Some(Before { endpoints, .. }) = self.before else {
@@ -315,6 +210,7 @@ impl Opening<'_> {
         known.unwrap_or(endpoints.len())
     }
 
+    /// A policy is compiled once for each principal that it is attached to.
     fn identity(&mut self, place: usize, identity: &config::IdentityPolicy, into: &mut Identity) {
         let path = format!("identity-policy[{place}].file");
         for (n, principal) in identity.principals.iter().enumerate() {
@@ -333,33 +229,6 @@ impl Opening<'_> {
                         error,
                     );
                 }
-            }
-        }
-    }
-
-    fn policy(
-        &mut self,
-        path: &str,
-        file: &Path,
-        attached_to: &str,
-        endpoint: Option<&config::Endpoint>,
-    ) -> Option<(Arc<str>, Policy)> {
-        let (layer, attachment) = match endpoint {
-            Some(_) => ("endpoint", Attachment::Endpoint),
-            None => ("identity", Attachment::Identity),
-        };
-        let text = self.read(path, file)?;
-        match compile(&text, file, attachment) {
-            Ok(policy) => {
-                let found = notices(&text, file, attachment, endpoint);
-                self.notices.extend(found);
-                let name = file.display().to_string();
-                self.inventory.policy(layer, &name, &text, attached_to);
-                Some((name.into(), policy))
-            }
-            Err(problems) => {
-                self.problems.extend(problems);
-                None
             }
         }
     }

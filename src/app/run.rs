@@ -26,6 +26,7 @@ use crate::upstream::{self, Upstream};
 
 use super::control::{self, Steering};
 use super::reload::{Listening, Reloader};
+use super::token_store;
 use super::watch::Watch;
 use super::{At, Bound};
 
@@ -155,6 +156,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
             let mut gauges = buffered(budgets, share);
             gauges.extend(control::reloads(&reloader));
             gauges.extend(control::expiries(&reloader));
+            gauges.extend(token_store::gauges(&loaded.tokens, loaded.clock));
             let admin = Admin {
                 metrics: Metrics {
                     loops: counters,

@@ -3,9 +3,35 @@
 use std::sync::Arc;
 
 use crate::config;
+use crate::observe::{Clock, Gauge};
 use crate::tokens::{Key, Settings, Store};
 
 use super::load::Opening;
+
+/// How full it is.
+pub(super) fn gauges(store: &Arc<Store>, clock: Clock) -> [Gauge; 2] {
+    let gauge = |name, help, of: fn(&Store, Clock) -> usize| {
+        let store = Arc::clone(store);
+        Gauge {
+            name,
+            help,
+            label: None,
+            value: Arc::new(move || i64::try_from(of(&store, clock)).unwrap_or(i64::MAX)),
+        }
+    };
+    [
+        gauge(
+            "tokens",
+            "Opaque tokens that are bound to a stream in memory, and alive",
+            |store, clock| store.alive(clock()),
+        ),
+        gauge(
+            "tokens_capacity",
+            "Opaque tokens that there is room for in memory",
+            |store, _| store.capacity(),
+        ),
+    ]
+}
 
 impl Opening<'_> {
     /// The store; `None` if it cannot be opened. Nobody is connected to yet: a gateway starts

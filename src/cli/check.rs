@@ -1,10 +1,11 @@
 //! `kinesis-gate check`.
 
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::check_policy::{self, Format};
+use super::progress;
 use crate::app;
 use crate::config::{Config, Problem, Problems};
 use crate::policy::{Attachment, Listener};
@@ -125,15 +126,7 @@ fn check(
 
 fn check_lines(file: &Path, attachment: Attachment) -> io::Result<bool> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let valid = if file == Path::new("-") {
-        check_policy::lines(io::stdin().lock(), attachment, &mut out)?
-    } else {
-        check_policy::lines(
-            BufReader::new(std::fs::File::open(file)?),
-            attachment,
-            &mut out,
-        )?
-    };
+    let valid = check_policy::lines(progress::lines(file)?, attachment, &mut out)?;
     out.flush()?;
     Ok(valid)
 }

@@ -1,7 +1,6 @@
 //! Decision logs, read again: what `learn` and `replay` have in common.
 
 mod line;
-mod progress;
 
 use std::fmt;
 use std::fs::File;
@@ -10,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) use line::{Asked, Line};
 
-use progress::Progress;
+use super::progress::Progress;
 
 /// What could not be read of the logs.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ mod health;
 mod learn;
 mod log;
 mod manual;
+mod progress;
 mod replay;
 mod run;
 #[cfg(feature = "sandbox")]

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use layer::{Document, Layer};
 
+use super::progress;
 use crate::policy::{Attachment, Options, Policy, Strictness};
 
 #[derive(Debug, clap::Args)]
@@ -66,13 +67,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn run_cases(file: &Path) -> Result<ExitCode, String> {
-    let input: Box<dyn BufRead> = if file == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        let opened = std::fs::File::open(file)
-            .map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
-        Box::new(io::BufReader::new(opened))
-    };
+    let input = progress::lines(file)
+        .map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
     let mut out = BufWriter::new(io::stdout().lock());
     let tally = cases::decide_all(input, &mut out).map_err(|error| error.to_string())?;
     out.flush().map_err(|error| error.to_string())?;

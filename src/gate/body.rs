@@ -15,7 +15,7 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::http1::{Broken, Incoming, Outgoing};
 use crate::kinesis::{Format, Scanner};
-use crate::observe::Record;
+use crate::observe::{Limited, Record};
 use crate::reject::{Busy, Rejection};
 use crate::upstream::RequestBody;
 
@@ -223,6 +223,12 @@ impl Answer {
             body: Source::Own(Full::new(body)),
             record,
         }
+    }
+
+    /// Records that the client took nothing more of it for `body-timeout`.
+    pub fn give_up(&mut self) {
+        self.record.limited(Limited::BodyTime);
+        self.record.reason = Some("the client takes no more of the answer".to_owned());
     }
 }
 

@@ -10,8 +10,8 @@ use http::HeaderMap;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::Observer;
 use super::traces::Trace;
+use super::{Limited, Observer};
 
 /// Everything the decision log and the counters say about one request. Closed on drop.
 pub struct Record {
@@ -193,6 +193,11 @@ impl Record {
     /// When the request arrived.
     pub fn arrived(&self) -> SystemTime {
         self.arrived
+    }
+
+    /// It came up against a limit.
+    pub fn limited(&self, limit: Limited) {
+        self.observer.limited(limit);
     }
 
     /// Whether it is denied, and forwarded all the same.

@@ -79,19 +79,39 @@ impl Memory {
         }
     }
 
+    /// How many tokens are bound and alive. A lock is given back between pieces, so that what is
+    /// bound meanwhile does not wait for the count.
+    pub(super) fn alive(&self, now: u32) -> usize {
+        let pieces = |shard: &Mutex<Table>| -> usize {
+            let places = (0..).step_by(Table::COUNTED);
+            places.map_while(|from| lock(shard).alive(from, now)).sum()
+        };
+        self.shards.iter().map(pieces).sum()
+    }
+
+    /// How many tokens there is room for.
+    pub(super) fn capacity(&self) -> usize {
+        let rooms = self.shards.iter().map(|shard| lock(shard).capacity());
+        rooms.sum()
+    }
+
     fn shard(&self, digest: Digest) -> Option<MutexGuard<'_, Table>> {
         let [first, ..] = digest.0;
         let shard = self.shards.get(usize::from(first) % self.shards.len())?;
-        // A thread that panicked while it held the lock left a table that is whole at worst but for
-        // one binding.
-        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(lock(shard))
     }
+}
+
+/// A thread that panicked while it held the lock left a table that is whole at worst but for one
+/// binding.
+fn lock(shard: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::key::Key;
-    use super::{Inserted, Known, Memory, UNDIVIDED};
+    use super::{Inserted, Known, Memory, SHARDS, UNDIVIDED};
 
     fn stream(name: &str) -> Known {
         Known::Stream(name.into())
@@ -139,5 +159,20 @@ mod tests {
         for digest in &digests {
             assert_eq!(memory.known(*digest, 0), stream("orders"));
         }
+        assert_eq!(memory.capacity(), UNDIVIDED * 4);
+    }
+
+    #[test]
+    fn those_alive_are_counted_piece_by_piece() {
+        let key = Key::random().unwrap();
+        let memory = Memory::new(UNDIVIDED * SHARDS * 2);
+        let bound: u32 = UNDIVIDED as u32 * SHARDS as u32 + 1;
+        for n in 0..bound {
+            let digest = key.digest("GetRecords", &n.to_string());
+            memory.bind(digest, "orders", 100 + n % 2, 0);
+        }
+        assert_eq!(memory.alive(99), bound as usize);
+        assert_eq!(memory.alive(100), bound as usize / 2);
+        assert_eq!(memory.alive(101), 0);
     }
 }

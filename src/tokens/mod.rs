@@ -67,6 +67,16 @@ impl Store {
         }
     }
 
+    /// How many tokens are bound in memory and alive.
+    pub fn alive(&self, now: SystemTime) -> usize {
+        self.memory.alive(seconds(now))
+    }
+
+    /// How many tokens there is room for in memory.
+    pub fn capacity(&self) -> usize {
+        self.memory.capacity()
+    }
+
     /// Bytes for each token of the capacity, names of streams included.
     pub const BYTES_A_TOKEN: usize = 40;
 }

@@ -92,6 +92,22 @@ impl Table {
         }
     }
 
+    /// How many bindings it has room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many of the bindings from the place `from` on, [`Table::COUNTED`] at most, are alive;
+    /// `None` behind the last.
+    pub(super) fn alive(&self, from: usize, now: u32) -> Option<usize> {
+        let entries = self.entries.get(from..).filter(|rest| !rest.is_empty())?;
+        let counted = entries.iter().take(Table::COUNTED);
+        Some(counted.filter(|entry| entry.expires > now).count())
+    }
+
+    /// Looked at in one go: some microseconds.
+    pub(super) const COUNTED: usize = 4096;
+
     fn put(&mut self, place: usize, entry: Entry) {
         if let Some(slot) = self.entries.get_mut(place) {
             *slot = entry;

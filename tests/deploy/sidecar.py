@@ -1,7 +1,8 @@
-"""The sidecar's manifest, walked through: a pod is a network namespace; its containers see what the manifest
-gives them and no more. The gate's root holds what its image would: the program, the C library, the roots.
+"""A sidecar's manifest, walked through: a pod is a network namespace, and Kinesis is on another host; the
+containers see what the manifest gives them and no more. The gate's root holds what its image would: the
+program, the C library, the roots.
 
-    sidecar.py GATE CLIENTS_VENV DEPLOY_VENV
+    sidecar.py GATE CLIENTS_VENV DEPLOY_VENV MANIFEST
 """
 import http.server
 import json
@@ -16,21 +17,26 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-MANIFEST = HERE.parent.parent / "config/deploy/sidecar.yaml"
-HOST = "kinesis.us-east-1.amazonaws.com"
-SERVICE = "192.0.2.10"  # Kinesis, in the namespace
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE.parent / "network"))
+from runner import hosts, zone  # noqa: E402
+from runner.hosts import CLIENT as POD, HOST, KINESIS  # noqa: E402
+
+# Kinesis is where the manifest with a redirect takes it to be; every VPC has its resolver there.
+SERVICE, RESOLVER = "10.0.3.10", "169.254.169.253"
 INSIDE = "KINESIS_GATE_DEPLOY_INSIDE"
 SLOW = 1.5  # seconds that an answer takes while the pod ends
 APPLICATION = """import boto3, botocore, json, signal, time
 client = boto3.client("kinesis", region_name="us-east-1", config=botocore.config.Config(retries={"total_max_attempts": 1}))
 def put(stream):
+    named = {"StreamARN": stream} if stream.startswith("arn:") else {"StreamName": stream}
     try:
-        return client.put_record(StreamName=stream, Data=b"a", PartitionKey="1")["ShardId"]
+        return client.put_record(**named, Data=b"a", PartitionKey="1")["ShardId"]
     except botocore.exceptions.ClientError as error:
         return error.response["Error"]["Code"]
 ended = []
 signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-print(json.dumps([put("orders"), put("payroll")]), flush=True)
+print(json.dumps([put("orders"), put("payroll"), put("arn:aws:kinesis:us-east-1:123456789012:stream/orders")]), flush=True)
 while not ended:
     time.sleep(0.05)
 print(json.dumps([put("orders")]), flush=True)
@@ -41,31 +47,36 @@ def main():
     if INSIDE not in os.environ:
         os.environ[INSIDE] = "1"
         os.execvp("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv])
-    gate, clients, deploy = map(pathlib.Path, sys.argv[1:])
+    gate, clients, deploy, manifest = map(pathlib.Path, sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         folder.chmod(0o755)
         try:
-            walk(folder, gate, clients, deploy)
+            walk(folder, gate, clients, deploy, manifest)
         finally:
             subprocess.run(["umount", "-R", "-l", folder / "gate"], capture_output=True, timeout=20)
 
 
-def walk(folder, gate, clients, deploy):
-    for command in ("link set lo up", f"addr add {SERVICE}/32 dev lo"):
-        run("ip", *command.split())
+def walk(folder, gate, clients, deploy, manifest):
+    network()
     load = "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)"
-    read = subprocess.run([deploy / "bin/python", "-c", load], stdin=open(MANIFEST), capture_output=True, check=True, timeout=60)
+    read = subprocess.run([deploy / "bin/python", "-c", load], stdin=open(manifest), capture_output=True, check=True, timeout=60)
     documents = json.loads(read.stdout)
     data = next(d["data"] for d in documents if d["kind"] == "ConfigMap")
     pod = next(d["spec"]["template"]["spec"] for d in documents if d["kind"] == "Deployment")
-    (sidecar,), (application,) = pod["initContainers"], pod["containers"]
+    # The sidecar is the last of them.
+    (*before, sidecar), (application,) = pod["initContainers"], pod["containers"]
     certificates(folder)
-    service = Service(folder)
+    service = KINESIS.within(lambda: Service(folder))
     volumes = {v["name"]: volume(folder, v, data, pod["securityContext"]["fsGroup"]) for v in pod["volumes"]}
-    root = image(folder, gate, sidecar, volumes)
+    files = names(folder, pod)
+    root = image(folder, gate, sidecar, volumes, files)
 
-    # 1. The sidecar starts; the pod goes on once its startup probe passes.
+    # 1. What is to be done before; then the sidecar starts, and the pod goes on once its startup probe passes.
+    for sysctl in pod["securityContext"].get("sysctls", []):
+        POD.run("tee", pathlib.Path("/proc/sys", *sysctl["name"].split(".")), input=sysctl["value"], text=True, stdout=subprocess.DEVNULL)
+    for container in before:
+        prepare(container, volumes)
     log, errors = open(folder / "out", "w+b"), open(folder / "err", "w+b")
     serving = subprocess.Popen(contained(root, sidecar, pod, ["/usr/local/bin/kinesis-gate", *sidecar["args"]]), stdout=log, stderr=errors)
     probe = sidecar["startupProbe"]
@@ -82,22 +93,21 @@ def walk(folder, gate, clients, deploy):
          [(str(sidecar["securityContext"]["runAsUser"]), ""), ("", "0" * 16)])  # fmt: skip
 
     # 2. The application has the manifest's environment and its own credentials, and nothing else.
-    environment = {e["name"]: e["value"] for e in application["env"]}
-    for mount in application["volumeMounts"]:
-        at = pathlib.Path(mount["mountPath"])
-        run("mount", "-t", "tmpfs", "none", "/mnt")
-        environment = {name: value.replace(str(at), "/mnt/trust") for name, value in environment.items()}
-        at = pathlib.Path("/mnt/trust")
-        at.mkdir()
-        run("mount", "--bind", volumes[mount["name"]], at)
-        told("what the application sees of the CA", sorted(p.name for p in at.iterdir() if not p.name.startswith("..")), ["ca.pem"])
+    moved = mounted(application, volumes)
+    environment = {e["name"]: moved(e["value"]) for e in application["env"]}
+    (trust,) = application["volumeMounts"]
+    seen = pathlib.Path(moved(trust["mountPath"])).iterdir()
+    told("what the application sees of the CA", sorted(p.name for p in seen if not p.name.startswith("..")), ["ca.pem"])
+    for name, file in files.items():
+        run("mount", "--bind", file, name)
     environment |= {"AWS_ACCESS_KEY_ID": "AKIARZPUZDIKGB2VALC4", "AWS_SECRET_ACCESS_KEY": "secret"}
     user = application["securityContext"]["runAsUser"]
     # Python's own files lie where they lie: this container is a user and an environment.
-    client = subprocess.Popen([clients / "bin/python", "-c", APPLICATION], env=environment, stdout=subprocess.PIPE, text=True,
-                              user=user if readable(clients, user) else 0)  # fmt: skip
-    told("the policy's stream, and another", json.loads(client.stdout.readline() or "null"), ["shardId-000000000000", "AccessDeniedException"])
-    told("what Kinesis was asked", service.asked, [("Kinesis_20131202.PutRecord", "orders")])
+    client = subprocess.Popen(POD.command(*as_user(clients, user), clients / "bin/python", "-c", APPLICATION),
+                              env=environment, stdout=subprocess.PIPE, text=True)  # fmt: skip
+    told("the policy's stream, another, and the first by its ARN", json.loads(client.stdout.readline() or "null"),
+         ["shardId-000000000000", "AccessDeniedException", "shardId-000000000000"])  # fmt: skip
+    told("what Kinesis was asked", service.asked, ["orders", "arn:aws:kinesis:us-east-1:123456789012:stream/orders"])
 
     # 3. The pod ends: the application first; what it flushes passes, slow as it is. Then the sidecar.
     service.slow = SLOW
@@ -107,12 +117,58 @@ def walk(folder, gate, clients, deploy):
     serving.terminate()
     told("the gate's exit code", serving.wait(pod["terminationGracePeriodSeconds"]), 0)
     lines = [json.loads(line) for line in (folder / "out").read_text().splitlines()]
-    told("the decision log", [line["decision"] for line in lines], ["allow", "implicit-deny", "allow"])
+    told("the decision log", [line["decision"] for line in lines], ["allow", "implicit-deny", "allow", "allow"])
 
 
-def readable(clients, user):
-    python = ["setpriv", f"--reuid={user}", "--clear-groups", clients / "bin/python", "-c", "import boto3"]
-    return run(*python, fail=False) == 0
+def network():
+    """A pod, and the host that Kinesis and the VPC's resolver are on."""
+    hosts.build()
+    for address in (SERVICE, RESOLVER):
+        KINESIS.ip(f"addr add {address}/32 dev lo")
+        POD.ip(f"route add {address}/32 via {KINESIS.address}")
+    zone.Zone(53, [SERVICE], RESOLVER)
+
+
+def names(folder, pod):
+    """How names are found in the pod, all of its containers alike."""
+    aliases = "".join(f"{a['ip']} {' '.join(a['hostnames'])}\n" for a in pod.get("hostAliases", []))
+    files = {"/etc/hosts": f"127.0.0.1 localhost\n{aliases}", "/etc/resolv.conf": f"nameserver {RESOLVER}\n"}
+    for name, text in files.items():
+        (folder / pathlib.Path(name).name).write_text(text)
+    return {name: folder / pathlib.Path(name).name for name in files}
+
+
+def mounted(container, volumes):
+    """A container's volumes, each at another place than there: what moves a text's paths."""
+    run("mount", "-t", "tmpfs", "none", "/mnt")
+    places = {}
+    for number, mount in enumerate(container["volumeMounts"]):
+        at = places[mount["mountPath"]] = pathlib.Path(f"/mnt/{number}")
+        at.mkdir()
+        run("mount", "--bind", volumes[mount["name"]], at)
+
+    def moved(text):
+        for there, here in places.items():
+            text = text.replace(there, str(here))
+        return text
+
+    return moved
+
+
+def prepare(container, volumes):
+    """Runs an init container to its end, with the capabilities that it has and no more."""
+    security, moved = container["securityContext"], mounted(container, volumes)
+    assert security["capabilities"]["drop"] == ["ALL"]
+    added = ",".join(["-all", *(f"+{name.lower()}" for name in security["capabilities"]["add"])])
+    run(*POD.command("env", "-i", "PATH=/usr/sbin:/usr/bin", "setpriv", "--no-new-privs", f"--bounding-set={added}", f"--inh-caps={added}",
+                     *map(moved, container["command"])))  # fmt: skip
+    run("umount", "-R", "/mnt")
+
+
+def as_user(clients, user):
+    """The command that runs another one as a user, where that user can read Python."""
+    becoming = ["setpriv", f"--reuid={user}", "--clear-groups"]
+    return becoming if run(*becoming, clients / "bin/python", "-c", "import boto3", fail=False) == 0 else []
 
 
 def volume(folder, volume, data, group):
@@ -136,7 +192,7 @@ def volume(folder, volume, data, group):
     return at
 
 
-def image(folder, gate, container, volumes):
+def image(folder, gate, container, volumes, files):
     root = folder / "gate"
     (root / "usr/local/bin").mkdir(parents=True)
     (root / "usr/local/bin/kinesis-gate").write_bytes(gate.read_bytes())
@@ -149,7 +205,8 @@ def image(folder, gate, container, volumes):
         to.chmod(0o755)
     (root / "etc/ssl/certs").mkdir(parents=True)
     (root / "etc/ssl/certs/ca-certificates.crt").write_bytes((folder / "service-ca.pem").read_bytes())
-    (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n{SERVICE} {HOST}\n")
+    for name, file in files.items():
+        (root / name.lstrip("/")).write_text(file.read_text())
     for mount in container["volumeMounts"]:
         (root / mount["mountPath"].lstrip("/")).mkdir(parents=True)
     run("mount", "--bind", root, root)
@@ -169,8 +226,8 @@ def contained(root, container, pod, command):
     user, group = security["runAsUser"], security["runAsGroup"]
     groups = pod["securityContext"]["fsGroup"]
     # `chroot` keeps the program's name as the image has it; the process is then of the user and can do no more.
-    return ["env", "-i", "/usr/bin/setpriv", "--no-new-privs", "--bounding-set=-all,+setuid,+setgid,+sys_chroot",
-            "/usr/sbin/chroot", f"--userspec={user}:{group}", f"--groups={groups}", str(root), *command]  # fmt: skip
+    return POD.command("env", "-i", "/usr/bin/setpriv", "--no-new-privs", "--bounding-set=-all,+setuid,+setgid,+sys_chroot",
+                       "/usr/sbin/chroot", f"--userspec={user}:{group}", f"--groups={groups}", str(root), *command)  # fmt: skip
 
 
 class Service:
@@ -185,7 +242,7 @@ class Service:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                service.asked.append((self.headers["X-Amz-Target"], body["StreamName"]))
+                service.asked.append(body.get("StreamName") or body["StreamARN"])
                 time.sleep(service.slow)
                 answer = b'{"SequenceNumber":"1","ShardId":"shardId-000000000000"}'
                 self.send_response(200)
@@ -212,7 +269,7 @@ def certificates(folder):
     for name in ("ca", "service-ca"):
         openssl(*key, "-subj", f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
     openssl(*key, "-subj", "/CN=service", "-keyout", "service-key.pem", "-out", "service.pem", "-CA", "service-ca.pem", "-CAkey", "service-ca-key.pem",
-            "-addext", f"subjectAltName=DNS:{HOST}", "-addext", "basicConstraints=critical,CA:FALSE")  # fmt: skip
+            "-addext", f"subjectAltName=DNS:{HOST},DNS:*.data-{HOST}", "-addext", "basicConstraints=critical,CA:FALSE")  # fmt: skip
 
 
 def run(*command, fail=True):
@@ -224,7 +281,7 @@ def run(*command, fail=True):
 
 def told(title, found, expected):
     good = found == expected
-    print(f"  {'ok    ' if good else 'FAILED'} sidecar: {title}: {found}" + ("" if good else f", not {expected}"), flush=True)
+    print(f"  {'ok    ' if good else 'FAILED'} {pathlib.Path(sys.argv[-1]).stem}: {title}: {found}" + ("" if good else f", not {expected}"), flush=True)
     if not good:
         sys.exit(1)
 

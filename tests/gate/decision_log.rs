@@ -43,6 +43,11 @@ struct Process {
 
 impl Process {
     fn start(log: &str, out: Stdio) -> Process {
+        Process::through(&[], log, out)
+    }
+
+    /// By a command that becomes the gate.
+    fn through(command: &[&str], log: &str, out: Stdio) -> Process {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create().unwrap();
         let recorder = Recorder::start(&authority, Behaviour::Answer);
@@ -54,8 +59,15 @@ impl Process {
         )
         .unwrap();
         let told = folder.path().join("told");
-        let child = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
-            .args(["run", "--config", "gate.toml"])
+        let gate = [
+            env!("CARGO_BIN_EXE_kinesis-gate"),
+            "run",
+            "--config",
+            "gate.toml",
+        ];
+        let mut words = command.iter().chain(&gate);
+        let child = Command::new(words.next().unwrap())
+            .args(words)
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(out)
@@ -206,6 +218,66 @@ fn a_full_disk_loses_lines_and_no_request_and_is_over_when_space_is_back() {
     for line in std::fs::read_to_string(&file).unwrap().lines() {
         serde_json::from_str::<Value>(line).unwrap();
     }
+}
+
+/// A disk of 64 KiB in `disk`, which nobody else sees.
+const ON_A_SMALL_DISK: [&str; 6] = [
+    "unshare",
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-c",
+    r#"mkdir disk && mount -t tmpfs -o size=64k none disk && exec "$0" "$@""#,
+];
+
+#[test]
+fn a_disk_that_fills_up_loses_lines_and_no_request_and_the_file_goes_on_with_whole_lines() {
+    let gate = Process::through(&ON_A_SMALL_DISK, "to = \"disk/log.json\"", Stdio::null());
+    let mut connection = gate.connect();
+    let folder = gate.folder.path().strip_prefix("/").unwrap();
+    let root = PathBuf::from(format!("/proc/{}/root", gate.child.id()));
+    let disk = root.join(folder).join("disk");
+    let other = disk.join("other");
+    std::fs::write(&other, [0; 32 << 10]).unwrap();
+
+    let mut sent = 0;
+    let mut send = |requests: u64| {
+        for _ in 0..requests {
+            assert_eq!(send(&mut connection, "Mine"), 200);
+        }
+        sent += requests;
+        sent
+    };
+    // Whole lines of the file, and what else is in it.
+    let lines = || {
+        let text = std::fs::read_to_string(disk.join("log.json")).unwrap();
+        let is_whole = |line: &&str| serde_json::from_str::<Value>(line).is_ok();
+        let (whole, torn): (Vec<_>, Vec<_>) = text.lines().partition(is_whole);
+        (whole.len() as u64, torn.len())
+    };
+    let lost = || gate.counted("kinesis_gate_log_lines_failed_total");
+    until(|| {
+        send(10);
+        lost() > 0
+    });
+    gate.told("the decision log cannot be written, and loses lines: No space left on device");
+    // What comes while it is full is answered, and counted.
+    let all = send(30);
+    until(|| lines().0 + lost() == all);
+    let (whole, torn) = lines();
+    let before = lost();
+    assert!(before >= 30 && torn <= 1, "{before} lost, {torn} torn");
+
+    std::fs::remove_file(&other).unwrap();
+    let all = send(20);
+    until(|| lines().0 + lost() == all);
+    assert_eq!(
+        lines(),
+        (whole + 20, torn),
+        "half a line is joined to another"
+    );
+    assert_eq!(lost(), before);
+    assert_eq!(gate.counted("kinesis_gate_log_lines_dropped_total"), 0);
 }
 
 #[test]

@@ -60,3 +60,4 @@ mod tunnels;
 mod unknowns;
 mod unlisted;
 mod upstream;
+mod windows;

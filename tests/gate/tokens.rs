@@ -191,7 +191,12 @@ fn parts_with(with: impl FnOnce(GateBuilder) -> GateBuilder) -> Parts {
 /// A number of the metrics page.
 pub fn metric(gate: &Gate, name: &str) -> u64 {
     let (_, page) = crate::lifecycle::get(gate.admin(), "/metrics");
-    let name = format!("kinesis_gate_{name}_total ");
+    number(&page, &format!("{name}_total"))
+}
+
+/// A metric without labels on a page of metrics.
+fn number(page: &str, name: &str) -> u64 {
+    let name = format!("kinesis_gate_{name} ");
     let line = page.lines().find_map(|line| line.strip_prefix(&name));
     line.unwrap_or_else(|| panic!("no {name}: {page}"))
         .parse()
@@ -453,6 +458,9 @@ fn the_oldest_is_forgotten_first_and_counted() {
     caller.read(&iterators[2]);
     assert_eq!(metric(&gate, "tokens_bound"), 4);
     assert_eq!(metric(&gate, "tokens_evicted"), 2);
+    let (_, page) = crate::lifecycle::get(gate.admin(), "/metrics");
+    assert_eq!(number(&page, "tokens"), 2);
+    assert_eq!(number(&page, "tokens_capacity"), 2);
 }
 
 #[test]

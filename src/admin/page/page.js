@@ -158,7 +158,7 @@ function documents() {
       make("p", `${policy.layer} policy of ${policy.attached_to.join(", ")}; SHA-256 ${policy.sha256.slice(0, 16)}…`),
       ...statements(policy).map(([name, text]) => {
         const count = decided[name] ?? 0;
-        const told = count ? `decided ${count.toLocaleString("en")} ×` : "never decided";
+        const told = count ? `decided ${count.toLocaleString("en")} ×` : "never decided a request";
         return make("div", null, { class: mine && chosen.statement === name ? "statement decided" : "statement" },
           make("h4", name, {}, make("span", told)), make("pre", text, { tabindex: "0" }));
       }));

@@ -14,12 +14,12 @@ PRIVATE, PUBLIC = 53, 5300
 
 
 class Zone:
-    """A DNS server whose answers can be changed; they are good for a second."""
+    """A DNS server on Kinesis's host whose answers can be changed; they are good for a second."""
 
-    def __init__(self, port, addresses):
+    def __init__(self, port, addresses, at=KINESIS.address):
         self.addresses = addresses
         self.socket = KINESIS.within(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        self.socket.bind((KINESIS.address, port))
+        self.socket.bind((at, port))
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
