@@ -48,6 +48,9 @@ const READ_BUFFER: usize = 64 << 10;
 const STREAM_WINDOW: u32 = 96 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
+/// Bytes of answers that one stream holds for a client that takes none: h2 would hold 400 KiB.
+const SEND_BUFFER: usize = 64 << 10;
+
 /// Streams of one HTTP/2 connection that may end by errors of the client's.
 const ERRONEOUS: usize = 1024;
 
@@ -168,6 +171,7 @@ fn builder(limits: &Limits) -> Builder<Streams> {
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .max_concurrent_streams(limits.streams)
         .max_pending_accept_reset_streams(limits.resets)
         .max_local_error_reset_streams(ERRONEOUS)
