@@ -37,6 +37,8 @@ mod on_reload;
 mod origin;
 mod program;
 mod published;
+mod rates;
+mod rates_refilled;
 mod regions;
 mod reload;
 mod resign;
