@@ -176,6 +176,25 @@ fn traces_need_a_program_that_can_make_them() {
 }
 
 #[test]
+fn an_action_that_is_not_known_is_noted_with_its_place() {
+    let folder = folder();
+    let text = VALID.replace(
+        "burst = 3",
+        "actions = [\"kinesis:Put*\", \"kinesis:PutRecrd\"]",
+    );
+    std::fs::write(folder.path().join("gate.toml"), text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
+        .args(["check", "gate.toml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let told = String::from_utf8(output.stdout).unwrap();
+    let noted = "gate.toml:37:29: rate[0].actions[1]: `kinesis:PutRecrd` is no action of Kinesis";
+    assert!(told.contains(noted), "{told}");
+}
+
+#[test]
 fn endpoints_of_one_listener_that_cannot_be_told_apart_are_refused() {
     let folder = folder();
     let text = |first: &str, second: &str| {

@@ -54,7 +54,7 @@ impl Opening<'_> {
                     number: None,
                 })
             };
-            if !ACTION_NAMES.iter().any(|name| is_one(&name)) {
+            if !ACTION_NAMES.iter().any(is_one) {
                 let path = format!("rate[{place}].actions[{n}]");
                 let message = format!("`{text}` is no action of Kinesis that is known here");
                 self.notices
