@@ -39,6 +39,7 @@ mod program;
 mod published;
 mod rates;
 mod rates_refilled;
+mod rates_whose;
 mod regions;
 mod reload;
 mod resign;

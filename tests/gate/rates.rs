@@ -7,11 +7,9 @@ use kinesis_gate::sandbox::Authority;
 use serde_json::{Value, json};
 
 use crate::lifecycle::get;
-use crate::resign::{ALL, EVERYONE, SIGV4, parts};
-use crate::support::local::{ROLE, Signing, USER};
 use crate::support::raw::{Answer, Connection, Request};
 use crate::support::{Behaviour, ENDPOINT, Gate, GateBuilder, HOST, KEY_ID, Recorder};
-use crate::tokens::{Caller, POLICY, WIRES, kinesis};
+use crate::tokens::{Caller, WIRES, kinesis};
 
 /// Another key of the principal that `KEY_ID` is of, by [`KEYS`].
 const SECOND: &str = "AKIARZPUZDIKGBSECOND";
@@ -25,24 +23,24 @@ const STRANGERS: [&str; 3] = [
 const HIDDEN: &str = "AKIAIOSFODNN7EXAMPLE";
 const KEYS: &str = "[[principal]]\naccess-key-id = \"AKIARZPUZDIKGBSECOND\"\n\
     arn = \"arn:aws:iam::123456789012:user/producer\"\n";
-const THROUGHPUT: &str = "ProvisionedThroughputExceededException";
+pub const THROUGHPUT: &str = "ProvisionedThroughputExceededException";
 const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/";
 /// Allows records to any stream but one.
-const BUT_PRIVATE: &str = r#"{"Statement":[
+pub const BUT_PRIVATE: &str = r#"{"Statement":[
     {"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},
     {"Effect":"Deny","Principal":"*","Action":"*","Resource":"arn:aws:kinesis:*:*:stream/private"}]}"#;
 
 /// A rule that lets so many through.
-fn rule(name: &str, per: &str, burst: u32, more: &str) -> String {
+pub fn rule(name: &str, per: &str, burst: u32, more: &str) -> String {
     format!(
         "[[rate]]\nname = \"{name}\"\nper = \"{per}\"\nrequests = 0.001\nburst = {burst}\n{more}\n"
     )
 }
 
-struct Site {
-    authority: Arc<Authority>,
-    recorder: Recorder,
-    gate: Gate,
+pub struct Site {
+    pub authority: Arc<Authority>,
+    pub recorder: Recorder,
+    pub gate: Gate,
 }
 
 impl Site {
@@ -66,7 +64,7 @@ impl Site {
     }
 
     /// Statuses of one record to each stream.
-    fn put<const N: usize>(&self, key: &str, streams: [&str; N]) -> [u16; N] {
+    pub fn put<const N: usize>(&self, key: &str, streams: [&str; N]) -> [u16; N] {
         streams.map(|stream| self.ask(key, "PutRecord", &record(stream)).status)
     }
 
@@ -77,7 +75,7 @@ impl Site {
     }
 }
 
-fn record(stream: &str) -> Value {
+pub fn record(stream: &str) -> Value {
     json!({"Data": "QQ==", "PartitionKey": "1", "StreamName": stream})
 }
 
@@ -264,120 +262,6 @@ fn every_stream_of_a_request_must_have_room() {
     assert_eq!(queue(["c", "a"]).error(), "ThrottlingException");
     // It took nothing from `c`.
     assert_eq!(site.put(KEY_ID, ["a", "b", "c"]), [400, 400, 200]);
-}
-
-#[test]
-fn what_names_only_a_token_counts_for_the_tokens_stream() {
-    let authority = Arc::new(Authority::create().unwrap());
-    let kinesis = kinesis(&authority);
-    let start = |actions: &str, endpoint: &str| {
-        let text = format!(
-            "workers = 2\n[upstream]\nconnect = \"{}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n\
-             [admin]\naddress = \"127.0.0.1:0\"\n\
-             [[endpoint]]\nid = \"{ENDPOINT}\"\nregion = \"us-east-1\"\n{endpoint}\n\
-             [[listener]]\naddress = \"127.0.0.1:0\"\nendpoint = \"{ENDPOINT}\"\n\
-             tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n{}",
-            kinesis.address(),
-            rule(
-                "each",
-                "stream",
-                2,
-                &format!("actions = [\"kinesis:{actions}\"]")
-            ),
-        );
-        GateBuilder::new(&authority, kinesis.address())
-            .configured(&text)
-            .start()
-    };
-    let full = "default-full-access = true";
-    for wire in WIRES {
-        let gate = start("GetRecords", full);
-        let caller = Caller::new(&gate, wire);
-        let next = caller.read(&caller.iterator("orders"));
-        let next = caller.read(&next);
-        assert_eq!(caller.read_error(&next), THROUGHPUT);
-        assert_eq!(caller.read_error(&caller.iterator("orders")), THROUGHPUT);
-        caller.read(&caller.iterator("clicks"));
-        // One that was not handed out here would count for nobody: it is one that expired.
-        assert_eq!(caller.read_error("invented"), "ExpiredIteratorException");
-    }
-    // Rules about other operations make no token worth knowing.
-    let gate = start("PutRecord*", full);
-    let caller = Caller::new(&gate, WIRES[0]);
-    for _ in 0..4 {
-        caller.read("invented");
-    }
-    // In audit mode nothing is answered as expired, and what is not known counts together.
-    let policy = gate.path("policy.json");
-    std::fs::write(&policy, POLICY).unwrap();
-    let gate = start(
-        "GetRecords",
-        &format!("policy = \"{}\"\nmode = \"audit\"", policy.display()),
-    );
-    let caller = Caller::new(&gate, WIRES[0]);
-    caller.read("invented");
-    caller.read("another");
-    assert_eq!(caller.read_error("invented"), THROUGHPUT);
-}
-
-#[test]
-fn what_an_audited_endpoint_forwards_counts() {
-    let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
-    let folder = tempfile::tempdir().unwrap();
-    let policy = folder.path().join("policy.json");
-    std::fs::write(&policy, BUT_PRIVATE).unwrap();
-    let text = format!(
-        "workers = 1\n[upstream]\nconnect = \"{}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n\
-         [admin]\naddress = \"127.0.0.1:0\"\n\
-         [[endpoint]]\nid = \"{ENDPOINT}\"\nregion = \"us-east-1\"\npolicy = \"{}\"\nmode = \"audit\"\n\
-         [[listener]]\naddress = \"127.0.0.1:0\"\nendpoint = \"{ENDPOINT}\"\n\
-         tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n{}",
-        recorder.address(),
-        policy.display(),
-        rule("each", "principal", 2, ""),
-    );
-    let gate = GateBuilder::new(&authority, recorder.address())
-        .configured(&text)
-        .start();
-    let site = Site {
-        authority,
-        recorder,
-        gate,
-    };
-    assert_eq!(site.put(KEY_ID, ["private", "orders"]), [200, 200]);
-    assert_eq!(site.put(KEY_ID, ["private", "orders"]), [400, 400]);
-    let log = site.gate.log(4);
-    let told = |line: &Value| (line["decision"].clone(), line["rate"].clone());
-    assert_eq!(told(&log[0]), (json!("explicit-deny"), Value::Null));
-    assert_eq!(told(&log[2]), (json!("refused"), json!("each")));
-    assert_eq!(site.recorder.requests().len(), 2);
-}
-
-#[test]
-fn who_is_proven_counts_where_the_gate_signs() {
-    let rules = rule("each", "principal", 2, "actions = [\"kinesis:PutRecord\"]");
-    let parts = parts(SIGV4, &format!("{EVERYONE}\n{rules}"), ALL);
-    // Two sessions of a role, each with a key of its own, and a user.
-    let [first, second, user] = [ROLE, ROLE, USER].map(|principal| parts.issue(principal));
-    let put = |client| {
-        let request = Signing::new(client).request("PutRecord", record("orders").to_string(), &[]);
-        parts.send(&request)
-    };
-    let before = parts.recorder.requests().len();
-    // Who cannot prove who it is takes nothing.
-    let mut forged = first.clone();
-    forged.secret = "another".to_owned();
-    for _ in 0..3 {
-        assert_eq!(put(&forged).1, "InvalidSignatureException");
-    }
-    assert_eq!([&first, &second].map(|client| put(client).0), [200, 200]);
-    assert_eq!(
-        [&first, &second].map(|client| put(client).1),
-        [THROUGHPUT; 2]
-    );
-    assert_eq!([&user; 3].map(|client| put(client).0), [200, 200, 400]);
-    assert_eq!(parts.recorder.requests().len(), before + 4);
 }
 
 /// A body that is large enough to be judged on its way.
