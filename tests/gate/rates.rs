@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::lifecycle::get;
 use crate::support::raw::{Answer, Connection, Request};
-use crate::support::{Behaviour, ENDPOINT, Gate, GateBuilder, HOST, KEY_ID, Recorder};
+use crate::support::{Behaviour, ENDPOINT, Gate, GateBuilder, HOST, KEY_ID, Recorder, http2};
 use crate::tokens::{Caller, WIRES, kinesis};
 
 /// Another key of the principal that `KEY_ID` is of, by [`KEYS`].
@@ -264,9 +264,9 @@ fn every_stream_of_a_request_must_have_room() {
     assert_eq!(site.put(KEY_ID, ["a", "b", "c"]), [400, 400, 200]);
 }
 
-/// A body that is large enough to be judged on its way.
+/// A body that is large enough to be judged on its way, and more than is under way at once.
 fn large(end: &str) -> String {
-    let data = "QUJD".repeat(40 << 10);
+    let data = "QUJD".repeat(1 << 20);
     format!(r#"{{"StreamName":"orders","PartitionKey":"1","Data":"{data}"{end}}}"#)
 }
 
@@ -280,6 +280,12 @@ fn nothing_of_a_large_request_leaves_that_has_no_room() {
     assert_eq!(send(KEY_ID, large("")).status, 200);
     assert_eq!(send(KEY_ID, large("")).error(), THROUGHPUT);
     assert_eq!(site.gate.log(3)[2]["upstream_us"], Value::Null);
+    // Over HTTP/2 as well the answer comes before the body has.
+    let body = large("");
+    let headers = http2::signed_headers("PutRecord", &body, "host");
+    let request = http2::request(&headers, &body);
+    let answer = http2::ask(&site.authority, site.gate.address(), request).unwrap();
+    assert_eq!((answer.status, answer.error().as_str()), (400, THROUGHPUT));
     // Whose stream a caller of no known account means may be told at the end.
     let late = format!(r#","StreamARN":"{STREAM}orders""#);
     assert_eq!(send(HIDDEN, large(&late)).error(), THROUGHPUT);
