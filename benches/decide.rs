@@ -1,4 +1,5 @@
-//! What a decision costs, and compiling: `cargo bench --bench decide`.
+//! What a decision costs, compiling, and counting by a rule about requests a second:
+//! `cargo bench --bench decide`.
 
 #![expect(
     clippy::expect_used,
@@ -6,11 +7,14 @@
     reason = "a bench stops by panicking"
 )]
 
+use std::time::Instant;
+
 use divan::{AllocProfiler, Bencher, black_box};
 use kinesis_gate::policy::{
     Action, Arn, Attachment, Context, EmptyContext, Fact, Key, Options, Policy, Principal,
     PrincipalKind, Request, Resource, Strictness, Value,
 };
+use kinesis_gate::rate::{Allowance, Counts};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -169,6 +173,18 @@ fn statements_10_000_by_scan(bencher: Bencher<'_, '_>) {
         Arn::parse("arn:aws:kinesis:us-east-1:123456789012:stream/orders-9999").expect("an ARN");
     let request = request("PutRecord", Resource::Arn(arn), &EmptyContext);
     bencher.bench_local(|| black_box(&policy).decide_by_scan(&request));
+}
+
+/// One more of a key that is known among so many, by event loops that all count the same key.
+#[divan::bench(args = [1, 10_000], threads = [1, 2], sample_size = 1_000)]
+fn rate(bencher: Bencher<'_, '_>, keys: usize) {
+    let counts = Counts::new(Allowance::new(1e6, 1_000_000), 1 << 14);
+    let now = Instant::now();
+    (0..keys).for_each(|n| assert!(counts.take(counts.key(n), now)));
+    bencher.bench(|| {
+        let key = counts.key(black_box(("us-east-1", Some("123456789012"), MY_STREAM)));
+        black_box(&counts).take(key, Instant::now())
+    });
 }
 
 #[divan::bench(args = [1, 100, 10_000], sample_count = 20)]

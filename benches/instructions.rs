@@ -25,7 +25,7 @@ mod support;
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use kinesis_gate::caller;
@@ -34,6 +34,7 @@ use kinesis_gate::kinesis::{ACTION_NAMES, Format, Scanner};
 use kinesis_gate::policy::{
     Action, Arn, EmptyContext, Fact, Options, Policy, Principal, PrincipalKind, Resource,
 };
+use kinesis_gate::rate::{Allowance, Counts};
 use kinesis_gate::reject::{Denied, DeniedBy, Rejection};
 use kinesis_gate::sandbox::Authority;
 use support::raw::{Connection, Request};
@@ -49,8 +50,12 @@ const CASES: &[Case] = &[
     ("scan-1KiB", |times| scan(times, 1 << 10)),
     ("scan-1MiB", |times| scan(times, 1 << 20)),
     ("reject", reject),
+    ("rate", rate),
     ("request-1KiB", |times| {
         request(times, 1 << 10, "orders", 200, "")
+    }),
+    ("request-1KiB-rate", |times| {
+        request(times, 1 << 10, "orders", 200, RATE);
     }),
     ("request-1MiB", |times| {
         request(times, 1 << 20, "orders", 200, "")
@@ -89,6 +94,10 @@ const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
 /// Nobody listens there: spans are made and encoded, and dropped.
 #[cfg(feature = "traces")]
 const TRACES: &str = "[traces]\nendpoint = \"http://127.0.0.1:9/v1/traces\"\n";
+
+/// A rule that has room for everything.
+const RATE: &str = "[[rate]]\nname = \"all\"\nper = \"principal-and-stream\"\nrequests = 1000000\n\
+    streams = [\"orders*\"]\nactions = [\"kinesis:PutRecord*\"]\n";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -186,13 +195,26 @@ fn reject(times: usize) {
     }
 }
 
+/// One more of a key that is known, among a thousand.
+fn rate(times: usize) {
+    let counts = Counts::new(Allowance::new(1e6, 1_000_000), 1 << 14);
+    let now = Instant::now();
+    (0..1000).for_each(|n| assert!(counts.take(counts.key(n), now)));
+    let who = "arn:aws:iam::123456789012:role/team/producer";
+    let stream = ("us-east-1", Some("123456789012"), "stream/orders");
+    for _ in 0..times {
+        let key = counts.key(black_box((Some(who), Some(stream))));
+        assert!(black_box(&counts).take(key, now));
+    }
+}
+
 /// Client, gate and upstream in one process: their work is counted too.
 fn request(times: usize, size: usize, stream: &str, status: u16, tables: &str) {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Answer);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
-        .log(tables)
+        .tables(tables)
         .start();
     let bytes = put(size, stream).bytes();
     let mut connection = Connection::open(&authority, gate.address(), HOST);

@@ -21,6 +21,7 @@ pub mod kinesis;
 pub mod listener;
 pub mod observe;
 pub mod policy;
+pub mod rate;
 pub mod read_ahead;
 pub mod reject;
 #[cfg(feature = "sandbox")]

@@ -4,6 +4,8 @@
 //! Statuses follow what SDKs do with them: what a retry can cure is 5xx, what it cannot is 4xx.
 //! The reason a person needs goes to the decision log under the same request id, not to the client.
 
+mod over_rate;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
@@ -18,6 +20,8 @@ use serde::Serializer as _;
 use crate::caller::{Unauthenticated, Unverified};
 use crate::kinesis::{Disagreement, Format, Malformed, Member};
 use crate::upstream::Failure;
+
+pub use over_rate::OverRate;
 
 /// Why a request is answered here and not by Kinesis.
 #[derive(Debug)]
@@ -62,6 +66,8 @@ pub enum Rejection {
     BodyBroken,
     /// The gate holds as much as it may already.
     Busy(Busy),
+    /// Too many in a second, by a rule of the configuration.
+    OverRate(OverRate),
     /// The policy denies it.
     Denied(Denied),
     /// Allowed, but Kinesis could not be reached or did not answer.
@@ -136,6 +142,7 @@ impl Rejection {
             | Rejection::UnknownToken(_)
             | Rejection::BodyTimeout
             | Rejection::BodyBroken
+            | Rejection::OverRate(_)
             | Rejection::Denied(_) => StatusCode::BAD_REQUEST,
             Rejection::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
             Rejection::ContentType => StatusCode::NOT_FOUND,
@@ -166,6 +173,7 @@ impl Rejection {
             Rejection::BodyTimeout => "RequestTimeoutException",
             // A throttle to SDKs, which wait longer before they try again.
             Rejection::Busy(_) => "ThrottlingException",
+            Rejection::OverRate(over) => over.error_type(),
             Rejection::NoCredentials | Rejection::Upstream(_) => "ServiceUnavailable",
         }
     }
@@ -201,6 +209,7 @@ impl Rejection {
                 text("The endpoint is handling too many large requests")
             }
             Rejection::Busy(Busy::Requests) => text("The endpoint is handling too many requests"),
+            Rejection::OverRate(over) => Some(Cow::Owned(over.message())),
             Rejection::Denied(denied) => Some(Cow::Owned(denied.to_string())),
             Rejection::Upstream(_) => text("The service cannot be reached through the endpoint"),
         }
@@ -243,6 +252,7 @@ impl Rejection {
             Rejection::BodyBroken => Some("the body broke off".to_owned()),
             Rejection::Busy(Busy::Bytes) => Some("`buffered-bytes` are held already".to_owned()),
             Rejection::Busy(Busy::Requests) => Some("`requests` are in flight already".to_owned()),
+            Rejection::OverRate(over) => Some(over.reason()),
             Rejection::Upstream(failure) => Some(failure.to_string()),
         }
     }

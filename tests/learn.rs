@@ -102,6 +102,13 @@ fn the_least_policy_is_learnt_in_a_stable_order() {
         ),
         json!({"time": "2026-11-25T04:00:00.000Z", "endpoint": "vpce-1", "decision": "refused"})
             .to_string(),
+        // One too many by a limit, which says nothing of what is allowed.
+        line(
+            "refused",
+            "SplitShard",
+            &[&format!("{STREAM}/orders")],
+            None,
+        ),
         json!({"time": "2026-11-25T04:00:00.000Z", "peer": "10.0.0.7", "connection": "dropped"})
             .to_string(),
     ];
@@ -180,6 +187,8 @@ fn replay_names_what_another_policy_would_change() {
         ),
         line("allow", "GetRecords", &["*"], Some("123456789012")),
         denied_by_identity.to_string(),
+        // One too many by a limit was no decision of a policy.
+        line("refused", "GetRecords", &[&orders], Some("123456789012")),
     ];
     std::fs::write(&log, lines.join("\n")).expect("written");
     let policy = folder.path().join("policy.json");

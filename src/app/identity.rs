@@ -10,19 +10,22 @@ use crate::caller::account_of;
 use crate::config::{self, Config, IdentityMap, NamePattern, Problem};
 use crate::credentials::{LocalStore, Own, Source, holder};
 use crate::gate::{
-    Authenticate, CertificatePattern, Organization, Owner, Principal, Principals, ReSign, Role,
+    Authenticate, CertificatePattern, Organization, Owner, Principal, Principals, Rates, ReSign,
+    Role,
 };
 use crate::policy::{Arn, PrincipalPattern};
 
 use super::load::Opening;
 
-/// What must be kept fresh while the gate runs.
+/// What outlives a reload: what must be kept fresh while the gate runs, and what was counted.
 #[derive(Clone, Default)]
 pub(super) struct Kept {
     /// Files of local credentials.
     pub(super) stores: HashMap<PathBuf, Arc<LocalStore>>,
     /// The gate's own credentials, by profile.
     pub(super) sources: Vec<Source>,
+    /// How many requests a second go on.
+    pub(super) rates: Arc<Rates>,
 }
 
 impl Kept {

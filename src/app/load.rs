@@ -3,6 +3,7 @@
 mod admin;
 mod document;
 mod door;
+mod rates;
 mod traces;
 
 use std::collections::HashMap;
@@ -81,7 +82,10 @@ impl Opening<'_> {
         }
         let identity = Arc::new(identity);
         let principals = Arc::new(self.principals(config));
-        let mut kept = Kept::default();
+        let mut kept = Kept {
+            rates: Arc::new(self.rates(config)),
+            ..Kept::default()
+        };
         let endpoints: Vec<Option<Arc<Endpoint>>> = config
             .endpoints
             .iter()
@@ -192,6 +196,7 @@ impl Opening<'_> {
             mode: endpoint.mode,
             candidate,
             identity: Arc::clone(identity),
+            rates: Arc::clone(&kept.rates),
             tokens: TokenRules::default(),
             principal,
             owner,

@@ -89,7 +89,11 @@ pub fn load(file: &Path, clock: Clock) -> Result<Loaded, Problems> {
 fn load_for(file: &Path, clock: Clock, before: Option<&load::Before>) -> Result<Loaded, Problems> {
     let text = read(file)?;
     match Config::parse(&text, file) {
-        Ok(config) => load::open(&config, file, clock, before),
+        Ok(config) => load::open(&config, file, clock, before).map(|mut loaded| {
+            let notices = Problems(std::mem::take(&mut loaded.notices));
+            loaded.notices = config::locate(notices, &text, file).0;
+            loaded
+        }),
         Err(problems) => Err(load::with_documents(problems, &text, file)),
     }
     .map_err(|problems| config::locate(problems, &text, file))

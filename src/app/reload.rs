@@ -12,7 +12,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use crate::admin::{ReloadStatus, Status};
 use crate::config::{Config, Intercept, Problem, Problems};
 use crate::credentials::Keeper;
-use crate::gate::Live;
+use crate::gate::{Live, Rates};
 use crate::listener::Door;
 use crate::observe::{Clock, DecisionLog};
 
@@ -29,6 +29,8 @@ pub(super) struct Reloader {
     state: Mutex<State>,
     /// By itself: who asks for it does not wait for a reload under way.
     status: Mutex<Status>,
+    /// As well.
+    rates: Mutex<Arc<Rates>>,
 }
 
 /// A listener that serves.
@@ -85,6 +87,7 @@ impl Reloader {
             log,
             state: Mutex::new(state),
             status: Mutex::new(status),
+            rates: Mutex::new(Arc::clone(&loaded.kept.rates)),
         }
     }
 
@@ -127,6 +130,15 @@ impl Reloader {
 
     pub(super) fn status(&self) -> Status {
         self.told().clone()
+    }
+
+    /// The rules about requests a second that hold, and how many each had no room for.
+    pub(super) fn over_rates(&self) -> Vec<(Arc<str>, u64)> {
+        let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        let rates = rates.0.iter();
+        rates
+            .map(|rate| (Arc::clone(&rate.name), rate.counts.refused()))
+            .collect()
     }
 
     fn told(&self) -> MutexGuard<'_, Status> {
@@ -216,6 +228,10 @@ impl Reloader {
                 Err(error) => eprintln!("credentials: cannot be kept fresh: {error}"),
             }
         }
+        self.rates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&loaded.kept.rates);
         state.before.kept = loaded.kept;
         let addresses: Vec<SocketAddr> = self.listeners.iter().map(|it| it.bound).collect();
         loaded.inventory.update(&mut self.told(), &addresses);
@@ -255,6 +271,7 @@ impl Kept {
                 .filter(|source| !known(&source.profile))
                 .cloned()
                 .collect(),
+            rates: Arc::clone(&self.rates),
         }
     }
 }

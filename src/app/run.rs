@@ -157,6 +157,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
             gauges.extend(control::reloads(&reloader));
             gauges.extend(control::expiries(&reloader));
             gauges.extend(token_store::gauges(&loaded.tokens, loaded.clock));
+            let rates = Arc::clone(&reloader);
             let admin = Admin {
                 metrics: Metrics {
                     loops: counters,
@@ -165,6 +166,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
                     log: log.log().clone(),
                     spans,
                     gauges,
+                    rates: Arc::new(move || rates.over_rates()),
                 },
                 draining,
                 control: Arc::new(steering),

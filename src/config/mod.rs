@@ -8,6 +8,7 @@ mod identity;
 mod network;
 mod place;
 mod problem;
+mod rate;
 mod read;
 mod tokens;
 mod traces;
@@ -29,6 +30,7 @@ pub use identity::{
 pub use network::{Intercept, ProxyProtocol, Tunnel};
 pub use place::{NamedDocument, locate, named_documents};
 pub use problem::{Problem, Problems};
+pub use rate::{Per, Rate};
 pub use traces::Traces;
 pub use values::Names;
 pub use watch::{Admin, AdminTls, Log, LogAllowed, LogTo, Metrics};
@@ -65,6 +67,8 @@ pub struct Config {
     pub client_certificates: Vec<ClientCertificate>,
     /// Identity policies and whom they are attached to.
     pub identity_policies: Vec<IdentityPolicy>,
+    /// How many requests a second go on.
+    pub rates: Vec<Rate>,
     /// The sockets clients connect to; at least one.
     pub listeners: Vec<Listener>,
 }

@@ -59,6 +59,7 @@ impl<'de> Deserialize<'de> for Config {
             identity_map: table.optional::<String>("identity-map").map(PathBuf::from),
             client_certificates: table.optional("client-certificate").unwrap_or_default(),
             identity_policies: table.optional("identity-policy").unwrap_or_default(),
+            rates: table.optional("rate").unwrap_or_default(),
             listeners: table.required("listener").unwrap_or_default(),
         };
         let failed = !table.errors.is_empty();
@@ -103,6 +104,11 @@ impl Config {
         found.extend(doubled(ids).map(|(n, id)| {
             let message = format!("two endpoints have the id `{id}`");
             (format!("endpoint[{n}].id"), message)
+        }));
+        let names = self.rates.iter().map(|rate| &rate.name);
+        found.extend(doubled(names).map(|(n, name)| {
+            let message = format!("two rates have the name `{name}`");
+            (format!("rate[{n}].name"), message)
         }));
         found.extend(self.identities.overlaps());
         for (n, endpoint) in self.endpoints.iter().enumerate() {

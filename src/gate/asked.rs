@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use http::request::Parts;
 
 use crate::caller::LocalKeys;
-use crate::kinesis::{self, Members, Resources, Scope};
+use crate::kinesis::{self, Members, Resources, Scope, Target};
 use crate::reject::Rejection;
 
 use super::Connection;
@@ -56,6 +56,20 @@ impl<'a> Asked<'a> {
     /// The endpoint it came through.
     pub(super) fn endpoint(&self) -> &'a Endpoint {
         self.connection.endpoint()
+    }
+
+    /// Whether it is allowed, and the rest of its body names no stream that it has to be counted for:
+    /// not as one of many, and not by the ARN that says whose the stream is that a caller of no known
+    /// account names.
+    pub(super) fn is_settled(&self, ruled: &Ruled) -> bool {
+        let names_more = match self.head.target {
+            Target::Operation(operation) => {
+                (operation.lists_streams || self.caller.account().is_none())
+                    && self.endpoint().rates.tell_streams_apart(operation)
+            }
+            Target::Unlisted(_) => false,
+        };
+        ruled.is_allowed() && !names_more
     }
 
     /// Decides by what of the body is known: all of it, or enough to begin forwarding. A token

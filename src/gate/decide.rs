@@ -76,7 +76,7 @@ pub(super) fn decide(
     }
 }
 
-fn action_of<'a>(target: &Target<'a>) -> Action<'a> {
+pub(super) fn action_of<'a>(target: &Target<'a>) -> Action<'a> {
     Action {
         service: "kinesis",
         name: target.name(),
@@ -132,6 +132,11 @@ impl Ruled {
     /// The one stream that the request is about, as an ARN; none if it may be about more.
     pub(super) fn stream(&self) -> Option<&str> {
         self.resources.stream()
+    }
+
+    /// What the request names.
+    pub(super) fn named(&self) -> &Resources {
+        &self.resources
     }
 
     /// The outcome for the record.

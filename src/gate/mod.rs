@@ -12,6 +12,7 @@ mod live;
 mod pace;
 mod principal;
 mod principals;
+mod rates;
 mod site;
 mod subscription;
 mod tail;
@@ -19,6 +20,7 @@ mod token;
 mod worker;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use tokio::time::Instant;
@@ -35,13 +37,13 @@ pub use body::Answer;
 pub use head::{Head, check_form};
 pub use live::{Live, Sites, Visit};
 pub use principals::{CertificatePattern, Certified, Organization, Principal, Principals};
+pub use rates::{Rate, Rates};
 pub use site::{Arrival, Endpoint, Identity, Owner, Site, TokenRules, Unchosen};
 pub use worker::{Connection, Worker};
 
 use again::Kept;
 use asked::Asked;
 use body::Reading;
-use decide::Ruled;
 use handed::Passing;
 use subscription::Subscription;
 
@@ -81,6 +83,10 @@ pub async fn handle(
             match &rejection {
                 Rejection::Upstream(failure) => record.upstream_failure = Some(failure.kind()),
                 Rejection::Denied(_) => {}
+                Rejection::OverRate(over) => {
+                    record.rate = Some(Arc::clone(&over.rule));
+                    record.outcome = Outcome::Refused;
+                }
                 _ => record.outcome = Outcome::Refused,
             }
             if let Some(limit) = limit(&rejection) {
@@ -98,6 +104,7 @@ fn limit(rejection: &Rejection) -> Option<Limited> {
         Rejection::BodyTimeout => Some(Limited::BodyTime),
         Rejection::Busy(Busy::Bytes) => Some(Limited::BufferedBytes),
         Rejection::Busy(Busy::Requests) => Some(Limited::Requests),
+        Rejection::OverRate(_) => Some(Limited::Rate),
         _ => None,
     }
 }
@@ -144,7 +151,7 @@ async fn exchange(
     //    so far is answered by what it says as a whole, and by the stream its token stands for.
     let deciding = Instant::now();
     let mut ruled = asked.judge(reading.scanner.members(), record.arrived());
-    if !reading.has_ended() && !ruled.as_ref().is_ok_and(Ruled::is_allowed) {
+    if !reading.has_ended() && !ruled.as_ref().is_ok_and(|ruled| asked.is_settled(ruled)) {
         reading.read_to_end().await?;
         ruled = asked.judge(reading.scanner.members(), record.arrived());
     }
@@ -160,7 +167,10 @@ async fn exchange(
     record.candidate = ruled.difference(endpoint);
     record.audited = endpoint.mode == Mode::Audit;
 
-    // 4. The request as it came, if it is permitted.
+    // 4. Room for it, where the configuration says how many a second go on.
+    endpoint.rates.admit(&asked, &ruled, decided.into_std())?;
+
+    // 5. The request as it came, if it is permitted.
     let watch = handed::expected(&asked, &reading, &ruled);
     let subscription = subscription::is_ended_by_reloads(worker, &asked).then(|| {
         let kept = Kept::new(&parts, hash, record.arrived());
@@ -194,7 +204,7 @@ async fn exchange(
         None => None,
     };
 
-    // 5. To Kinesis, untouched or signed anew.
+    // 6. To Kinesis, untouched or signed anew.
     let signature = session.as_deref().map(|session| Signature {
         session,
         region: &endpoint.region,
@@ -212,7 +222,7 @@ async fn exchange(
         passage.borrow_mut().settle(record)?;
     }
 
-    // 6. The answer as it comes; a token in it is bound before its last byte leaves, and an event
+    // 7. The answer as it comes; a token in it is bound before its last byte leaves, and an event
     //    stream may be judged on.
     let answer = answer.map_err(Rejection::Upstream)?;
     Ok(match subscription {

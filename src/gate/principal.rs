@@ -97,6 +97,14 @@ impl<'a> KnownCaller<'a> {
         }
     }
 
+    /// What its requests are counted by: the user or role, all its sessions together, or else the
+    /// access key id, which is all that is known then.
+    pub(super) fn counted_as(&self) -> &str {
+        let key = self.signed.as_ref().map(|signed| signed.access_key_id);
+        self.holder
+            .map_or(key.unwrap_or_default(), |holder| &holder.arn)
+    }
+
     pub(super) fn account_fact(&self) -> Fact<&str> {
         self.account().map_or(Fact::Unknown, Fact::Known)
     }

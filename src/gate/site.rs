@@ -14,6 +14,7 @@ use crate::policy::{AttachedPolicy, Policy};
 
 use super::authenticate::ReSign;
 use super::principals::{Certified, Organization, Principal, Principals};
+use super::rates::Rates;
 
 /// What one listener stands for. Read-only, shared by every event loop.
 pub struct Site {
@@ -82,7 +83,9 @@ pub struct Endpoint {
     pub candidate: Option<(Arc<str>, Policy)>,
     /// Policies of principals.
     pub identity: Arc<Identity>,
-    /// Which opaque tokens these policies make it necessary to know.
+    /// How many requests a second go on; the same for all endpoints.
+    pub rates: Arc<Rates>,
+    /// Which opaque tokens these policies and rates make it necessary to know.
     pub tokens: TokenRules,
     /// Who calls through it, where it serves one workload.
     pub principal: Option<Arc<Principal>>,
@@ -114,7 +117,8 @@ pub struct Identity {
     pub names: Vec<Arc<str>>,
 }
 
-/// Which tokens have to be known: those of operations for which the policies tell streams apart.
+/// Which tokens have to be known: those of operations for which the policies or rates tell streams
+/// apart.
 /// Where they do not, an answer is passed on unread and nothing is remembered.
 #[derive(Debug, Default)]
 pub struct TokenRules(Box<[Option<Handed>]>);
@@ -126,8 +130,10 @@ pub(super) struct Handed {
     pub(super) taker: &'static Operation,
     /// The member of the answer that holds it.
     pub(super) member: &'static str,
-    /// Whether the policies that hold need to know it, and not only those that are tried.
+    /// Whether the policies that hold, or rates, need to know it, and not only policies that are tried.
     needed: bool,
+    /// Whether rates need to know it, also where policies allow it whatever its stream.
+    counted: bool,
 }
 
 /// Where a request goes.
@@ -140,15 +146,17 @@ pub(super) struct Route<'a> {
 }
 
 impl TokenRules {
-    /// The rules under an endpoint's policy and the policies of principals.
+    /// The rules under an endpoint's policy, the policies of principals and the rates.
     pub fn of(endpoint: &Endpoint) -> TokenRules {
         let handed = |operation: &'static Operation| {
             let (taker, member) = operation.hands_out_for()?;
             let (needed, tried) = endpoint.tells_streams_apart(taker);
-            (needed || tried).then_some(Handed {
+            let counted = endpoint.rates.tell_streams_apart(taker);
+            (needed || tried || counted).then_some(Handed {
                 taker,
                 member,
-                needed,
+                needed: needed || counted,
+                counted,
             })
         };
         TokenRules(operations().iter().map(handed).collect())
@@ -159,13 +167,15 @@ impl TokenRules {
         *self.0.get(usize::from(operation.number))?
     }
 
-    /// Whether the token in a request for an operation has to be known. An operation that takes
-    /// tokens hands out the next one.
-    pub(super) fn matter_to(&self, operation: &Operation) -> bool {
-        operation.token.is_some()
-            && self
-                .handed_out_by(operation)
-                .is_some_and(|handed| handed.needed)
+    /// Whether the token in a request for an operation has to be known; of one that is allowed
+    /// whatever its stream, because its stream is counted.
+    pub(super) fn matter_to(&self, operation: &Operation, is_allowed: bool) -> bool {
+        // An operation that takes tokens hands out the next one.
+        let handed = operation.token.and_then(|_| self.handed_out_by(operation));
+        handed.is_some_and(|handed| match is_allowed {
+            true => handed.counted,
+            false => handed.needed,
+        })
     }
 }
 

@@ -12,7 +12,8 @@ use super::decide::Ruled;
 
 /// Decides by the stream that the request's token stands for, where that can change anything: where
 /// the policies tell streams apart, and the request is neither allowed nor denied whatever its
-/// token. There, a token that is not known is one that expired.
+/// token; or where it is allowed, and requests are counted by stream. There, a token that is not
+/// known is one that expired.
 pub(super) async fn settle(
     worker: &Worker,
     asked: &Asked<'_>,
@@ -24,8 +25,8 @@ pub(super) async fn settle(
     let Target::Operation(operation) = asked.head.target else {
         return Ok(ruled);
     };
-    let settled = ruled.is_allowed() || ruled.is_hopeless();
-    if settled || !asked.endpoint().tokens.matter_to(operation) {
+    let tokens = &asked.endpoint().tokens;
+    if ruled.is_hopeless() || !tokens.matter_to(operation, ruled.is_allowed()) {
         return Ok(ruled);
     }
     let Some((member, token)) = kinesis::token(&asked.head.target, members) else {

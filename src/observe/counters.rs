@@ -80,6 +80,8 @@ pub enum Limited {
     BufferedBytes,
     /// `requests`.
     Requests,
+    /// A rule of `[[rate]]`.
+    Rate,
 }
 
 /// All counters of one event loop.
@@ -289,8 +291,13 @@ impl Histogram {
 
 impl Limited {
     /// Labels, in the order of the variants.
-    pub(super) const NAMES: [&'static str; 4] =
-        ["body-bytes", "body-time", "buffered-bytes", "requests"];
+    pub(super) const NAMES: [&'static str; 5] = [
+        "body-bytes",
+        "body-time",
+        "buffered-bytes",
+        "requests",
+        "rate",
+    ];
 }
 
 impl TlsFailure {

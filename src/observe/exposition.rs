@@ -129,6 +129,17 @@ impl All {
         )
     }
 
+    fn rates(&self, e: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "Requests that a rule about requests a second had no room for, by rule";
+        let mut metric = e.encode_descriptor("rate_limited", help, None, MetricType::Counter)?;
+        for (rule, refused) in (self.0.rates)() {
+            let labels = [("rule", &*rule)];
+            let mut family = metric.encode_family(&labels)?;
+            family.encode_counter::<NoLabelSet, _, u64>(&refused, None)?;
+        }
+        Ok(())
+    }
+
     /// What policies do that do not hold, or not yet.
     fn trials(&self, e: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let endpoints: Vec<&str> = self.0.endpoints.iter().map(String::as_str).collect();
@@ -319,6 +330,7 @@ impl Collector for All {
             &Limited::NAMES,
             |c, place| c.limited.at(place),
         )?;
+        self.rates(e)?;
         self.counter(
             e,
             "health_checks",

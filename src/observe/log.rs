@@ -184,6 +184,7 @@ fn json(record: &Record, sampled: Option<u32>, clock: &mut SecondClock, lines: &
         inner.ruling(ruling);
         line.lines.push(b'}');
     }
+    line.optional("rate", record.rate.as_deref());
     line.optional("reason", record.reason.as_deref());
     line.optional("upstream_failure", record.upstream_failure);
     line.number("status", record.status.into());

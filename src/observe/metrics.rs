@@ -23,6 +23,8 @@ pub struct Metrics {
     pub spans: Arc<SpanCounts>,
     /// What is measured when somebody asks.
     pub gauges: Vec<Gauge>,
+    /// The rules about requests a second that hold now, and how many requests each had no room for.
+    pub rates: Arc<dyn Fn() -> Vec<(Arc<str>, u64)> + Send + Sync>,
 }
 
 /// A number that goes up and down.

@@ -45,6 +45,8 @@ pub struct Record {
     pub candidate: Option<(Outcome, Ruling)>,
     /// Whether it is forwarded even if it is denied.
     pub audited: bool,
+    /// The rule about requests a second that had no room for it.
+    pub rate: Option<Arc<str>>,
     /// Why it was refused or failed, for people.
     pub reason: Option<String>,
     /// The kind of an upstream failure, by its place in the list of kinds.
@@ -156,6 +158,7 @@ impl Record {
             ruling: None,
             candidate: None,
             audited: false,
+            rate: None,
             reason: None,
             upstream_failure: None,
             request_id: None,

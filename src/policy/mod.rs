@@ -26,6 +26,7 @@ mod key;
 mod lint;
 mod lint_condition;
 mod lint_resource;
+mod named;
 mod number;
 mod operator;
 mod pattern;
@@ -52,6 +53,7 @@ pub use explain::{ConditionExplanation, Explanation, Requested};
 pub use finding::{Finding, Level};
 pub use key::{Count, Key, Kind, Knowledge, REGISTRY, Registered, same_name};
 pub use lint::{Listener, lint};
+pub use named::{NamedActions, NamedResources};
 
 pub use principal::PrincipalPattern;
 pub use request::{

@@ -38,6 +38,13 @@ principals = ["123456789012"]
 address = "127.0.0.1:0"
 endpoint = "vpce-1"
 tls = { ca-certificate = "ca.pem", ca-key = "ca-key.pem" }
+
+[[rate]]
+name = "each"
+per = "principal"
+requests = 0.5
+burst = 3
+streams = ["orders-*"]
 "#;
 
 const POLICY: &str =
@@ -104,7 +111,7 @@ fn every_table_refuses_unknown_keys() {
         );
         assert_eq!(errors.lines().count(), 1, "{errors}");
     }
-    assert_eq!(tables, 10);
+    assert_eq!(tables, 11);
 }
 
 /// What stands there, what is put instead, and the error.
@@ -128,6 +135,19 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("connections = 10", "connections = 0", "gate.toml:12:1: limits: `connections` must be above zero"),
     ("address = \"127.0.0.1:0\"\nendpoint", "address = \"\u{fc}\"\nendpoint", "gate.toml:29:12: listener[0].address: "),
     ("workers = 1", "workers = [", "gate.toml:"),
+    ("name = \"each\"", "name = \"a b\"", "gate.toml:33:1: rate[0]: `name` must be 1 to 64 letters, digits, `-`, `_` or `.`"),
+    ("per = \"principal\"", "per = \"account\"", "gate.toml:35:8: rate[0].per: `account` is neither \"principal\", \"stream\" nor"),
+    ("requests = 0.5", "requests = 0", "gate.toml:36:12: rate[0].requests: must be from 0.001 to 1000000 requests a second"),
+    ("requests = 0.5", "requests = nan", "gate.toml:36:12: rate[0].requests: must be from 0.001"),
+    ("requests = 0.5", "requests = \"1/s\"", "gate.toml:36:13: rate[0].requests: expected requests a second, found string"),
+    ("burst = 3", "burst = 0", "gate.toml:33:1: rate[0]: `burst` must be from 1 to 1000000 requests"),
+    ("burst = 3", "keys = 0", "gate.toml:33:1: rate[0]: `keys` must be from 1 to 16777216"),
+    ("burst = 3", "actions = []", "gate.toml:33:1: rate[0]: a list is empty: the rule would hold for nothing"),
+    ("burst = 3", "actions = [\"PutRecord\"]", "gate.toml:37:13: rate[0].actions[0]: `PutRecord` is not an action; write `kinesis:PutRecord`"),
+    ("burst = 3", "principals = [\"*\", \"bob\"]", "gate.toml:37:21: rate[0].principals[1]: `bob` is not a principal"),
+    ("\"orders-*\"", "\"stream/orders\"", "gate.toml:38:13: rate[0].streams[0]: `stream/orders` is neither a stream's name nor"),
+    ("\"orders-*\"", "\"arn:aws:s3:::stream/orders\"", "rate[0].streams[0]: `arn:aws:s3:::stream/orders` is neither a stream's name nor"),
+    ("burst = 3", "[[rate]]\nname = \"each\"\nper = \"stream\"\nrequests = 1", "gate.toml:38:9: rate[1].name: two rates have the name `each`"),
 ];
 
 #[test]
@@ -150,9 +170,28 @@ fn traces_need_a_program_that_can_make_them() {
     let folder = folder();
     let table = "[traces]\nendpoint = \"http://127.0.0.1:4318/v1/traces\"\n";
     let errors = check(folder.path(), &format!("{VALID}{table}"));
-    let expected = "gate.toml:32:1: traces: this program was built without the feature `traces`: \
+    let expected = "gate.toml:39:1: traces: this program was built without the feature `traces`: \
                     build it with `--features traces`, or remove the table\n";
     assert_eq!(errors, expected);
+}
+
+#[test]
+fn an_action_that_is_not_known_is_noted_with_its_place() {
+    let folder = folder();
+    let text = VALID.replace(
+        "burst = 3",
+        "actions = [\"kinesis:Put*\", \"kinesis:PutRecrd\"]",
+    );
+    std::fs::write(folder.path().join("gate.toml"), text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
+        .args(["check", "gate.toml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let told = String::from_utf8(output.stdout).unwrap();
+    let noted = "gate.toml:37:29: rate[0].actions[1]: `kinesis:PutRecrd` is no action of Kinesis";
+    assert!(told.contains(noted), "{told}");
 }
 
 #[test]

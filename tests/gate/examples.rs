@@ -73,6 +73,23 @@ fn every_shipped_configuration_is_valid() {
 }
 
 #[test]
+fn the_shared_gateways_example_of_a_rate_is_valid() {
+    let folder = config();
+    let text = std::fs::read_to_string(folder.path().join("gateway.toml")).unwrap();
+    let at = text.find("# [[rate]]").unwrap();
+    let (before, rule) = text.split_at(at);
+    let (rule, after) = rule.split_once("\n\n").unwrap();
+    let rule: Vec<&str> = rule.lines().map(|line| &line[2..]).collect();
+    let rule = rule.join("\n");
+    assert_eq!(rule.lines().count(), 9);
+    let written = folder.path().join("with-rate.toml");
+    std::fs::write(&written, format!("{before}{rule}\n\n{after}")).unwrap();
+    let output = check(folder.path(), &["with-rate.toml"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+}
+
+#[test]
 fn every_shipped_policy_is_valid() {
     let folder = config();
     let found = files(&folder.path().join("policies"), "json");

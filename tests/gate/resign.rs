@@ -58,7 +58,7 @@ fn configure(folder: &Path, recorder: &Recorder, endpoint: &str, rest: &str) -> 
     file
 }
 
-fn parts(endpoint: &str, rest: &str, policy: &str) -> Parts {
+pub fn parts(endpoint: &str, rest: &str, policy: &str) -> Parts {
     let folder = tempfile::tempdir().unwrap();
     let authority = Arc::new(Authority::create().unwrap());
     authority.write(folder.path()).unwrap();

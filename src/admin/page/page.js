@@ -14,7 +14,7 @@ let status = null, denials = [], lines = [], rates = [], before = null, chosen =
 const isDenied = (line) => line.decision?.endsWith("-deny") ?? false;
 const who = (line) => line.principal?.arn ?? line.principal?.account ?? line.principal?.access_key_id ?? "unknown";
 const by = (line) => {
-  if (!line.policy) return line.reason ?? "";
+  if (!line.policy || line.rate) return line.reason ?? "";
   const statement = line.statement ? `statement ${line.statement}` : "no statement allows it";
   return [statement, line.unknown && `not known here: ${line.unknown}`, line.mode].filter(Boolean).join("; ");
 };

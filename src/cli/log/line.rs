@@ -70,9 +70,12 @@ impl<'l> Line<'l> {
         self.decision.as_deref() == Some("allow")
     }
 
-    /// The request; `None` where the line's was refused or cancelled before it was decided.
+    /// The request; `None` where the line's was refused, or cancelled before it was decided.
     pub(in crate::cli) fn asked(&'l self) -> Option<Asked<'l>> {
         self.resource.as_ref()?;
+        if self.decision.as_deref() == Some("refused") {
+            return None;
+        }
         let action = self.action.as_deref()?;
         let time = self.time.parse::<Timestamp>().ok();
         Some(Asked {

@@ -73,6 +73,7 @@ fn connection(everything: bool) -> Connection {
         owner,
         re_sign: None,
         tokens: TokenRules::default(),
+        rates: Arc::default(),
     });
     let site = Arc::new(Site {
         endpoints: vec![Arc::clone(&endpoint)],

@@ -34,6 +34,7 @@ pub struct GateBuilder {
     tokens: String,
     log: String,
     admin: String,
+    tables: String,
     clock: Clock,
     workers: usize,
     port: u16,
@@ -57,6 +58,7 @@ impl GateBuilder {
             tokens: String::new(),
             log: String::new(),
             admin: String::new(),
+            tables: String::new(),
             clock: app::clock,
             workers: 1,
             port: 0,
@@ -97,6 +99,12 @@ impl GateBuilder {
     /// Settings of `[admin]` beside its address.
     pub fn admin(mut self, settings: &str) -> GateBuilder {
         self.admin = settings.to_owned();
+        self
+    }
+
+    /// Further tables, such as `[[rate]]`.
+    pub fn tables(mut self, tables: &str) -> GateBuilder {
+        self.tables = tables.to_owned();
         self
     }
 
@@ -170,7 +178,7 @@ impl GateBuilder {
              [[principal]]\naccess-key-id = \"{KEY_ID}\"\n\
              arn = \"arn:aws:iam::{ACCOUNT}:user/producer\"\n\
              [[identity-policy]]\nfile = \"{}\"\n\
-             principals = [\"arn:aws:iam::{ACCOUNT}:user/analyst\"]\n",
+             principals = [\"arn:aws:iam::{ACCOUNT}:user/analyst\"]\n{}\n",
             self.workers,
             self.upstream,
             self.limits,
@@ -178,6 +186,7 @@ impl GateBuilder {
             self.log,
             self.admin,
             policies.join("only-through-endpoint.json").display(),
+            self.tables,
         );
         for (n, (id, policy)) in self.policies.iter().enumerate() {
             let port = if n == 0 { self.port } else { 0 };

@@ -1,0 +1,123 @@
+//! Room that comes back, and clients that wait for it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
+use aws_sdk_kinesis::primitives::Blob;
+use kinesis_gate::sandbox::{Authority, Kinesis};
+
+use crate::lifecycle::get;
+use crate::sdk::{Speaks, block_on, client_with};
+use crate::support::raw::{Connection, Request};
+use crate::support::{ACCOUNT, Behaviour, Gate, GateBuilder, HOST, KEY_ID, Recorder};
+
+#[test]
+fn room_comes_back_with_time_and_no_faster() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let gate = GateBuilder::new(&authority, recorder.address())
+        .tables("[[rate]]\nname = \"each\"\nper = \"principal\"\nrequests = 20\nburst = 2\n")
+        .start();
+    let mut connection = Connection::open(&authority, gate.address(), HOST);
+    let since = Instant::now();
+    let (mut passed, mut refused) = (0, 0);
+    while passed < 8 {
+        connection.write(&Request::new("ListStreams", "{}").bytes());
+        match connection.answer().status {
+            200 => passed += 1,
+            _ => refused += 1,
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "it does not");
+    }
+    let most = 2.0 + 20.0 * since.elapsed().as_secs_f64();
+    assert!(
+        f64::from(passed) <= most,
+        "{passed} in {:?}",
+        since.elapsed()
+    );
+    assert!(refused > 0);
+    assert_eq!(recorder.requests().len(), 8);
+}
+
+fn parts(requests: &str) -> (Gate, Kinesis) {
+    let authority = Arc::new(Authority::create().unwrap());
+    let kinesis = Kinesis::start(&authority, ACCOUNT, &["orders"]).unwrap();
+    let gate = GateBuilder::new(&authority, kinesis.address())
+        .tables(&format!(
+            "[[rate]]\nname = \"each\"\nper = \"stream\"\nrequests = {requests}\nburst = 1\n"
+        ))
+        .start();
+    (gate, kinesis)
+}
+
+/// An operation on records and one that is none: the throttle of each is waited for.
+#[test]
+fn the_sdk_waits_and_succeeds() {
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        let (gate, _kinesis) = parts("4");
+        let retry = RetryConfig::standard()
+            .with_max_attempts(12)
+            .with_initial_backoff(Duration::from_millis(50));
+        let client = client_with(&gate, 0, KEY_ID, speaks, retry);
+        block_on(async {
+            for _ in 0..3 {
+                let put = client.put_record().stream_name("orders");
+                let put = put.data(Blob::new("x")).partition_key("1");
+                put.send().await.unwrap();
+                client
+                    .list_shards()
+                    .stream_name("orders")
+                    .send()
+                    .await
+                    .unwrap();
+            }
+        });
+        // Each was answered once, and some were refused before.
+        let page = get(gate.admin(), "/metrics").1;
+        let of = |series: &str| {
+            let series = format!("kinesis_gate_{series} ");
+            let line = page.lines().find_map(|line| line.strip_prefix(&series));
+            line.map_or(0, |count| count.parse().unwrap())
+        };
+        assert_eq!(
+            of(r#"decisions_total{layer="endpoint",decision="allow"}"#),
+            6
+        );
+        let refused = of(r#"rate_limited_total{rule="each"}"#);
+        assert!(refused > 0, "it waited for nothing");
+        assert_eq!(
+            of(r#"decisions_total{layer="endpoint",decision="refused"}"#),
+            refused
+        );
+    }
+}
+
+#[test]
+fn an_sdk_that_waits_in_vain_is_told_what_it_knows() {
+    let (gate, _kinesis) = parts("0.001");
+    let retry = RetryConfig::standard()
+        .with_max_attempts(3)
+        .with_initial_backoff(Duration::from_millis(1));
+    let client = client_with(&gate, 0, KEY_ID, Speaks::Http2, retry);
+    block_on(async {
+        let put = || {
+            let put = client.put_record().stream_name("orders");
+            put.data(Blob::new("x")).partition_key("1").send()
+        };
+        put().await.unwrap();
+        let error = put().await.unwrap_err().into_service_error();
+        assert!(
+            error.is_provisioned_throughput_exceeded_exception(),
+            "{error:?}"
+        );
+        let list = client.list_shards().stream_name("orders").send();
+        let error = list.await.unwrap_err().into_service_error();
+        assert_eq!(error.code(), Some("ThrottlingException"), "{error:?}");
+    });
+    // Three attempts each.
+    let log = gate.log(7);
+    let refused = log.iter().filter(|line| line["rate"] == "each").count();
+    assert_eq!((log.len(), refused), (7, 6));
+}

@@ -1,0 +1,127 @@
+//! Requests a second where it has to be found out whose a request is and for which stream: tokens,
+//! audit mode, and the gate's own signature.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use kinesis_gate::sandbox::Authority;
+use serde_json::{Value, json};
+
+use crate::rates::{BUT_PRIVATE, Site, THROUGHPUT, record, rule};
+use crate::resign::{ALL, EVERYONE, SIGV4, parts};
+use crate::support::local::{ROLE, Signing, USER};
+use crate::support::{Behaviour, ENDPOINT, Gate, GateBuilder, KEY_ID, Recorder};
+use crate::tokens::{Caller, POLICY, WIRES, kinesis};
+
+/// A gate whose endpoint has these settings.
+fn configured(
+    authority: &Arc<Authority>,
+    upstream: SocketAddr,
+    endpoint: &str,
+    rules: &str,
+) -> Gate {
+    let text = format!(
+        "workers = 1\n[upstream]\nconnect = \"{upstream}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n\
+         [admin]\naddress = \"127.0.0.1:0\"\n\
+         [[endpoint]]\nid = \"{ENDPOINT}\"\nregion = \"us-east-1\"\n{endpoint}\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nendpoint = \"{ENDPOINT}\"\n\
+         tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n{rules}"
+    );
+    GateBuilder::new(authority, upstream)
+        .configured(&text)
+        .start()
+}
+
+#[test]
+fn what_names_only_a_token_counts_for_the_tokens_stream() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let kinesis = kinesis(&authority);
+    let start = |actions: &str, endpoint: &str| {
+        let rules = rule(
+            "each",
+            "stream",
+            2,
+            &format!("actions = [\"kinesis:{actions}\"]"),
+        );
+        configured(&authority, kinesis.address(), endpoint, &rules)
+    };
+    let full = "default-full-access = true";
+    for wire in WIRES {
+        let gate = start("GetRecords", full);
+        let caller = Caller::new(&gate, wire);
+        let next = caller.read(&caller.iterator("orders"));
+        let next = caller.read(&next);
+        assert_eq!(caller.read_error(&next), THROUGHPUT);
+        assert_eq!(caller.read_error(&caller.iterator("orders")), THROUGHPUT);
+        caller.read(&caller.iterator("clicks"));
+        // One that was not handed out here would count for nobody: it is one that expired.
+        assert_eq!(caller.read_error("invented"), "ExpiredIteratorException");
+    }
+    // Rules about other operations make no token worth knowing.
+    let gate = start("PutRecord*", full);
+    let caller = Caller::new(&gate, WIRES[0]);
+    for _ in 0..4 {
+        caller.read("invented");
+    }
+    // In audit mode nothing is answered as expired, and what is not known counts together.
+    let policy = gate.path("policy.json");
+    std::fs::write(&policy, POLICY).unwrap();
+    let gate = start(
+        "GetRecords",
+        &format!("policy = \"{}\"\nmode = \"audit\"", policy.display()),
+    );
+    let caller = Caller::new(&gate, WIRES[0]);
+    caller.read("invented");
+    caller.read("another");
+    assert_eq!(caller.read_error("invented"), THROUGHPUT);
+}
+
+#[test]
+fn what_an_audited_endpoint_forwards_counts() {
+    let authority = Arc::new(Authority::create().unwrap());
+    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.json");
+    std::fs::write(&policy, BUT_PRIVATE).unwrap();
+    let endpoint = format!("policy = \"{}\"\nmode = \"audit\"", policy.display());
+    let rules = rule("each", "principal", 2, "");
+    let gate = configured(&authority, recorder.address(), &endpoint, &rules);
+    let site = Site {
+        authority,
+        recorder,
+        gate,
+    };
+    assert_eq!(site.put(KEY_ID, ["private", "orders"]), [200, 200]);
+    assert_eq!(site.put(KEY_ID, ["private", "orders"]), [400, 400]);
+    let log = site.gate.log(4);
+    let told = |line: &Value| (line["decision"].clone(), line["rate"].clone());
+    assert_eq!(told(&log[0]), (json!("explicit-deny"), Value::Null));
+    assert_eq!(told(&log[2]), (json!("refused"), json!("each")));
+    assert_eq!(site.recorder.requests().len(), 2);
+}
+
+#[test]
+fn who_is_proven_counts_where_the_gate_signs() {
+    let rules = rule("each", "principal", 2, "actions = [\"kinesis:PutRecord\"]");
+    let parts = parts(SIGV4, &format!("{EVERYONE}\n{rules}"), ALL);
+    // Two sessions of a role, each with a key of its own, and a user.
+    let [first, second, user] = [ROLE, ROLE, USER].map(|principal| parts.issue(principal));
+    let put = |client| {
+        let request = Signing::new(client).request("PutRecord", record("orders").to_string(), &[]);
+        parts.send(&request)
+    };
+    let before = parts.recorder.requests().len();
+    // Who cannot prove who it is takes nothing.
+    let mut forged = first.clone();
+    forged.secret = "another".to_owned();
+    for _ in 0..3 {
+        assert_eq!(put(&forged).1, "InvalidSignatureException");
+    }
+    assert_eq!([&first, &second].map(|client| put(client).0), [200, 200]);
+    assert_eq!(
+        [&first, &second].map(|client| put(client).1),
+        [THROUGHPUT; 2]
+    );
+    assert_eq!([&user; 3].map(|client| put(client).0), [200, 200, 400]);
+    assert_eq!(parts.recorder.requests().len(), before + 4);
+}
