@@ -2,7 +2,7 @@
 """CPU time per request of the gate beside nginx, HAProxy and Envoy: a table in Markdown.
 
     cargo build --release
-    benches/peers.py [--gate target/release/kinesis-gate] [--rounds 5] [--seconds 2] [--envoy PATH] [--openssl FOLDER] [NAME=GATE ...]
+    benches/peers.py [--gate target/release/kinesis-gate] [--rounds 5] [--seconds 2] [--envoy PATH] [--openssl FOLDER] [--only TEXT] [NAME=GATE ...]
 
 `nginx` and `haproxy` are plain TLS proxies; `haproxy-policy` and `envoy-policy` compare action and
 stream with a list (json_query; a text search in Lua). The gate enforces its policy and logs every
@@ -48,6 +48,7 @@ def main():
     parser.add_argument("--gate", default="target/release/kinesis-gate")
     parser.add_argument("--envoy", default=shutil.which("envoy") or "")
     parser.add_argument("--openssl")
+    parser.add_argument("--only", default="", help="workloads whose names contain this")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("others", nargs="*", metavar="NAME=GATE")
@@ -67,7 +68,7 @@ def main():
             linked = newer if name.startswith(("nginx", "haproxy")) else []
             proxies[name] = lab.start(running, lab.pinned([*linked, *command(port)], lab.PROXY_CORE), port), port
         print("| CPU per request, µs (ratio to nginx, no policy) | goal | " + " | ".join(proxies) + " |\n|---|---:" + "|---:" * len(proxies) + "|")
-        for workload in WORKLOADS:
+        for workload in (each for each in WORKLOADS if options.only in each[0]):
             row(folder, workload, proxies, options)
 
 
