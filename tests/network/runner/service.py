@@ -14,6 +14,8 @@ class Service:
     def __init__(self, folder):
         # The address of each request, and the host that it came from.
         self.asked, self.callers = [], []
+        # Whether each answer is the last on its connection.
+        self.closes = False
         service = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -26,6 +28,8 @@ class Service:
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-amz-json-1.1")
                 self.send_header("Content-Length", str(len(ANSWER)))
+                if service.closes:
+                    self.send_header("Connection", "close")
                 self.end_headers()
                 self.wfile.write(ANSWER)
 

@@ -46,11 +46,14 @@ def taken_over(folder, service):
         found = put(folder, None, stream="private")
         yield "denied: nothing goes on", (found, list(service.asked)), (400, [])
         public.addresses = [GATE.address]
+        # A connection that is kept needs no address.
+        service.closes = True
         statuses = []
         wait_for(lambda: statuses.append(put(folder, None)) or statuses[-1] == 503)
         yield "an answer is believed as long as it says, and a loop met later is refused", statuses[-1], 503
         # Every request has a line, and the last of them was refused.
         reason = gate.logged(3 + len(statuses))[-1].get("reason", "")
+        service.closes = False
         yield "and told", f"`{GATE.address}:443`, leads back to this gate" in reason, True
     code, said = refused(folder, GATE, configured(listener), MIGHTY)
     good = code == 1 and f"`{GATE.address}:443`, leads back to this gate" in said
