@@ -80,9 +80,9 @@ def main():
             figures["HAProxy"].append(balancer_cost)
     base = figures["one gate, in memory"]
     print(f"CPU per request, GetRecords with the iterator of another answer, {lab.CONNECTIONS} connections, {options.rounds} rounds of {options.seconds} s:")
-    for name, costs_ in figures.items():
-        ratio = statistics.median(ours / theirs for ours, theirs in zip(costs_, base))
-        print(f"  {name:20} {statistics.median(costs_):6.1f} µs   ({min(costs_):.1f} to {max(costs_):.1f})   {ratio:5.2f} of one gate")
+    for name, measured in figures.items():
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(measured, base))
+        print(f"  {name:20} {statistics.median(measured):6.1f} µs   ({min(measured):.1f} to {max(measured):.1f})   {ratio:5.2f} of one gate")
 
 
 def costs(port, load, processes, options):
