@@ -48,7 +48,7 @@ const READ_BUFFER: usize = 64 << 10;
 const STREAM_WINDOW: u32 = 96 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
-/// Bytes of answers that one stream holds for a client that takes none: h2 would hold 400 KiB.
+/// Bytes of an answer that one stream holds for a client that takes none: hyper would hold 400 KiB.
 const SEND_BUFFER: usize = 64 << 10;
 
 /// Streams of one HTTP/2 connection that may end by errors of the client's.

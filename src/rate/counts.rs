@@ -31,7 +31,8 @@ pub struct Counts {
 
 /// INVARIANT: `key` changes only while `until` is [`CHANGING`], and then `until` becomes one that it
 /// never was. Who read `until`, then `key`, and exchanges that `until` for another, did so under
-/// that key.
+/// that key; but where a new key took over the cell and gave one back in that moment: then one more
+/// passes, once.
 #[derive(Debug, Default)]
 struct Cell {
     /// From when on nothing is owed, in nanoseconds since the counts began.
