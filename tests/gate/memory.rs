@@ -10,6 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::support::raw::{Connection, Request};
@@ -159,6 +161,70 @@ fn a_large_body_that_names_its_stream_first_is_not_stored() {
             "{http:?}: {large} and {small} bytes"
         );
     }
+}
+
+/// Passes on what a client sends to the gate, and what comes back until the client takes no more.
+async fn client_that_stalls(gate: SocketAddr) -> (SocketAddr, oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stall, stalled) = oneshot::channel();
+    tokio::spawn(async move {
+        let (client, _) = listener.accept().await.unwrap();
+        let gate = TcpStream::connect(gate).await.unwrap();
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_gate, mut to_gate) = gate.into_split();
+        tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_gate).await });
+        tokio::select! {
+            _ = tokio::io::copy(&mut from_gate, &mut to_client) => {}
+            _ = stalled => std::future::pending().await,
+        }
+    });
+    (address, stall)
+}
+
+/// Its windows are open, so that nothing but the gate's own caps holds an answer back.
+#[test]
+fn answers_that_a_client_does_not_take_are_not_stored() {
+    let authority = Arc::new(Authority::create().unwrap());
+    http2::block_on(async {
+        let (upstream, mut calls) = stage::upstream(&authority, Http::Two).await;
+        let gate = Process::start(&authority, upstream);
+        let (address, stall) = client_that_stalls(gate.address).await;
+        let windows = Some(http2::Windows(4 << 20, 256 << 20));
+        let (client, connection) = http2::connect(&authority, address, http2::H2, windows).await;
+        tokio::spawn(connection);
+        let mut answers = Vec::new();
+        for _ in 0..AT_ONCE {
+            let headers = http2::signed_headers("ListStreams", "{}", "host");
+            let mut client = client.clone();
+            let asked = client.send_request(http2::request(&headers, "{}"));
+            let answered = async {
+                let call = timeout(Duration::from_secs(20), calls.recv()).await;
+                call.unwrap()
+                    .unwrap()
+                    .answer(200, "application/x-amz-json-1.1")
+            };
+            let (response, (_, sender)) = tokio::join!(asked, answered);
+            answers.push((response.unwrap(), sender));
+        }
+        stall.send(()).unwrap();
+        let before = gate.held();
+        let mut sending = Vec::new();
+        for (response, sender) in answers {
+            sending.push(tokio::spawn(async move {
+                let piece = || sender.send(Bytes::from(vec![b' '; 16 << 10]));
+                while timeout(Duration::from_secs(2), piece()).await.is_ok() {}
+                (response, sender)
+            }));
+        }
+        let mut kept = Vec::new();
+        for sent in sending {
+            kept.push(sent.await.unwrap());
+        }
+        let each = gate.held().saturating_sub(before) / AT_ONCE;
+        println!("held of an answer that is not taken: {} KiB", each >> 10);
+        assert!(each < 420 << 10, "{each} bytes");
+    });
 }
 
 /// A body that names its stream at its end.
