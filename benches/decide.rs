@@ -14,7 +14,7 @@ use kinesis_gate::policy::{
     Action, Arn, Attachment, Context, EmptyContext, Fact, Key, Options, Policy, Principal,
     PrincipalKind, Request, Resource, Strictness, Value,
 };
-use kinesis_gate::rate::{Allowance, Counts};
+use kinesis_gate::rate_limit::{Allowance, Counts};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();

@@ -28,15 +28,15 @@ use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
-use kinesis_gate::caller;
-use kinesis_gate::http1;
+use kinesis_gate::http::http1;
 use kinesis_gate::kinesis::{ACTION_NAMES, Format, Scanner};
 use kinesis_gate::policy::{
     Action, Arn, EmptyContext, Fact, Options, Policy, Principal, PrincipalKind, Resource,
 };
-use kinesis_gate::rate::{Allowance, Counts};
+use kinesis_gate::rate_limit::{Allowance, Counts};
 use kinesis_gate::reject::{Denied, DeniedBy, Rejection};
 use kinesis_gate::sandbox::Authority;
+use kinesis_gate::sigv4;
 use support::raw::{Connection, Request};
 use support::{Behaviour, GateBuilder, HOST, Recorder};
 
@@ -137,7 +137,7 @@ fn read_caller(times: usize) {
         .find(|(name, _)| name == "Authorization");
     let (_, authorization) = authorization.expect("a signature");
     for _ in 0..times {
-        black_box(caller::read(black_box(Some(authorization)), None).expect("a caller"));
+        black_box(sigv4::read(black_box(Some(authorization)), None).expect("a caller"));
     }
 }
 

@@ -11,10 +11,10 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use divan::Bencher;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use kinesis_gate::caller::{
+use kinesis_gate::credentials::{Order, issue, read};
+use kinesis_gate::sigv4::{
     self, Head, LocalKeys, Scope, SigningKey, StringToSign, hash_body, signing_time,
 };
-use kinesis_gate::credentials::{Order, issue, read};
 
 #[global_allocator]
 static ALLOC: divan::AllocProfiler = divan::AllocProfiler::system();
@@ -93,7 +93,7 @@ impl Signed {
     }
 
     fn verify(&self, hash: &[u8; 32]) {
-        let caller = caller::read(Some(&self.authorization), None).unwrap();
+        let caller = sigv4::read(Some(&self.authorization), None).unwrap();
         let head = head(&self.headers);
         let pending = self.keys.check(caller, head, self.now).unwrap();
         pending.verify(hash).unwrap();

@@ -3,30 +3,27 @@
 //! Bytes flow one way, and each room knows only the rooms to its right:
 //!
 //! ```text
-//! listener -> server -> gate -> { caller, kinesis, policy, tokens } -> upstream
-//!                         |-> reject (the only map from any failure to a wire response)
-//!                         `-> observe (one record per request, closed on drop)
+//! listener -> gate -> { sigv4, kinesis, policy, tokens, rate_limit } -> upstream
+//!               |-> reject (the only map from any failure to a wire response)
+//!               `-> observe (one record per request, closed on drop)
 //! ```
 
 pub mod admin;
 pub mod app;
-pub mod caller;
 pub mod cli;
 pub mod config;
 pub mod credentials;
-pub mod executor;
 pub mod gate;
-pub mod http1;
+pub mod http;
 pub mod kinesis;
 pub mod listener;
 pub mod observe;
 pub mod policy;
-pub mod rate;
-pub mod read_ahead;
+pub mod rate_limit;
 pub mod reject;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
-pub mod server;
 pub mod shutdown;
+pub mod sigv4;
 pub mod tokens;
 pub mod upstream;

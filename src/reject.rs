@@ -17,8 +17,8 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde::Serializer as _;
 
-use crate::caller::{Unauthenticated, Unverified};
 use crate::kinesis::{Disagreement, Format, Malformed, Member};
+use crate::sigv4::{Unauthenticated, Unverified};
 use crate::upstream::Failure;
 
 pub use over_rate::OverRate;

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kinesis_gate::caller::{self, Form};
 use kinesis_gate::kinesis::{Format, Host, Resource, Resources, Scanner, Scope, Target, resources};
+use kinesis_gate::sigv4::{self, Form};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ fn captured_requests() {
             "{title}"
         );
 
-        let caller = caller::read(Some(&capture.authorization), None).unwrap();
+        let caller = sigv4::read(Some(&capture.authorization), None).unwrap();
         assert_eq!(
             (caller.region, caller.service, caller.form),
             ("us-east-1", "kinesis", Form::Header)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Rooms, and the rooms each may import. `policy`, `kinesis` and `caller` import nothing of the
+/// Rooms, and the rooms each may import. `policy`, `kinesis` and `sigv4` import nothing of the
 /// crate: they do no I/O and know no clock.
 const ROOMS: &[(&str, &[&str])] = &[
     (
@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "app",
         &[
             "admin",
-            "caller",
+            "sigv4",
             "config",
             "credentials",
             "gate",
@@ -30,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "listener",
             "observe",
             "policy",
-            "rate",
+            "rate_limit",
             "shutdown",
             "tokens",
             "upstream",
@@ -38,62 +38,38 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "listener",
-        &[
-            "caller",
-            "config",
-            "gate",
-            "observe",
-            "read_ahead",
-            "server",
-            "shutdown",
-        ],
+        &["sigv4", "config", "gate", "observe", "http", "shutdown"],
     ),
-    (
-        "server",
-        &["config", "gate", "http1", "read_ahead", "shutdown"],
-    ),
+    ("http", &["config", "gate", "shutdown"]),
     (
         "gate",
         &[
-            "caller",
+            "sigv4",
             "config",
             "credentials",
-            "http1",
+            "http",
             "kinesis",
             "observe",
             "policy",
-            "rate",
+            "rate_limit",
             "reject",
             "tokens",
             "upstream",
         ],
     ),
-    ("reject", &["caller", "kinesis", "upstream"]),
-    (
-        "upstream",
-        &[
-            "caller",
-            "credentials",
-            "executor",
-            "http1",
-            "policy",
-            "read_ahead",
-        ],
-    ),
-    ("credentials", &["caller"]),
+    ("reject", &["sigv4", "kinesis", "upstream"]),
+    ("upstream", &["sigv4", "credentials", "http", "policy"]),
+    ("credentials", &["sigv4"]),
     ("observe", &["config", "kinesis", "upstream"]),
     ("admin", &["observe", "shutdown"]),
     ("config", &[]),
     ("shutdown", &[]),
-    ("executor", &[]),
     ("tokens", &[]),
-    ("rate", &[]),
-    ("http1", &[]),
-    ("read_ahead", &[]),
+    ("rate_limit", &[]),
     ("sandbox", &[]),
     ("policy", &[]),
     ("kinesis", &[]),
-    ("caller", &[]),
+    ("sigv4", &[]),
 ];
 
 #[test]

@@ -6,7 +6,6 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::caller::account_of;
 use crate::config::{self, Config, IdentityMap, NamePattern, Problem};
 use crate::credentials::{LocalStore, Own, Source, holder};
 use crate::gate::{
@@ -14,6 +13,7 @@ use crate::gate::{
     Role,
 };
 use crate::policy::{Arn, PrincipalPattern};
+use crate::sigv4::account_of;
 
 use super::load::Opening;
 

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::caller::{Scope, SigningKey, signing_time};
+use crate::sigv4::{Scope, SigningKey, signing_time};
 
 use super::local::{self, Line, StoreError, holder};
 

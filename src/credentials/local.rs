@@ -19,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::caller::{Holder, LocalKey, LocalKeys, SigningKey};
+use crate::sigv4::{Holder, LocalKey, LocalKeys, SigningKey};
 
 /// One line of the file.
 #[derive(Clone, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use http::HeaderValue;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::caller::{Holder, Scope, SigningKey, account_of};
+use crate::sigv4::{Holder, Scope, SigningKey, account_of};
 
 /// One set of credentials, and the keys that were derived from it.
 pub struct Session {

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use http::request::Parts;
 
-use crate::caller::BodyHash;
 use crate::kinesis::Members;
 use crate::reject::Rejection;
+use crate::sigv4::BodyHash;
 
 use super::asked::Asked;
 use super::authenticate::ReSign;

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use http::request::Parts;
 
-use crate::caller::LocalKeys;
 use crate::kinesis::{self, Members, Resources, Scope, Target};
 use crate::reject::Rejection;
+use crate::sigv4::LocalKeys;
 
 use super::Connection;
 use super::decide::{self, Ruled};

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use http::request::Parts;
 use tokio::time::timeout;
 
-use crate::caller::{Caller, Head, LocalKeys, Unauthenticated};
 use crate::credentials::{LocalStore, Own, RoleSession, Session};
 use crate::policy::{Match, PrincipalPattern};
 use crate::reject::Rejection;
+use crate::sigv4::{Caller, Head, LocalKeys, Unauthenticated};
 
 use super::Connection;
 use super::principal::KnownCaller;

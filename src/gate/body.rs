@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{timeout, timeout_at};
 
-use crate::http1::{Broken, Incoming, Outgoing};
+use crate::http::http1::{Broken, Incoming, Outgoing};
 use crate::kinesis::{Format, Scanner};
 use crate::observe::{Limited, Record};
 use crate::reject::{Busy, Rejection};

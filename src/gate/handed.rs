@@ -14,7 +14,7 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::http1::{Broken, Outgoing};
+use crate::http::http1::{Broken, Outgoing};
 use crate::kinesis::{Scanner, Target};
 use crate::observe::Observer;
 use crate::tokens::{Bound, Sharing, Tokens};

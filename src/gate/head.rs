@@ -4,9 +4,9 @@ use http::header::{CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
-use crate::caller::{self, Caller, Unauthenticated};
 use crate::kinesis::{Format, Target, canonical, split_authority};
 use crate::reject::Rejection;
+use crate::sigv4::{self, Caller, Unauthenticated};
 
 use super::Connection;
 
@@ -187,7 +187,7 @@ impl<'a> Head<'a> {
         let target = target(parts, &fields, format)?;
         let authorization = fields.text(Field::Authorization)?;
         let several = |value: &str| value.matches(ALGORITHM).nth(1).is_some();
-        let caller = match caller::read(authorization, parts.uri.query()) {
+        let caller = match sigv4::read(authorization, parts.uri.query()) {
             Ok(caller) => Some(caller),
             Err(_) if authorization.is_some_and(several) => {
                 return Err(Rejection::Ambiguous("`Authorization` is several in one"));

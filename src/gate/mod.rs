@@ -25,11 +25,11 @@ use std::sync::Arc;
 use http::{Request, Response};
 use tokio::time::Instant;
 
-use crate::caller::BodyHash;
 use crate::config::Mode;
-use crate::http1::Incoming;
+use crate::http::http1::Incoming;
 use crate::observe::{Limited, Outcome, Record};
 use crate::reject::{Busy, Rejection};
+use crate::sigv4::BodyHash;
 use crate::upstream::{Destination, Signature};
 
 pub use authenticate::{Authenticate, ReSign, Role};

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::caller::{BodyHash, Caller, Holder, LocalKeys, Pending};
 use crate::credentials::RoleSession;
 use crate::observe;
 use crate::policy::{Fact, Principal as InPolicy, PrincipalKind};
 use crate::reject::Rejection;
+use crate::sigv4::{BodyHash, Caller, Holder, LocalKeys, Pending};
 
 use super::Connection;
 use super::authenticate;
@@ -285,7 +285,7 @@ pub(super) fn caller<'a>(
         }
         (None, Some(signed)) => Ok(KnownCaller::of_signature(connection, signed)),
         (None, None) => Err(Rejection::Unauthenticated(
-            crate::caller::Unauthenticated::Missing,
+            crate::sigv4::Unauthenticated::Missing,
         )),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::caller::{CertificateName, Holder};
+use crate::sigv4::{CertificateName, Holder};
 
 /// All that is known of callers. Read-only, shared by every event loop.
 #[derive(Default)]

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::config::{Mode, Per};
 use crate::kinesis::{self, Operation, Target};
 use crate::policy::{Action, Arn, Match, NamedActions, NamedResources, PrincipalPattern};
-use crate::rate::Counts;
+use crate::rate_limit::Counts;
 use crate::reject::{OverRate, Rejection};
 
 use super::asked::Asked;

@@ -7,10 +7,10 @@ use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 
-use crate::caller::names_in;
 use crate::config::{Mode, Names, Tunnel};
 use crate::kinesis::{Host, Operation, operations};
 use crate::policy::{AttachedPolicy, Policy};
+use crate::sigv4::names_in;
 
 use super::authenticate::ReSign;
 use super::principals::{Certified, Organization, Principal, Principals};

@@ -13,7 +13,7 @@ use http_body::{Body, Frame};
 use tokio::sync::futures::OwnedNotified;
 
 use crate::config::OnReload;
-use crate::http1::Broken;
+use crate::http::http1::Broken;
 use crate::kinesis::{Members, Target};
 use crate::observe::Observer;
 use crate::reject::Rejection;

@@ -18,11 +18,11 @@ use http::request::Parts;
 use http_body::Body;
 use tokio::time::{Sleep, sleep};
 
-use crate::caller::BodyHash;
-use crate::http1::Incoming;
+use crate::http::http1::Incoming;
 use crate::kinesis::Scanner;
 use crate::observe::{Outcome, Record, Ruling};
 use crate::reject::Rejection;
+use crate::sigv4::BodyHash;
 use crate::upstream::{RequestBody, Rest, Withheld};
 
 use super::Connection;

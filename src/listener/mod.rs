@@ -23,8 +23,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::{Intercept, ProxyProtocol};
 use crate::gate::{Arrival, Connection, Live, Site, Sites, Unchosen, Visit, Worker};
+use crate::http::server::{self, Protocol as Http};
 use crate::observe::{Dropped, OpenConnection, TlsFailure};
-use crate::server::{self, Protocol as Http};
 use crate::shutdown::Draining;
 
 pub use leaf::{Authority, AuthorityError};

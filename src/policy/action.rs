@@ -2,10 +2,10 @@
 //!
 //! IAM User Guide: reference_policies_elements_action, reference_policies_elements_notaction.
 
-use super::finding::Problem;
-use super::pattern::matches_folded;
-use super::request::Action;
-use super::truth::Match;
+use crate::policy::diagnostic::Problem;
+use crate::policy::pattern::matches_folded;
+use crate::policy::request::Action;
+use crate::policy::ternary::Match;
 
 /// Which actions a statement is about.
 #[derive(Clone, Debug)]

@@ -3,21 +3,30 @@
 //! IAM User Guide: reference_policies_elements_condition, …_condition_operators,
 //! …_multi-value-conditions.
 
+pub(super) mod arn;
+pub(super) mod base64;
+pub(super) mod date;
+pub(super) mod element;
+pub(super) mod key;
+pub(super) mod number;
+pub(super) mod operator;
+pub(super) mod value;
+pub(super) mod values;
+
 use std::cmp::Ordering;
 
 use ipnet::IpNet;
 
-use super::arn_condition::ArnTest;
-use super::base64;
-use super::date::Instant;
-use super::key::{Key, OwnedKey};
-use super::number::OwnedDecimal;
-use super::operator::{Comparison, Operator, Set};
-use super::pattern::Pattern;
-use super::request::{Context, Fact, Value};
-use super::template::equal_folded;
-use super::truth::Match;
-use super::value::{address, instant, number, render};
+use crate::policy::condition::arn::ArnTest;
+use crate::policy::condition::date::Instant;
+use crate::policy::condition::key::{Key, OwnedKey};
+use crate::policy::condition::number::OwnedDecimal;
+use crate::policy::condition::operator::{Comparison, Operator, Set};
+use crate::policy::condition::value::{address, instant, number, render};
+use crate::policy::pattern::Pattern;
+use crate::policy::request::{Context, Fact, Value};
+use crate::policy::template::equal_folded;
+use crate::policy::ternary::Match;
 
 /// One operator over one key.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::principal::PrincipalPattern;
-use super::request::Request;
-use super::truth::Match;
-use super::{Policy, StatementId};
+use crate::policy::principal::PrincipalPattern;
+use crate::policy::request::Request;
+use crate::policy::ternary::Match;
+use crate::policy::{Policy, StatementId};
 
 /// What one policy says about one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Why each statement of a policy did or did not match, for people.
 
-use super::request::{Fact, Request, Value};
-use super::statement::Statement;
-use super::truth::Match;
-use super::value::render;
-use super::{Effect, Policy, StatementId};
+use crate::policy::condition::value::render;
+use crate::policy::request::{Fact, Request, Value};
+use crate::policy::statement::Statement;
+use crate::policy::ternary::Match;
+use crate::policy::{Effect, Policy, StatementId};
 
 /// How one statement met one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ fn explain(id: StatementId, statement: &Statement, request: &Request<'_>) -> Exp
     }
 }
 
-fn requested(key: super::Key<'_>, request: &Request<'_>) -> Requested {
+fn requested(key: crate::policy::Key<'_>, request: &Request<'_>) -> Requested {
     match request.context.value(key) {
         Fact::Absent => Requested::Absent,
         Fact::Unknown => Requested::Unknown,

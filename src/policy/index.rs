@@ -8,13 +8,13 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::StatementId;
-use super::decision::Decision;
-use super::pattern::Pattern;
-use super::principal::is_account;
-use super::request::{Arn, Request, Resource};
-use super::resource::{ArnPattern, ResourcePattern};
-use super::statement::{MAX_NUMBERED, Search, Statement};
+use crate::policy::StatementId;
+use crate::policy::decision::Decision;
+use crate::policy::pattern::Pattern;
+use crate::policy::principal::is_account;
+use crate::policy::request::{Arn, Request, Resource};
+use crate::policy::resource::{ArnPattern, ResourcePattern};
+use crate::policy::statement::{MAX_NUMBERED, Search, Statement};
 
 /// Below this a scan is faster.
 const FEWEST_STATEMENTS: usize = 9;

@@ -2,17 +2,19 @@
 //!
 //! Each has a stable code, a sentence on why, and a fix; `docs/policy-language.md` lists them.
 
-use super::Effect;
-use super::action::ActionPattern;
-use super::compile::{Attachment, Options, Reporter, examine};
-use super::finding::{Finding, Problem};
-use super::json::{self, Node, NodeKind};
-use super::key::Key;
-use super::lint_condition;
-use super::principal::{Form, PrincipalElement};
-use super::resource::ResourcePattern;
-use super::sid;
-use super::statement::Statement;
+mod condition;
+mod resource;
+
+use crate::policy::Effect;
+use crate::policy::action::ActionPattern;
+use crate::policy::condition::key::Key;
+use crate::policy::diagnostic::{Finding, Problem};
+use crate::policy::document::compile::{Attachment, Options, Reporter, examine};
+use crate::policy::document::json::{self, Node, NodeKind};
+use crate::policy::document::sid;
+use crate::policy::principal::{Form, PrincipalElement};
+use crate::policy::resource::ResourcePattern;
+use crate::policy::statement::Statement;
 
 /// What the listener that a policy stands at can know.
 #[derive(Clone, Copy)]
@@ -106,7 +108,7 @@ impl Document<'_> {
         self.resources(node, name, statement, reporter);
         if let Some(conditions) = node.member("Condition") {
             reporter.enter("Condition", |reporter| {
-                lint_condition::conditions(self, conditions, statement, reporter);
+                condition::conditions(self, conditions, statement, reporter);
             });
         }
     }
@@ -264,10 +266,10 @@ impl Document<'_> {
             );
             texts(member, reporter, |at, text, reporter| {
                 if !self.variables && text.contains("${") {
-                    reporter.warn(at, lint_condition::needs_version());
+                    reporter.warn(at, condition::needs_version());
                 }
-                if self.is_endpoint() && lint_condition::mixed_account(text, self.variables) {
-                    reporter.warn(at, lint_condition::mixed_account_problem(text));
+                if self.is_endpoint() && condition::mixed_account(text, self.variables) {
+                    reporter.warn(at, condition::mixed_account_problem(text));
                 }
             });
             let of_gate = |pattern: &ResourcePattern| match pattern {

@@ -9,59 +9,46 @@
 //! listed in `docs/policy-language.md`.
 
 mod action;
-mod arn_condition;
-mod base64;
-mod compile;
 mod condition;
-mod condition_element;
-mod condition_values;
-mod date;
 mod decision;
-mod element;
+mod diagnostic;
+mod document;
 mod explain;
-mod finding;
 mod index;
-pub mod json;
-mod key;
 mod lint;
-mod lint_condition;
-mod lint_resource;
-mod named;
-mod number;
-mod operator;
 mod pattern;
 mod principal;
 mod request;
 mod resource;
-mod share;
-mod sid;
+mod selectors;
 mod statement;
-mod strict;
 mod template;
-mod truth;
-mod value;
+mod ternary;
 
 use std::fmt;
 
-pub use compile::{Attachment, MAX_ENDPOINT_CHARACTERS, Options, Strictness};
 pub use decision::{
     AttachedPolicy, ConditionId, Decision, Denial, IdentityRole, Layer, LayeredDecision, Layers,
     Outcome, Permitted, Unknown, Verdict,
 };
+pub use document::compile::{Attachment, MAX_ENDPOINT_CHARACTERS, Options, Strictness};
 
+pub use condition::key::{Count, Key, Kind, Knowledge, REGISTRY, Registered, same_name};
+pub use diagnostic::{Finding, Level};
 pub use explain::{ConditionExplanation, Explanation, Requested};
-pub use finding::{Finding, Level};
-pub use key::{Count, Key, Kind, Knowledge, REGISTRY, Registered, same_name};
 pub use lint::{Listener, lint};
-pub use named::{NamedActions, NamedResources};
+pub use selectors::{NamedActions, NamedResources};
 
 pub use principal::PrincipalPattern;
 pub use request::{
     Action, Arn, Context, EmptyContext, Fact, Principal, PrincipalKind, Request, Resource,
     UnknownContext, Value, Values,
 };
-pub use truth::Match;
+pub use ternary::Match;
 
+pub use document::json;
+
+use document::compile;
 use index::Index;
 use statement::Statement;
 

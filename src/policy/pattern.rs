@@ -1,10 +1,10 @@
 //! Text patterns: literals, wildcards and variables, matched in linear time.
 
-use super::finding::Problem;
-use super::key::Key;
-use super::request::Context;
-use super::template::{Piece, Syntax, Template};
-use super::truth::Match;
+use crate::policy::condition::key::Key;
+use crate::policy::diagnostic::Problem;
+use crate::policy::request::Context;
+use crate::policy::template::{Piece, Syntax, Template};
+use crate::policy::ternary::Match;
 
 /// A compiled pattern over text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

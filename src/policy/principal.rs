@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use super::arn_condition::segments;
-use super::finding::Problem;
-use super::pattern::Pattern;
-use super::request::{Arn, EmptyContext, Fact, Principal, PrincipalKind};
-use super::template::Syntax;
-use super::truth::Match;
+use crate::policy::condition::arn::segments;
+use crate::policy::diagnostic::Problem;
+use crate::policy::pattern::Pattern;
+use crate::policy::request::{Arn, EmptyContext, Fact, Principal, PrincipalKind};
+use crate::policy::template::Syntax;
+use crate::policy::ternary::Match;
 
 /// Whom a statement is about.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::key::Key;
+use crate::policy::condition::key::Key;
 
 /// A three-valued fact about the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Action<'a> {
     pub service: &'a str,
     /// The name after the colon.
     pub name: &'a str,
-    /// Its place in [`Options::actions`](super::Options), if it has one.
+    /// Its place in [`Options::actions`](crate::policy::Options), if it has one.
     ///
     /// INVARIANT: of the very list that the policy was compiled with.
     pub number: Option<u16>,

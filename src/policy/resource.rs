@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use super::Effect;
-use super::arn_condition::segments;
-use super::finding::Problem;
-use super::pattern::Pattern;
-use super::principal::is_account;
-use super::request::{Arn, Context, Resource};
-use super::template::Syntax;
-use super::truth::Match;
+use crate::policy::Effect;
+use crate::policy::condition::arn::segments;
+use crate::policy::diagnostic::Problem;
+use crate::policy::pattern::Pattern;
+use crate::policy::principal::is_account;
+use crate::policy::request::{Arn, Context, Resource};
+use crate::policy::template::Syntax;
+use crate::policy::ternary::Match;
 
 /// Which resources a statement is about.
 #[derive(Clone, Debug)]
@@ -257,7 +257,7 @@ fn segment(pattern: &Pattern, text: &str) -> Match {
         Pattern::Literal(literal) => {
             Match::from(literal.eq_ignore_ascii_case(text)).at_most_maybe()
         }
-        pattern => pattern.matches(text, &super::request::EmptyContext),
+        pattern => pattern.matches(text, &crate::policy::request::EmptyContext),
     }
 }
 

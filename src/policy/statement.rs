@@ -1,14 +1,14 @@
 //! One compiled statement, and the search for the one that decides.
 
-use super::action::ActionElement;
-use super::condition::Condition;
-use super::decision::{ConditionId, Decision, Outcome, Unknown};
-use super::key::Key;
-use super::principal::PrincipalElement;
-use super::request::{Action, Request};
-use super::resource::{ResourceElement, ResourcePattern};
-use super::truth::Match;
-use super::{Effect, StatementId};
+use crate::policy::action::ActionElement;
+use crate::policy::condition::Condition;
+use crate::policy::condition::key::Key;
+use crate::policy::decision::{ConditionId, Decision, Outcome, Unknown};
+use crate::policy::principal::PrincipalElement;
+use crate::policy::request::{Action, Request};
+use crate::policy::resource::{ResourceElement, ResourcePattern};
+use crate::policy::ternary::Match;
+use crate::policy::{Effect, StatementId};
 
 #[derive(Clone, Debug)]
 pub(super) struct Statement {

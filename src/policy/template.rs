@@ -1,12 +1,12 @@
 //! Strings of a document with `*`, `?` and `${variables}` in them.
 
-use super::condition_values::{check_exists, check_key};
-use super::finding::Problem;
-use super::key::{Count, Key, OwnedKey};
-use super::pattern::char_width;
-use super::request::{Context, Fact};
-use super::truth::Match;
-use super::value::{Rendered, render};
+use crate::policy::condition::key::{Count, Key, OwnedKey};
+use crate::policy::condition::value::{Rendered, render};
+use crate::policy::condition::values::{check_exists, check_key};
+use crate::policy::diagnostic::Problem;
+use crate::policy::pattern::char_width;
+use crate::policy::request::{Context, Fact};
+use crate::policy::ternary::Match;
 
 /// A string in pieces; neighbouring literals are one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::caller::{BodyHash, hash_body};
-use crate::http1::{Broken, Incoming, Outgoing};
+use crate::http::http1::{Broken, Incoming, Outgoing};
+use crate::sigv4::{BodyHash, hash_body};
 
 use super::pool::Lease;
 

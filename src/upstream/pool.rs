@@ -16,9 +16,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
-use crate::executor::LocalExecutor;
-use crate::http1::{self, Incoming, Unanswered as Http1Unanswered};
-use crate::read_ahead::ReadAhead;
+use crate::http::executor::LocalExecutor;
+use crate::http::http1::{self, Incoming, Unanswered as Http1Unanswered};
+use crate::http::read_ahead::ReadAhead;
 
 use super::connect::Connector;
 use super::{Destination, Failure, RequestBody, ResponseBody, Withheld};

@@ -7,8 +7,8 @@ use http::header::{
 };
 use http::{HeaderMap, Request, Uri, Version};
 
-use crate::caller::{BodyHash, Head, Scope, StringToSign, push_scope, signing_time};
 use crate::credentials::Session;
+use crate::sigv4::{BodyHash, Head, Scope, StringToSign, push_scope, signing_time};
 
 use super::RequestBody;
 
@@ -133,7 +133,7 @@ mod tests {
     use http::{Request, Version};
 
     use super::{RequestBody, Session, Signature};
-    use crate::caller::hash_body;
+    use crate::sigv4::hash_body;
 
     const ID: &str = "ASIAY34FZKBOKMUTVV7A";
     const BODY: &[u8] = br#"{"StreamName":"s"}"#;

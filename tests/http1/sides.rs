@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use kinesis_gate::http1::{self, Limits, Outgoing};
+use kinesis_gate::http::http1::{self, Limits, Outgoing};
 use tokio::io::{AsyncWriteExt, BufReader, DuplexStream, duplex};
 
 /// One request as a reader understood it.

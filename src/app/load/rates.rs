@@ -7,7 +7,7 @@ use crate::config::{self, Config, Problem};
 use crate::gate::{Rate, Rates};
 use crate::kinesis::ACTION_NAMES;
 use crate::policy::{Action, Arn, NamedActions, NamedResources, PrincipalPattern};
-use crate::rate::{Allowance, Counts};
+use crate::rate_limit::{Allowance, Counts};
 
 use super::Opening;
 

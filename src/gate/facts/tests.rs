@@ -5,12 +5,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::caller::{self, Caller, Holder};
 use crate::config::Names;
 use crate::kinesis::{Format, Scanner, Target};
 use crate::policy::{
     Context, Count, Fact, Key, Knowledge, Options, Policy, REGISTRY, Registered, Value,
 };
+use crate::sigv4::{self, Caller, Holder};
 
 use super::super::principal::KnownCaller;
 use super::super::principals::{Organization, Principal, Principals};
@@ -30,7 +30,7 @@ fn organization() -> Organization {
 /// A role of which everything is stated.
 fn principal() -> Principal {
     Principal {
-        holder: caller::Holder {
+        holder: sigv4::Holder {
             arn: format!("arn:aws:iam::{ACCOUNT}:role/producer").into(),
             session: Some(format!("arn:aws:sts::{ACCOUNT}:assumed-role/producer/i-1").into()),
             account: ACCOUNT.into(),
@@ -87,7 +87,7 @@ fn connection(everything: bool) -> Connection {
 }
 
 fn signed(signature: &str) -> Caller<'_> {
-    caller::read(Some(signature), None).unwrap()
+    sigv4::read(Some(signature), None).unwrap()
 }
 
 fn signature() -> String {

@@ -1,7 +1,7 @@
 //! Signatures in the header and in the query, separated by the first line feed: who signed is who
 //! stands in the credential, and there is one.
 
-use kinesis_gate::caller::{Caller, read};
+use kinesis_gate::sigv4::{Caller, read};
 
 pub fn check(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {

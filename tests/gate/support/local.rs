@@ -70,7 +70,7 @@ impl Signing {
 
     /// As an SDK would sign at a time.
     pub fn at(local: &Local, time: SystemTime) -> Signing {
-        let time = kinesis_gate::caller::signing_time(time);
+        let time = kinesis_gate::sigv4::signing_time(time);
         Signing {
             local: local.clone(),
             day: time[..8].to_owned(),

@@ -2,12 +2,12 @@
 //!
 //! IAM User Guide: reference_policies_elements_sid, reference_policies_grammar.
 
-use super::compile::{Attachment, Reporter, Strictness};
-use super::element::Scope;
-use super::finding::Problem;
-use super::json::Member;
+use crate::policy::diagnostic::Problem;
+use crate::policy::document::compile::{Attachment, Reporter, Strictness};
+use crate::policy::document::element::Scope;
+use crate::policy::document::json::Member;
 
-pub(super) fn read(
+pub(in crate::policy) fn read(
     member: &Member<'_>,
     scope: &Scope<'_>,
     reporter: &mut Reporter<'_>,
@@ -31,7 +31,7 @@ pub(super) fn read(
     found
 }
 
-pub(super) fn form_problem(text: &str) -> Problem {
+pub(in crate::policy) fn form_problem(text: &str) -> Problem {
     Problem::new(
         "sid-form",
         format!("the Sid `{text}` has more than letters and digits"),
@@ -40,6 +40,6 @@ pub(super) fn form_problem(text: &str) -> Problem {
 }
 
 /// Letters and digits only.
-pub(super) fn is_plain(text: &str) -> bool {
+pub(in crate::policy) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }

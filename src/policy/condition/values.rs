@@ -2,19 +2,19 @@
 
 use ipnet::IpNet;
 
-use super::arn_condition::ArnTest;
-use super::base64;
-use super::condition::{Test, parse_bool};
-use super::date::Instant;
-use super::finding::Problem;
-use super::key::Key;
-use super::number::OwnedDecimal;
-use super::operator::{Base, Operator};
-use super::pattern::Pattern;
+use crate::policy::condition::arn::ArnTest;
+use crate::policy::condition::base64;
+use crate::policy::condition::date::Instant;
+use crate::policy::condition::key::Key;
+use crate::policy::condition::number::OwnedDecimal;
+use crate::policy::condition::operator::{Base, Operator};
+use crate::policy::condition::{Test, parse_bool};
+use crate::policy::diagnostic::Problem;
+use crate::policy::pattern::Pattern;
 
 impl Test {
     /// Types the values of a policy for an operator.
-    pub(super) fn compile(
+    pub(in crate::policy) fn compile(
         operator: Operator,
         values: &[&str],
         variables: bool,
@@ -39,7 +39,7 @@ impl Test {
             }};
         }
         let text = |value: &str| {
-            let syntax = super::template::Syntax {
+            let syntax = crate::policy::template::Syntax {
                 variables,
                 wildcards: operator.has_wildcards(),
             };
@@ -74,7 +74,7 @@ impl Test {
 }
 
 /// Checks the form of a condition key's name.
-pub(super) fn check_key(name: &str) -> Result<(), Problem> {
+pub(in crate::policy) fn check_key(name: &str) -> Result<(), Problem> {
     let bad_form = || {
         Problem::new(
             "condition-key-form",
@@ -102,7 +102,7 @@ pub(super) fn check_key(name: &str) -> Result<(), Problem> {
 }
 
 /// Checks that a global or Kinesis condition key exists.
-pub(super) fn check_exists(name: &str) -> Result<(), Problem> {
+pub(in crate::policy) fn check_exists(name: &str) -> Result<(), Problem> {
     let service = name.split(':').next().unwrap_or(name);
     if let Key::Other(_) = Key::of(name) {
         if service.eq_ignore_ascii_case("aws") {

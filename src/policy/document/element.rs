@@ -2,31 +2,31 @@
 
 use std::collections::HashMap;
 
-use super::Effect;
-use super::action::{ActionElement, ActionPattern};
-use super::compile::{Attachment, Options, Reporter, Strictness};
-use super::condition_element::conditions;
-use super::finding::Problem;
-use super::json::{Member, Node, NodeKind};
-use super::principal::{Form, PrincipalElement};
-use super::resource::{ResourceElement, ResourcePattern};
-use super::sid;
-use super::statement::{MAX_NUMBERED, Statement};
-use super::strict;
+use crate::policy::Effect;
+use crate::policy::action::{ActionElement, ActionPattern};
+use crate::policy::condition::element::conditions;
+use crate::policy::diagnostic::Problem;
+use crate::policy::document::aws_validation;
+use crate::policy::document::compile::{Attachment, Options, Reporter, Strictness};
+use crate::policy::document::json::{Member, Node, NodeKind};
+use crate::policy::document::sid;
+use crate::policy::principal::{Form, PrincipalElement};
+use crate::policy::resource::{ResourceElement, ResourcePattern};
+use crate::policy::statement::{MAX_NUMBERED, Statement};
 
 /// What every statement of one document shares.
-pub(super) struct Scope<'o> {
-    pub(super) attachment: Attachment,
-    pub(super) strictness: Strictness,
+pub(in crate::policy) struct Scope<'o> {
+    pub(in crate::policy) attachment: Attachment,
+    pub(in crate::policy) strictness: Strictness,
     /// The document's version has variables.
-    pub(super) variables: bool,
+    pub(in crate::policy) variables: bool,
     actions: &'o [&'o str],
     /// The bits of patterns already matched: large policies repeat them.
     bits: std::cell::RefCell<HashMap<ActionPattern, u128>>,
 }
 
 impl<'o> Scope<'o> {
-    pub(super) fn new(options: &Options<'o>, variables: bool) -> Scope<'o> {
+    pub(in crate::policy) fn new(options: &Options<'o>, variables: bool) -> Scope<'o> {
         Scope {
             attachment: options.attachment,
             strictness: options.strictness,
@@ -66,7 +66,7 @@ const ELEMENTS: &[&str] = &[
 const PRINCIPAL_KINDS: &[&str] = &["AWS", "Service", "Federated", "CanonicalUser"];
 
 /// The problem of an element that the language does not have.
-pub(super) fn unknown(name: &str, known: &[&str]) -> Problem {
+pub(in crate::policy) fn unknown(name: &str, known: &[&str]) -> Problem {
     let problem = Problem::new(
         "unknown-element",
         format!("there is no element `{name}` here"),
@@ -77,7 +77,7 @@ pub(super) fn unknown(name: &str, known: &[&str]) -> Problem {
     }
 }
 
-pub(super) fn statement(
+pub(in crate::policy) fn statement(
     node: &Node<'_>,
     scope: &Scope<'_>,
     reporter: &mut Reporter<'_>,
@@ -370,7 +370,7 @@ fn resources(
 fn resource(text: &str, scope: &Scope<'_>) -> Result<ResourcePattern, Problem> {
     let pattern = ResourcePattern::compile(text, scope.variables)?;
     if scope.strictness == Strictness::Aws {
-        strict::check_resource(text, scope.variables)?;
+        aws_validation::check_resource(text, scope.variables)?;
     }
     Ok(pattern)
 }

@@ -2,24 +2,24 @@
 
 use std::fmt;
 
-use super::truth::Match;
+use crate::policy::ternary::Match;
 
 /// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// CONTESTED: a bare four-digit number may be a year or seconds since 1970; both readings are kept
 /// and a comparison that they disagree on is `Maybe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instant {
+pub(in crate::policy) struct Instant {
     nanos: i128,
     or_nanos: i128,
 }
 
 impl Instant {
-    pub(super) fn from_millis(millis: i64) -> Instant {
+    pub(in crate::policy) fn from_millis(millis: i64) -> Instant {
         Instant::at(i128::from(millis) * 1_000_000)
     }
 
-    pub(super) fn from_seconds(seconds: i64) -> Instant {
+    pub(in crate::policy) fn from_seconds(seconds: i64) -> Instant {
         Instant::at(i128::from(seconds) * 1_000_000_000)
     }
 
@@ -31,7 +31,7 @@ impl Instant {
     }
 
     /// Reads a date, a date with time and zone, or whole seconds since 1970.
-    pub(super) fn parse(text: &str) -> Option<Instant> {
+    pub(in crate::policy) fn parse(text: &str) -> Option<Instant> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         if !digits.is_empty()
             && digits.len() < 16
@@ -51,12 +51,16 @@ impl Instant {
         parse_iso(text).map(Instant::at)
     }
 
-    pub(super) fn is_ambiguous(self) -> bool {
+    pub(in crate::policy) fn is_ambiguous(self) -> bool {
         self.nanos != self.or_nanos
     }
 
     /// Applies an order test under every reading of both.
-    pub(super) fn test(self, other: Instant, holds: impl Fn(std::cmp::Ordering) -> bool) -> Match {
+    pub(in crate::policy) fn test(
+        self,
+        other: Instant,
+        holds: impl Fn(std::cmp::Ordering) -> bool,
+    ) -> Match {
         let readings = [
             holds(self.nanos.cmp(&other.nanos)),
             holds(self.nanos.cmp(&other.or_nanos)),
@@ -72,7 +76,7 @@ impl Instant {
 }
 
 /// Writes `2026-11-23T11:00:00Z`.
-pub(super) fn write_iso(millis: i64, out: &mut impl fmt::Write) -> fmt::Result {
+pub(in crate::policy) fn write_iso(millis: i64, out: &mut impl fmt::Write) -> fmt::Result {
     let seconds = millis.div_euclid(1000);
     let (year, month, day) = civil(seconds.div_euclid(86_400));
     let of_day = seconds.rem_euclid(86_400);
@@ -225,7 +229,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::{Instant, write_iso};
-    use crate::policy::truth::Match;
+    use crate::policy::ternary::Match;
 
     #[test]
     fn every_form_names_an_instant() {

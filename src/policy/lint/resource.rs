@@ -1,18 +1,18 @@
 //! Warnings about the resources of a statement.
 
-use super::Effect;
-use super::action::ActionPattern;
-use super::compile::Reporter;
-use super::finding::Problem;
-use super::lint::{Document, unknowable};
-use super::pattern::Pattern;
-use super::request::EmptyContext;
-use super::resource::ResourcePattern;
-use super::statement::Statement;
-use super::truth::Match;
+use crate::policy::Effect;
+use crate::policy::action::ActionPattern;
+use crate::policy::diagnostic::Problem;
+use crate::policy::document::compile::Reporter;
+use crate::policy::lint::{Document, unknowable};
+use crate::policy::pattern::Pattern;
+use crate::policy::request::EmptyContext;
+use crate::policy::resource::ResourcePattern;
+use crate::policy::statement::Statement;
+use crate::policy::ternary::Match;
 
 impl Document<'_> {
-    pub(super) fn resource(
+    pub(in crate::policy) fn resource(
         &self,
         at: usize,
         pattern: &ResourcePattern,
@@ -84,7 +84,7 @@ impl Document<'_> {
         reporter: &mut Reporter<'_>,
     ) {
         let about = |statement: &Statement| {
-            let action = super::request::Action {
+            let action = crate::policy::request::Action {
                 service: "kinesis",
                 name: "SubscribeToShard",
                 number: None,

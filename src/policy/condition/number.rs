@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// A number as its digits. `007.50` and `7.5` are the same.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Decimal<'a> {
+pub(in crate::policy) struct Decimal<'a> {
     negative: bool,
     /// Without leading zeros.
     whole: &'a str,
@@ -15,7 +15,7 @@ pub(super) struct Decimal<'a> {
 impl<'a> Decimal<'a> {
     /// Reads an integer or decimal with an optional sign. Exponents, hexadecimal and blanks are
     /// not documented for IAM and not read.
-    pub(super) fn parse(text: &'a str) -> Option<Decimal<'a>> {
+    pub(in crate::policy) fn parse(text: &'a str) -> Option<Decimal<'a>> {
         let (negative, digits) = match text.as_bytes().first()? {
             b'-' => (true, text.get(1..)?),
             b'+' => (false, text.get(1..)?),
@@ -40,7 +40,7 @@ impl<'a> Decimal<'a> {
         })
     }
 
-    pub(super) fn compare(self, other: Decimal<'_>) -> Ordering {
+    pub(in crate::policy) fn compare(self, other: Decimal<'_>) -> Ordering {
         let sizes = self
             .whole
             .len()
@@ -58,14 +58,14 @@ impl<'a> Decimal<'a> {
 
 /// A number that owns its digits.
 #[derive(Clone, Debug)]
-pub(super) struct OwnedDecimal {
+pub(in crate::policy) struct OwnedDecimal {
     negative: bool,
     whole: Box<str>,
     fraction: Box<str>,
 }
 
 impl OwnedDecimal {
-    pub(super) fn parse(text: &str) -> Option<OwnedDecimal> {
+    pub(in crate::policy) fn parse(text: &str) -> Option<OwnedDecimal> {
         let Decimal {
             negative,
             whole,
@@ -78,7 +78,7 @@ impl OwnedDecimal {
         })
     }
 
-    pub(super) fn as_decimal(&self) -> Decimal<'_> {
+    pub(in crate::policy) fn as_decimal(&self) -> Decimal<'_> {
         Decimal {
             negative: self.negative,
             whole: &self.whole,

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::principal::PrincipalElement;
-use super::resource::ResourcePattern;
-use super::statement::Statement;
+use crate::policy::principal::PrincipalElement;
+use crate::policy::resource::ResourcePattern;
+use crate::policy::statement::Statement;
 
 /// Lets statements share their lists of principals and the beginnings of their ARNs.
-pub(super) fn share(statements: &mut [Statement]) {
+pub(in crate::policy) fn share(statements: &mut [Statement]) {
     let (mut lists, mut scopes) = (HashSet::new(), HashSet::new());
     for statement in statements {
         if let PrincipalElement::Listed(forms) = &mut statement.principal {

@@ -273,7 +273,7 @@ pub fn same_name(a: &str, b: &str) -> bool {
 
 /// A key that owns its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum OwnedKey {
+pub(in crate::policy) enum OwnedKey {
     Registered(Key<'static>),
     PrincipalTag(Box<str>),
     RequestTag(Box<str>),
@@ -282,7 +282,7 @@ pub(super) enum OwnedKey {
 }
 
 impl OwnedKey {
-    pub(super) fn of(name: &str) -> OwnedKey {
+    pub(in crate::policy) fn of(name: &str) -> OwnedKey {
         match Key::of(name) {
             Key::PrincipalTag(tag) => OwnedKey::PrincipalTag(tag.into()),
             Key::RequestTag(tag) => OwnedKey::RequestTag(tag.into()),
@@ -298,7 +298,7 @@ impl OwnedKey {
         }
     }
 
-    pub(super) fn key(&self) -> Key<'_> {
+    pub(in crate::policy) fn key(&self) -> Key<'_> {
         match self {
             OwnedKey::Registered(key) => *key,
             OwnedKey::PrincipalTag(tag) => Key::PrincipalTag(tag),

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::{MAX_DEPTH, Member, Node, NodeKind};
-use crate::policy::finding::{Finding, Level, Lines};
+use crate::policy::diagnostic::{Finding, Level, Lines};
+use crate::policy::document::json::{MAX_DEPTH, Member, Node, NodeKind};
 
 /// Where the grammar is broken, and how.
-pub(super) struct Fault {
+pub(in crate::policy) struct Fault {
     at: usize,
     message: &'static str,
 }
@@ -15,15 +15,15 @@ pub(super) struct Fault {
 /// More names given twice than anybody reads about; each costs a place and a path.
 const MAX_DUPLICATES: usize = 200;
 
-pub(super) struct Reader<'t> {
+pub(in crate::policy) struct Reader<'t> {
     text: &'t str,
     at: usize,
     path: String,
-    pub(super) duplicates: Vec<Duplicate>,
+    pub(in crate::policy) duplicates: Vec<Duplicate>,
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn of(text: &'t str) -> Reader<'t> {
+    pub(in crate::policy) fn of(text: &'t str) -> Reader<'t> {
         Reader {
             text,
             at: 0,
@@ -32,7 +32,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub(super) fn document(&mut self) -> Result<Node<'t>, Fault> {
+    pub(in crate::policy) fn document(&mut self) -> Result<Node<'t>, Fault> {
         if self.text.starts_with('\u{feff}') {
             return Err(self.fault("a byte-order mark before the document"));
         }
@@ -297,7 +297,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub(super) fn finding(&self, fault: &Fault) -> Finding {
+    pub(in crate::policy) fn finding(&self, fault: &Fault) -> Finding {
         let (line, column) = Lines::of(self.text).place(fault.at);
         Finding {
             code: "json-syntax",
@@ -312,14 +312,14 @@ impl<'t> Reader<'t> {
 }
 
 /// A name given twice.
-pub(super) struct Duplicate {
+pub(in crate::policy) struct Duplicate {
     at: usize,
     path: String,
     name: String,
 }
 
 impl Duplicate {
-    pub(super) fn finding(self, lines: &Lines<'_>) -> Finding {
+    pub(in crate::policy) fn finding(self, lines: &Lines<'_>) -> Finding {
         let (line, column) = lines.place(self.at);
         Finding {
             code: "duplicate-name",

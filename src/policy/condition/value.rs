@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::date::{self, Instant};
-use super::key::Key;
-use super::number::Decimal;
-use super::request::Value;
+use crate::policy::condition::date::{self, Instant};
+use crate::policy::condition::key::Key;
+use crate::policy::condition::number::Decimal;
+use crate::policy::request::Value;
 
 /// Text that is borrowed, or was written into a buffer of its own.
 #[derive(Clone, Copy)]
-pub(super) struct Rendered<'a>(Text<'a>);
+pub(in crate::policy) struct Rendered<'a>(Text<'a>);
 
 #[derive(Clone, Copy)]
 enum Text<'a> {
@@ -19,11 +19,11 @@ enum Text<'a> {
 }
 
 impl<'a> Rendered<'a> {
-    pub(super) fn text(text: &'a str) -> Rendered<'a> {
+    pub(in crate::policy) fn text(text: &'a str) -> Rendered<'a> {
         Rendered(Text::Borrowed(text))
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::policy) fn as_str(&self) -> &str {
         match &self.0 {
             Text::Borrowed(text) => text,
             Text::Written(buffer) => buffer.as_str(),
@@ -32,7 +32,7 @@ impl<'a> Rendered<'a> {
 }
 
 /// A value as text; `None` where it has none, or several.
-pub(super) fn render<'a>(value: Value<'a>, key: Key<'_>) -> Option<Rendered<'a>> {
+pub(in crate::policy) fn render<'a>(value: Value<'a>, key: Key<'_>) -> Option<Rendered<'a>> {
     let mut buffer = Buffer::default();
     match value {
         Value::Text(text) => return Some(Rendered::text(text)),
@@ -53,12 +53,12 @@ pub(super) fn render<'a>(value: Value<'a>, key: Key<'_>) -> Option<Rendered<'a>>
 }
 
 /// A value as a number; `None` where it is not one.
-pub(super) fn number<'b>(rendered: &'b Rendered<'_>) -> Option<Decimal<'b>> {
+pub(in crate::policy) fn number<'b>(rendered: &'b Rendered<'_>) -> Option<Decimal<'b>> {
     Decimal::parse(rendered.as_str())
 }
 
 /// A value as a point in time.
-pub(super) fn instant(value: Value<'_>, key: Key<'_>) -> Option<Instant> {
+pub(in crate::policy) fn instant(value: Value<'_>, key: Key<'_>) -> Option<Instant> {
     match value {
         Value::Time(millis) => Some(Instant::from_millis(millis)),
         Value::Number(seconds) => Some(Instant::from_seconds(seconds)),
@@ -67,7 +67,7 @@ pub(super) fn instant(value: Value<'_>, key: Key<'_>) -> Option<Instant> {
 }
 
 /// A value as an address, IPv4-mapped IPv6 as IPv4.
-pub(super) fn address(value: Value<'_>, key: Key<'_>) -> Option<IpAddr> {
+pub(in crate::policy) fn address(value: Value<'_>, key: Key<'_>) -> Option<IpAddr> {
     match value {
         Value::Ip(address) => Some(address.to_canonical()),
         value => {
@@ -79,7 +79,7 @@ pub(super) fn address(value: Value<'_>, key: Key<'_>) -> Option<IpAddr> {
 
 /// Room for any number, time or address.
 #[derive(Clone, Copy)]
-pub(super) struct Buffer {
+pub(in crate::policy) struct Buffer {
     bytes: [u8; 48],
     length: usize,
 }

@@ -1,15 +1,15 @@
 //! `ArnEquals`, `ArnLike` and their opposites: segment by segment between colons.
 
-use super::finding::Problem;
-use super::key::Key;
-use super::pattern::Pattern;
-use super::request::Context;
-use super::template::Syntax;
-use super::truth::Match;
+use crate::policy::condition::key::Key;
+use crate::policy::diagnostic::Problem;
+use crate::policy::pattern::Pattern;
+use crate::policy::request::Context;
+use crate::policy::template::Syntax;
+use crate::policy::ternary::Match;
 
 /// One value of an ARN operator.
 #[derive(Clone, Debug)]
-pub(super) enum ArnTest {
+pub(in crate::policy) enum ArnTest {
     /// Six segments, each matched on its own; the sixth takes the rest.
     Segments(Box<[Pattern; 6]>),
     /// Fewer than six segments in the policy's text: whole, if variables fill it up to an ARN.
@@ -17,7 +17,7 @@ pub(super) enum ArnTest {
 }
 
 impl ArnTest {
-    pub(super) fn compile(value: &str, variables: bool) -> Result<ArnTest, Problem> {
+    pub(in crate::policy) fn compile(value: &str, variables: bool) -> Result<ArnTest, Problem> {
         let syntax = Syntax {
             variables,
             wildcards: true,
@@ -36,7 +36,7 @@ impl ArnTest {
         }
     }
 
-    pub(super) fn matches(&self, text: &str, context: &dyn Context) -> Match {
+    pub(in crate::policy) fn matches(&self, text: &str, context: &dyn Context) -> Match {
         let mut parts = text.splitn(6, ':');
         let six = [(); 6].map(|()| parts.next());
         let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f)] = six else {
@@ -59,31 +59,31 @@ impl ArnTest {
     }
 
     /// Not an ARN by its own text, nor by variables?
-    pub(super) fn is_shapeless(&self) -> bool {
+    pub(in crate::policy) fn is_shapeless(&self) -> bool {
         matches!(self, ArnTest::Whole(pattern) if !pattern.has_variables())
     }
 
-    pub(super) fn patterns(&self) -> &[Pattern] {
+    pub(in crate::policy) fn patterns(&self) -> &[Pattern] {
         match self {
             ArnTest::Segments(patterns) => &**patterns,
             ArnTest::Whole(pattern) => std::slice::from_ref(pattern),
         }
     }
 
-    pub(super) fn variables(&self) -> Vec<Key<'_>> {
+    pub(in crate::policy) fn variables(&self) -> Vec<Key<'_>> {
         self.patterns()
             .iter()
             .flat_map(Pattern::variables)
             .collect()
     }
 
-    pub(super) fn bare_variable(&self) -> Option<Key<'_>> {
+    pub(in crate::policy) fn bare_variable(&self) -> Option<Key<'_>> {
         self.patterns().iter().find_map(Pattern::bare_variable)
     }
 }
 
 /// Splits at the first five colons that stand outside of variables.
-pub(super) fn segments(text: &str, variables: bool) -> Option<[&str; 6]> {
+pub(in crate::policy) fn segments(text: &str, variables: bool) -> Option<[&str; 6]> {
     let mut ends = [0; 5];
     let mut found = 0;
     let mut inside = false;
@@ -120,7 +120,7 @@ pub(super) fn segments(text: &str, variables: bool) -> Option<[&str; 6]> {
 mod tests {
     use super::ArnTest;
     use crate::policy::request::EmptyContext;
-    use crate::policy::truth::Match;
+    use crate::policy::ternary::Match;
 
     #[test]
     fn wildcards_stay_inside_their_segment() {

@@ -1,15 +1,15 @@
 //! Warnings about conditions.
 
-use super::Effect;
-use super::arn_condition::{ArnTest, segments};
-use super::compile::Reporter;
-use super::condition::{Condition, Test};
-use super::finding::Problem;
-use super::json::{Node, NodeKind};
-use super::key::{Count, Key, Kind};
-use super::lint::{Document, unknowable};
-use super::operator::{Base, Operator, Set};
-use super::statement::Statement;
+use crate::policy::Effect;
+use crate::policy::condition::arn::{ArnTest, segments};
+use crate::policy::condition::key::{Count, Key, Kind};
+use crate::policy::condition::operator::{Base, Operator, Set};
+use crate::policy::condition::{Condition, Test};
+use crate::policy::diagnostic::Problem;
+use crate::policy::document::compile::Reporter;
+use crate::policy::document::json::{Node, NodeKind};
+use crate::policy::lint::{Document, unknowable};
+use crate::policy::statement::Statement;
 
 /// Global keys that hold identifiers which AWS makes: endpoint policies take no wildcards and no
 /// numeric operators with them. PrivateLink Guide, vpc-endpoints-access.
@@ -29,7 +29,7 @@ const IDENTIFIERS: &[Key<'static>] = &[
 /// Literal characters that an endpoint policy needs before or after each wildcard.
 const BESIDE_WILDCARD: usize = 6;
 
-pub(super) fn conditions(
+pub(in crate::policy) fn conditions(
     document: &Document<'_>,
     node: &Node<'_>,
     statement: &Statement,
@@ -255,7 +255,7 @@ fn of_value(
     }
 }
 
-pub(super) fn needs_version() -> Problem {
+pub(in crate::policy) fn needs_version() -> Problem {
     Problem::new(
         "variable-version",
         "without `\"Version\":\"2012-10-17\"` a variable is plain text",
@@ -264,13 +264,13 @@ pub(super) fn needs_version() -> Problem {
 }
 
 /// Does the account part of an ARN hold both digits and wildcards?
-pub(super) fn mixed_account(text: &str, variables: bool) -> bool {
+pub(in crate::policy) fn mixed_account(text: &str, variables: bool) -> bool {
     segments(text, variables).is_some_and(|[_, _, _, _, account, _]| {
         account.contains(['*', '?']) && account.contains(|c: char| c.is_ascii_alphanumeric())
     })
 }
 
-pub(super) fn mixed_account_problem(text: &str) -> Problem {
+pub(in crate::policy) fn mixed_account_problem(text: &str) -> Problem {
     Problem::new(
         "account-wildcard",
         format!("`{text}`: AWS takes an account id or a wildcard, not both"),

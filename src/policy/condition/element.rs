@@ -1,16 +1,16 @@
 //! The Condition element as it is written: blocks of operators, keys and values.
 
-use super::compile::{Reporter, Strictness};
-use super::condition::{Condition, Test};
-use super::condition_values::{check_exists, check_key};
-use super::element::Scope;
-use super::finding::Problem;
-use super::json::{Member, NodeKind};
-use super::key::{Count, Key, OwnedKey, same_name};
-use super::operator::{Base, Operator, Set};
-use super::strict;
+use crate::policy::condition::key::{Count, Key, OwnedKey, same_name};
+use crate::policy::condition::operator::{Base, Operator, Set};
+use crate::policy::condition::values::{check_exists, check_key};
+use crate::policy::condition::{Condition, Test};
+use crate::policy::diagnostic::Problem;
+use crate::policy::document::aws_validation;
+use crate::policy::document::compile::{Reporter, Strictness};
+use crate::policy::document::element::Scope;
+use crate::policy::document::json::{Member, NodeKind};
 
-pub(super) fn conditions(
+pub(in crate::policy) fn conditions(
     member: &Member<'_>,
     scope: &Scope<'_>,
     reporter: &mut Reporter<'_>,
@@ -167,7 +167,7 @@ fn condition(
         at_value(Some(index), problem);
     });
     if strict {
-        strict::check_condition(operator, key, &values, &test, at_value);
+        aws_validation::check_condition(operator, key, &values, &test, at_value);
     }
     let written = values.iter().map(|value| Box::from(*value)).collect();
     Some(Condition {

@@ -1,14 +1,14 @@
 //! Base64, for `BinaryEquals`.
 
 /// Decodes padded standard base64.
-pub(super) fn decode(text: &str) -> Option<Box<[u8]>> {
+pub(in crate::policy) fn decode(text: &str) -> Option<Box<[u8]>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     each_byte(text, |byte| out.push(byte))?;
     Some(out.into())
 }
 
 /// Does `text` decode to just these bytes? Allocates nothing.
-pub(super) fn decodes_to(text: &str, expected: &[u8]) -> bool {
+pub(in crate::policy) fn decodes_to(text: &str, expected: &[u8]) -> bool {
     let mut rest = expected.iter();
     let mut equal = true;
     let decoded = each_byte(text, |byte| equal &= rest.next() == Some(&byte));

@@ -18,8 +18,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::config::Limits;
 use crate::gate::{self, Visit, Worker};
-use crate::http1::{self, Incoming};
-use crate::read_ahead::ReadAhead;
+use crate::http::http1::{self, Incoming};
+use crate::http::read_ahead::ReadAhead;
 use crate::shutdown::Draining;
 
 use taken::{Streams, Taken};

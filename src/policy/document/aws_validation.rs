@@ -4,14 +4,14 @@
 
 use std::net::IpAddr;
 
-use super::arn_condition::segments;
-use super::condition::Test;
-use super::finding::Problem;
-use super::key::Key;
-use super::operator::{Base, Operator};
+use crate::policy::condition::Test;
+use crate::policy::condition::arn::segments;
+use crate::policy::condition::key::Key;
+use crate::policy::condition::operator::{Base, Operator};
+use crate::policy::diagnostic::Problem;
 
 /// Checks the values of one condition against the format of its key.
-pub(super) fn check_condition(
+pub(in crate::policy) fn check_condition(
     operator: Operator,
     key: Key<'_>,
     values: &[&str],
@@ -64,7 +64,7 @@ fn text_format(key: Key<'_>, value: &str) -> Option<Problem> {
 }
 
 /// Checks the parts of a Kinesis ARN in a Resource element.
-pub(super) fn check_resource(text: &str, variables: bool) -> Result<(), Problem> {
+pub(in crate::policy) fn check_resource(text: &str, variables: bool) -> Result<(), Problem> {
     let Some([_, _, service, region, account, _]) = segments(text, variables) else {
         return Ok(());
     };

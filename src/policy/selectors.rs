@@ -1,10 +1,10 @@
 //! Actions and resources, named as statements name them, for what else chooses requests by them.
 
-use super::action::ActionPattern;
-use super::finding::Problem;
-use super::request::{Action, Arn, EmptyContext};
-use super::resource::ResourcePattern;
-use super::truth::Match;
+use crate::policy::action::ActionPattern;
+use crate::policy::diagnostic::Problem;
+use crate::policy::request::{Action, Arn, EmptyContext};
+use crate::policy::resource::ResourcePattern;
+use crate::policy::ternary::Match;
 
 /// Actions, as the Action element names them: `kinesis:PutRecord*`.
 #[derive(Clone, Debug)]

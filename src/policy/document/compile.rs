@@ -4,12 +4,12 @@
 
 use std::fmt::Write as _;
 
-use super::Policy;
-use super::element;
-use super::finding::{Finding, Level, Lines, Problem};
-use super::json::{self, Node, NodeKind};
-use super::share::share;
-use super::statement::Statement;
+use crate::policy::Policy;
+use crate::policy::diagnostic::{Finding, Level, Lines, Problem};
+use crate::policy::document::element;
+use crate::policy::document::intern::share;
+use crate::policy::document::json::{self, Node, NodeKind};
+use crate::policy::statement::Statement;
 
 /// The longest endpoint policy that AWS takes, in characters, white space included.
 pub const MAX_ENDPOINT_CHARACTERS: usize = 20_480;
@@ -64,12 +64,15 @@ impl Options<'_> {
     };
 }
 
-pub(super) fn compile(text: &str, options: &Options<'_>) -> Result<Policy, Vec<Finding>> {
+pub(in crate::policy) fn compile(
+    text: &str,
+    options: &Options<'_>,
+) -> Result<Policy, Vec<Finding>> {
     let root = json::read(text)?;
     compile_node(text, &root, options)
 }
 
-pub(super) fn compile_node(
+pub(in crate::policy) fn compile_node(
     text: &str,
     root: &Node<'_>,
     options: &Options<'_>,
@@ -81,7 +84,7 @@ pub(super) fn compile_node(
 }
 
 /// The statements of a valid document, and whether its version has variables.
-pub(super) fn examine(
+pub(in crate::policy) fn examine(
     text: &str,
     root: &Node<'_>,
     options: &Options<'_>,
@@ -244,17 +247,17 @@ fn read_version(node: &Node<'_>, reporter: &mut Reporter<'_>) -> Version {
 }
 
 /// Collects findings with their places.
-pub(super) struct Reporter<'t> {
+pub(in crate::policy) struct Reporter<'t> {
     lines: Lines<'t>,
     path: String,
-    pub(super) findings: Vec<Finding>,
+    pub(in crate::policy) findings: Vec<Finding>,
 }
 
 /// More findings than anybody reads; a document of a megabyte of errors is not to cost more.
 const MAX_FINDINGS: usize = 200;
 
 impl<'t> Reporter<'t> {
-    pub(super) fn new(text: &'t str) -> Reporter<'t> {
+    pub(in crate::policy) fn new(text: &'t str) -> Reporter<'t> {
         Reporter {
             lines: Lines::of(text),
             path: String::from("$"),
@@ -262,7 +265,7 @@ impl<'t> Reporter<'t> {
         }
     }
 
-    pub(super) fn enter(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
+    pub(in crate::policy) fn enter(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
         let outer = self.path.len();
         self.path.push('.');
         self.path.push_str(name);
@@ -270,22 +273,22 @@ impl<'t> Reporter<'t> {
         self.path.truncate(outer);
     }
 
-    pub(super) fn enter_index(&mut self, index: usize, inside: impl FnOnce(&mut Self)) {
+    pub(in crate::policy) fn enter_index(&mut self, index: usize, inside: impl FnOnce(&mut Self)) {
         let outer = self.path.len();
         let _ = write!(self.path, "[{index}]");
         inside(self);
         self.path.truncate(outer);
     }
 
-    pub(super) fn error(&mut self, at: usize, problem: Problem) {
+    pub(in crate::policy) fn error(&mut self, at: usize, problem: Problem) {
         self.report(Level::Error, at, problem);
     }
 
-    pub(super) fn warn(&mut self, at: usize, problem: Problem) {
+    pub(in crate::policy) fn warn(&mut self, at: usize, problem: Problem) {
         self.report(Level::Warning, at, problem);
     }
 
-    pub(super) fn wrong_type(&mut self, node: &Node<'_>, expected: &str) {
+    pub(in crate::policy) fn wrong_type(&mut self, node: &Node<'_>, expected: &str) {
         let found = node.describe();
         self.error(
             node.start,
@@ -296,7 +299,7 @@ impl<'t> Reporter<'t> {
         );
     }
 
-    pub(super) fn line(&self, offset: usize) -> u32 {
+    pub(in crate::policy) fn line(&self, offset: usize) -> u32 {
         self.lines.line(offset)
     }
 

@@ -6,16 +6,16 @@ use std::fmt;
 
 /// A condition operator with its set prefix and suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Operator {
-    pub(super) set: Set,
-    pub(super) base: Base,
-    pub(super) if_exists: bool,
+pub(in crate::policy) struct Operator {
+    pub(in crate::policy) set: Set,
+    pub(in crate::policy) base: Base,
+    pub(in crate::policy) if_exists: bool,
     name: &'static str,
 }
 
 /// The set prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Set {
+pub(in crate::policy) enum Set {
     None,
     /// `ForAllValues:`
     All,
@@ -24,7 +24,7 @@ pub(super) enum Set {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Base {
+pub(in crate::policy) enum Base {
     Text {
         negated: bool,
         folded: bool,
@@ -44,7 +44,7 @@ pub(super) enum Base {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(in crate::policy) enum Comparison {
     Equal,
     NotEqual,
     Less,
@@ -103,7 +103,7 @@ const OPERATORS: &[(&str, Base)] = &[
 
 impl Operator {
     /// Reads a name; case counts, as in all documentation.
-    pub(super) fn parse(written: &str) -> Option<Operator> {
+    pub(in crate::policy) fn parse(written: &str) -> Option<Operator> {
         let (set, rest) = match written.split_once(':') {
             None => (Set::None, written),
             Some(("ForAllValues", rest)) => (Set::All, rest),
@@ -124,7 +124,7 @@ impl Operator {
     }
 
     /// What a name may be meant for that differs in case alone.
-    pub(super) fn of_any_case(written: &str) -> Option<String> {
+    pub(in crate::policy) fn of_any_case(written: &str) -> Option<String> {
         ["", "ForAllValues:", "ForAnyValue:"]
             .iter()
             .flat_map(|set| {
@@ -136,7 +136,7 @@ impl Operator {
     }
 
     /// Is it the opposite of another operator? Such operators match where the key is missing.
-    pub(super) fn negated(self) -> bool {
+    pub(in crate::policy) fn negated(self) -> bool {
         match self.base {
             Base::Text { negated, .. } | Base::Arn { negated } | Base::Ip { negated } => negated,
             Base::Numeric(comparison) | Base::Date(comparison) => {
@@ -146,7 +146,7 @@ impl Operator {
         }
     }
 
-    pub(super) fn has_wildcards(self) -> bool {
+    pub(in crate::policy) fn has_wildcards(self) -> bool {
         matches!(
             self.base,
             Base::Text {
@@ -156,7 +156,7 @@ impl Operator {
         )
     }
 
-    pub(super) fn takes_variables(self) -> bool {
+    pub(in crate::policy) fn takes_variables(self) -> bool {
         matches!(self.base, Base::Text { .. } | Base::Arn { .. })
     }
 }

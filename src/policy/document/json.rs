@@ -5,7 +5,7 @@ mod reader;
 
 use std::borrow::Cow;
 
-use super::finding::{Finding, Lines};
+use crate::policy::diagnostic::{Finding, Lines};
 use reader::Reader;
 
 /// Deepest nesting that is read; a policy needs six.
