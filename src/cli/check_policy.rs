@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::kinesis::ACTION_NAMES;
 use crate::policy::json::{self, Node, NodeKind};
-use crate::policy::{Attachment, Finding, Level, Listener, Options, lint};
+use crate::policy::{Attachment, Diagnostic, Level, Listener, Options, lint};
 
 /// How to print findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -22,7 +22,7 @@ pub(super) fn findings(
     text: &str,
     attachment: Attachment,
     listener: Option<&Listener<'_>>,
-) -> Vec<Finding> {
+) -> Vec<Diagnostic> {
     let options = match attachment {
         Attachment::Endpoint => Options::ENDPOINT,
         Attachment::Identity => Options::IDENTITY,
@@ -40,7 +40,7 @@ pub(super) fn findings(
 /// Writes what was found in one document. Returns whether it is free of errors.
 pub(super) fn print(
     name: &str,
-    findings: &[Finding],
+    findings: &[Diagnostic],
     format: Format,
     out: &mut impl Write,
 ) -> io::Result<bool> {
@@ -99,7 +99,7 @@ pub(super) fn lines(
     Ok(good)
 }
 
-fn check_line(line: &str, attachment: Attachment) -> (serde_json::Value, Vec<Finding>) {
+fn check_line(line: &str, attachment: Attachment) -> (serde_json::Value, Vec<Diagnostic>) {
     let root = match json::read(line) {
         Ok(root) => root,
         Err(findings) => return (serde_json::Value::Null, findings),
@@ -128,8 +128,8 @@ fn check_line(line: &str, attachment: Attachment) -> (serde_json::Value, Vec<Fin
     (id, found)
 }
 
-fn not_a_line(message: &str) -> Finding {
-    Finding {
+fn not_a_line(message: &str) -> Diagnostic {
+    Diagnostic {
         code: "line",
         level: Level::Error,
         line: 1,
@@ -167,7 +167,7 @@ struct Found<'f> {
 }
 
 impl<'f> Found<'f> {
-    fn of(finding: &'f Finding) -> Found<'f> {
+    fn of(finding: &'f Diagnostic) -> Found<'f> {
         Found {
             code: finding.code,
             level: word(finding.level),
@@ -180,7 +180,7 @@ impl<'f> Found<'f> {
     }
 }
 
-fn level(findings: &[Finding]) -> &'static str {
+fn level(findings: &[Diagnostic]) -> &'static str {
     findings
         .iter()
         .map(|finding| finding.level)

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::config::{Mode, Per};
 use crate::kinesis::{self, Operation, Target};
-use crate::policy::{Action, Arn, Match, NamedActions, NamedResources, PrincipalPattern};
+use crate::policy::{Action, ActionSelector, Arn, Match, PrincipalPattern, ResourceSelector};
 use crate::rate_limit::Counts;
 use crate::reject::{OverRate, Rejection};
 
@@ -31,9 +31,9 @@ pub struct Rate {
     /// Whose requests it is for; empty, everybody's.
     pub principals: Vec<PrincipalPattern>,
     /// The streams it is for; empty, all, and requests on none.
-    pub streams: Vec<NamedResources>,
+    pub streams: Vec<ResourceSelector>,
     /// The actions it is for; empty, all.
-    pub actions: Vec<NamedActions>,
+    pub actions: Vec<ActionSelector>,
     /// What was counted; it outlives a reload.
     pub counts: Arc<Counts>,
 }
@@ -128,12 +128,12 @@ impl Rates {
 
 impl Rate {
     fn is_for_action(&self, action: &Action<'_>) -> bool {
-        self.actions.is_empty() || self.actions.iter().any(|named| named.contain(action))
+        self.actions.is_empty() || self.actions.iter().any(|named| named.matches(action))
     }
 
     fn is_about(&self, stream: &Named<'_>) -> bool {
         match stream {
-            Named::Stream(arn) => of(&self.streams, |named| named.contain(arn)),
+            Named::Stream(arn) => of(&self.streams, |named| named.matches(arn)),
             Named::Unknown => true,
         }
     }

@@ -1,11 +1,11 @@
-//! What is wrong with a policy document, and where.
+//! Diagnostics: the errors and warnings about a policy document, each with its position.
 
 use std::fmt;
 
-/// How bad a finding is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// The document loads, but is likely not to do what its author wants.
+    /// The document loads, but probably does not do what its author wants.
     Warning,
     /// The document is refused.
     Error,
@@ -13,7 +13,7 @@ pub enum Level {
 
 /// One error or warning about a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct Diagnostic {
     /// Stable name of the rule, `missing-principal`.
     pub code: &'static str,
     /// Error or warning.
@@ -30,13 +30,16 @@ pub struct Finding {
     pub fix: Option<String>,
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "line {}, column {}: {}: {}",
-            self.line, self.column, self.path, self.message
-        )?;
+        let Diagnostic {
+            line,
+            column,
+            path,
+            message,
+            ..
+        } = self;
+        write!(f, "line {line}, column {column}: {path}: {message}")?;
         if let Some(fix) = &self.fix {
             write!(f, "; {fix}")?;
         }
@@ -44,12 +47,12 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A finding before it has a place.
+/// A diagnostic before it has a level and a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    pub(super) code: &'static str,
-    pub(super) message: String,
-    pub(super) fix: Option<String>,
+    code: &'static str,
+    message: String,
+    fix: Option<String>,
 }
 
 impl Problem {
@@ -61,37 +64,58 @@ impl Problem {
         }
     }
 
+    /// Adds what to write instead.
     pub(super) fn fix(mut self, fix: impl Into<String>) -> Problem {
         self.fix = Some(fix.into());
         self
     }
+
+    /// The message and the fix, without the code.
+    pub(super) fn into_sentence(self) -> String {
+        match self.fix {
+            Some(fix) => format!("{}; {fix}", self.message),
+            None => self.message,
+        }
+    }
+
+    /// The diagnostic of this problem at the value of `path`.
+    pub(super) fn at(self, level: Level, (line, column): (u32, u32), path: String) -> Diagnostic {
+        let Problem { code, message, fix } = self;
+        Diagnostic {
+            code,
+            level,
+            line,
+            column,
+            path,
+            message,
+            fix,
+        }
+    }
 }
 
-/// Where the lines of a text begin.
+/// The offset of each line of a text.
 #[derive(Clone, Debug)]
-pub(super) struct Lines<'t> {
+pub(super) struct LineIndex<'t> {
     text: &'t str,
     starts: Vec<usize>,
 }
 
-impl<'t> Lines<'t> {
-    pub(super) fn of(text: &'t str) -> Lines<'t> {
+impl<'t> LineIndex<'t> {
+    pub(super) fn new(text: &'t str) -> LineIndex<'t> {
         let mut starts = vec![0];
         starts.extend(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1));
-        Lines { text, starts }
+        LineIndex { text, starts }
     }
 
-    /// Line and column, both counted from 1, of a byte offset.
-    pub(super) fn place(&self, offset: usize) -> (u32, u32) {
-        let line = self.starts.partition_point(|&start| start <= offset).max(1);
-        let start = self.starts.get(line - 1).copied().unwrap_or(0);
-        let column = self
-            .text
-            .get(start..offset)
-            .map_or(0, |before| before.chars().count());
-        (saturate(line), saturate(column + 1))
+    /// The line and the column of a byte offset, both counted from 1.
+    pub(super) fn position(&self, offset: usize) -> (u32, u32) {
+        let line = self.line(offset);
+        let start = self.starts.get(line as usize - 1).copied().unwrap_or(0);
+        let before = self.text.get(start..offset).unwrap_or("");
+        (line, saturate(before.chars().count() + 1))
     }
 
+    /// The line of a byte offset, counted from 1.
     pub(super) fn line(&self, offset: usize) -> u32 {
         saturate(self.starts.partition_point(|&start| start <= offset).max(1))
     }
@@ -103,14 +127,14 @@ fn saturate(count: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::Lines;
+    use super::LineIndex;
 
     #[test]
-    fn places_count_characters_from_one() {
-        let lines = Lines::of("a\nböc\n");
-        assert_eq!(lines.place(0), (1, 1));
-        assert_eq!(lines.place(2), (2, 1));
-        assert_eq!(lines.place(5), (2, 3));
-        assert_eq!(lines.place(7), (3, 1));
+    fn positions_count_characters_from_one() {
+        let lines = LineIndex::new("a\nböc\n");
+        assert_eq!(lines.position(0), (1, 1));
+        assert_eq!(lines.position(2), (2, 1));
+        assert_eq!(lines.position(5), (2, 3));
+        assert_eq!(lines.position(7), (3, 1));
     }
 }

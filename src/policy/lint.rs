@@ -8,7 +8,7 @@ mod resource;
 use crate::policy::Effect;
 use crate::policy::action::ActionPattern;
 use crate::policy::condition::key::Key;
-use crate::policy::diagnostic::{Finding, Problem};
+use crate::policy::diagnostic::{Diagnostic, Problem};
 use crate::policy::document::compile::{Attachment, Options, Reporter, examine};
 use crate::policy::document::json::{self, Node, NodeKind};
 use crate::policy::document::sid;
@@ -27,14 +27,14 @@ pub struct Listener<'a> {
 
 /// All errors of a document or, where it has none, all warnings.
 #[must_use]
-pub fn lint(text: &str, options: &Options<'_>, listener: Option<&Listener<'_>>) -> Vec<Finding> {
+pub fn lint(text: &str, options: &Options<'_>, listener: Option<&Listener<'_>>) -> Vec<Diagnostic> {
     let root = match json::read(text) {
         Ok(root) => root,
-        Err(findings) => return findings,
+        Err(diagnostics) => return diagnostics,
     };
     let (statements, variables) = match examine(text, &root, options) {
         Ok(examined) => examined,
-        Err(findings) => return findings,
+        Err(diagnostics) => return diagnostics,
     };
     let mut reporter = Reporter::new(text);
     let Some(listed) = root.member("Statement") else {
@@ -62,7 +62,7 @@ pub fn lint(text: &str, options: &Options<'_>, listener: Option<&Listener<'_>>) 
         }
         repeated_sids(nodes, reporter);
     });
-    reporter.findings
+    reporter.diagnostics
 }
 
 /// Actions of the authorization reference that no operation has the name of.

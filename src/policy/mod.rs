@@ -34,10 +34,10 @@ pub use decision::{
 pub use document::compile::{Attachment, MAX_ENDPOINT_CHARACTERS, Options, Strictness};
 
 pub use condition::key::{Count, Key, Kind, Knowledge, REGISTRY, Registered, same_name};
-pub use diagnostic::{Finding, Level};
+pub use diagnostic::{Diagnostic, Level};
 pub use explain::{ConditionExplanation, Explanation, Requested};
 pub use lint::{Listener, lint};
-pub use selectors::{NamedActions, NamedResources};
+pub use selectors::{ActionSelector, ResourceSelector};
 
 pub use principal::PrincipalPattern;
 pub use request::{
@@ -120,7 +120,7 @@ impl Policy {
     ///
     /// # Errors
     /// Every error of the document, in its order.
-    pub fn compile(text: &str, options: &Options<'_>) -> Result<Policy, Vec<Finding>> {
+    pub fn compile(text: &str, options: &Options<'_>) -> Result<Policy, Vec<Diagnostic>> {
         compile::compile(text, options)
     }
 
@@ -132,7 +132,7 @@ impl Policy {
         text: &str,
         node: &json::Node<'_>,
         options: &Options<'_>,
-    ) -> Result<Policy, Vec<Finding>> {
+    ) -> Result<Policy, Vec<Diagnostic>> {
         compile::compile_node(text, node, options)
     }
 

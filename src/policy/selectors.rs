@@ -1,4 +1,4 @@
-//! Actions and resources, named as statements name them, for what else chooses requests by them.
+//! Selectors: patterns of actions and of resources, for rules outside of a policy (rate limits).
 
 use crate::policy::action::ActionPattern;
 use crate::policy::diagnostic::Problem;
@@ -6,51 +6,46 @@ use crate::policy::request::{Action, Arn, EmptyContext};
 use crate::policy::resource::ResourcePattern;
 use crate::policy::ternary::Match;
 
-/// Actions, as the Action element names them: `kinesis:PutRecord*`.
+/// A pattern of actions, as in an Action element: `kinesis:PutRecord*`.
 #[derive(Clone, Debug)]
-pub struct NamedActions(ActionPattern);
+pub struct ActionSelector(ActionPattern);
 
-/// Resources, as the Resource element names them: `*`, or an ARN with wildcards.
+/// A pattern of resources, as in a Resource element: `*`, or an ARN with wildcards.
 #[derive(Clone, Debug)]
-pub struct NamedResources(ResourcePattern);
+pub struct ResourceSelector(ResourcePattern);
 
-impl NamedActions {
-    /// Reads a pattern.
+impl ActionSelector {
+    /// Parses a pattern.
     ///
     /// # Errors
     /// A sentence that says what to write.
-    pub fn parse(text: &str) -> Result<NamedActions, String> {
-        ActionPattern::parse(text).map(NamedActions).map_err(said)
+    pub fn parse(text: &str) -> Result<ActionSelector, String> {
+        ActionPattern::parse(text)
+            .map(ActionSelector)
+            .map_err(Problem::into_sentence)
     }
 
-    /// Whether an action is one of them.
+    /// Whether the pattern matches `action`.
     #[must_use]
-    pub fn contain(&self, action: &Action<'_>) -> bool {
+    pub fn matches(&self, action: &Action<'_>) -> bool {
         self.0.matches(action.service, action.name)
     }
 }
 
-impl NamedResources {
-    /// Reads a pattern.
+impl ResourceSelector {
+    /// Parses a pattern. Policy variables are plain text.
     ///
     /// # Errors
     /// A sentence that says what to write.
-    pub fn parse(text: &str) -> Result<NamedResources, String> {
+    pub fn parse(text: &str) -> Result<ResourceSelector, String> {
         ResourcePattern::compile(text, false)
-            .map(NamedResources)
-            .map_err(said)
+            .map(ResourceSelector)
+            .map_err(Problem::into_sentence)
     }
 
-    /// Whether a resource is one of them.
+    /// Whether the pattern matches `arn`.
     #[must_use]
-    pub fn contain(&self, arn: &Arn<'_>) -> Match {
+    pub fn matches(&self, arn: &Arn<'_>) -> Match {
         self.0.matches(arn, false, &EmptyContext)
-    }
-}
-
-fn said(problem: Problem) -> String {
-    match problem.fix {
-        Some(fix) => format!("{}; {fix}", problem.message),
-        None => problem.message,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{self, Problem, Problems};
 use crate::kinesis::ACTION_NAMES;
-use crate::policy::{Attachment, Finding, Key, Knowledge, Listener, Options, Policy, lint};
+use crate::policy::{Attachment, Diagnostic, Key, Knowledge, Listener, Options, Policy, lint};
 
 use super::Opening;
 
@@ -127,7 +127,7 @@ pub(super) fn unreadable(
     Problem::of_value(config, path, message)
 }
 
-fn problem(finding: Finding, file: &Path) -> Problem {
+fn problem(finding: Diagnostic, file: &Path) -> Problem {
     Problem {
         file: file.to_owned(),
         position: Some((finding.line as usize, finding.column as usize)),

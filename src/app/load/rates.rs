@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::{self, Config, Problem};
 use crate::gate::{Rate, Rates};
 use crate::kinesis::ACTION_NAMES;
-use crate::policy::{Action, Arn, NamedActions, NamedResources, PrincipalPattern};
+use crate::policy::{Action, ActionSelector, Arn, PrincipalPattern, ResourceSelector};
 use crate::rate_limit::{Allowance, Counts};
 
 use super::Opening;
@@ -44,11 +44,11 @@ impl Opening<'_> {
         }
     }
 
-    fn actions(&mut self, place: usize, texts: &[String]) -> Vec<NamedActions> {
-        let actions = self.each(place, "actions", texts, NamedActions::parse);
+    fn actions(&mut self, place: usize, texts: &[String]) -> Vec<ActionSelector> {
+        let actions = self.each(place, "actions", texts, ActionSelector::parse);
         for (n, (text, actions)) in texts.iter().zip(&actions).enumerate() {
             let is_one = |name: &&str| {
-                actions.contain(&Action {
+                actions.matches(&Action {
                     service: "kinesis",
                     name,
                     number: None,
@@ -83,14 +83,14 @@ impl Opening<'_> {
 }
 
 /// Streams by name, of any region and account, or by ARN.
-fn streams(text: &str) -> Result<NamedResources, String> {
+fn streams(text: &str) -> Result<ResourceSelector, String> {
     let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-*?".contains(&byte);
     if !text.is_empty() && text.bytes().all(in_name) {
-        return NamedResources::parse(&format!("arn:*:kinesis:*:*:stream/{text}"));
+        return ResourceSelector::parse(&format!("arn:*:kinesis:*:*:stream/{text}"));
     }
     let is_stream = |arn: &Arn<'_>| arn.service == "kinesis" && arn.resource.starts_with("stream/");
     if Arn::parse(text).is_some_and(|arn| is_stream(&arn)) {
-        return NamedResources::parse(text);
+        return ResourceSelector::parse(text);
     }
     Err(format!(
         "`{text}` is neither a stream's name nor `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`, \

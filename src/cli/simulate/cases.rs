@@ -9,7 +9,7 @@ use super::given::{Given, Keys};
 use super::layer::{Document, Layer, LayerDecision, deciding, name};
 use super::options;
 use crate::policy::json::{self, Node, NodeKind};
-use crate::policy::{Attachment, Finding, Outcome, Policy};
+use crate::policy::{Attachment, Diagnostic, Outcome, Policy};
 
 /// How the cases went.
 #[derive(Debug, Default)]
@@ -132,7 +132,7 @@ fn decide_line(line: &str) -> Answer {
         .and_then(|id| line.get(id.start..id.end))
         .unwrap_or("null")
         .to_owned();
-    let in_document = |finding: &&Finding| {
+    let in_document = |finding: &&Diagnostic| {
         LAYERS
             .iter()
             .any(|layer| finding.path.starts_with(&format!("$.{layer}[")))
@@ -149,7 +149,7 @@ fn decide_line(line: &str) -> Answer {
 /// The members of a case that hold documents.
 const LAYERS: [&str; 2] = ["endpointPolicies", "identityPolicies"];
 
-fn decide_case(line: &str, root: &Node<'_>, duplicates: &[Finding]) -> Result<Answer, String> {
+fn decide_case(line: &str, root: &Node<'_>, duplicates: &[Diagnostic]) -> Result<Answer, String> {
     let request = root.member("request").ok_or("the case has no `request`")?;
     let keys = Keys::from_json(request.member("context"), request.member("unknown"))?;
     let principal = match request.member("principal") {
@@ -245,7 +245,7 @@ fn read_layer(
     root: &Node<'_>,
     member: &'static str,
     attachment: Attachment,
-    duplicates: &[Finding],
+    duplicates: &[Diagnostic],
     findings: &mut Vec<String>,
 ) -> Result<Option<Layer>, String> {
     let nodes = match root.member(member) {
@@ -261,7 +261,7 @@ fn read_layer(
     for (index, node) in nodes.iter().enumerate() {
         let name = format!("{member}[{index}]");
         let path = format!("$.{name}.");
-        let repeated: Vec<Finding> = duplicates
+        let repeated: Vec<Diagnostic> = duplicates
             .iter()
             .filter(|finding| finding.path.starts_with(&path))
             .cloned()
@@ -286,7 +286,7 @@ fn read_layer(
     Ok(Some(layer))
 }
 
-fn sentence(findings: &[Finding]) -> String {
+fn sentence(findings: &[Diagnostic]) -> String {
     findings
         .iter()
         .map(ToString::to_string)

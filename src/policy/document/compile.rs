@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::policy::Policy;
-use crate::policy::diagnostic::{Finding, Level, Lines, Problem};
+use crate::policy::diagnostic::{Diagnostic, Level, LineIndex, Problem};
 use crate::policy::document::element;
 use crate::policy::document::intern::share;
 use crate::policy::document::json::{self, Node, NodeKind};
@@ -67,7 +67,7 @@ impl Options<'_> {
 pub(in crate::policy) fn compile(
     text: &str,
     options: &Options<'_>,
-) -> Result<Policy, Vec<Finding>> {
+) -> Result<Policy, Vec<Diagnostic>> {
     let root = json::read(text)?;
     compile_node(text, &root, options)
 }
@@ -76,7 +76,7 @@ pub(in crate::policy) fn compile_node(
     text: &str,
     root: &Node<'_>,
     options: &Options<'_>,
-) -> Result<Policy, Vec<Finding>> {
+) -> Result<Policy, Vec<Diagnostic>> {
     examine(text, root, options).map(|(mut statements, _)| {
         share(&mut statements);
         Policy::of(statements, options.actions)
@@ -88,7 +88,7 @@ pub(in crate::policy) fn examine(
     text: &str,
     root: &Node<'_>,
     options: &Options<'_>,
-) -> Result<(Vec<Statement>, bool), Vec<Finding>> {
+) -> Result<(Vec<Statement>, bool), Vec<Diagnostic>> {
     let mut reporter = Reporter::new(text);
     let written = text.get(root.start..root.end).unwrap_or("");
     let whole = if root.start == 0 || text.trim() == written {
@@ -113,10 +113,10 @@ pub(in crate::policy) fn examine(
         );
     }
     let examined = document(root, options, &mut reporter);
-    if reporter.findings.is_empty() {
+    if reporter.diagnostics.is_empty() {
         Ok(examined)
     } else {
-        Err(reporter.findings)
+        Err(reporter.diagnostics)
     }
 }
 
@@ -246,22 +246,22 @@ fn read_version(node: &Node<'_>, reporter: &mut Reporter<'_>) -> Version {
     }
 }
 
-/// Collects findings with their places.
+/// Collects diagnostics with their places.
 pub(in crate::policy) struct Reporter<'t> {
-    lines: Lines<'t>,
+    lines: LineIndex<'t>,
     path: String,
-    pub(in crate::policy) findings: Vec<Finding>,
+    pub(in crate::policy) diagnostics: Vec<Diagnostic>,
 }
 
-/// More findings than anybody reads; a document of a megabyte of errors is not to cost more.
-const MAX_FINDINGS: usize = 200;
+/// More diagnostics than anybody reads; a document of a megabyte of errors is not to cost more.
+const MAX_DIAGNOSTICS: usize = 200;
 
 impl<'t> Reporter<'t> {
     pub(in crate::policy) fn new(text: &'t str) -> Reporter<'t> {
         Reporter {
-            lines: Lines::of(text),
+            lines: LineIndex::new(text),
             path: String::from("$"),
-            findings: Vec::new(),
+            diagnostics: Vec::new(),
         }
     }
 
@@ -304,20 +304,11 @@ impl<'t> Reporter<'t> {
     }
 
     fn report(&mut self, level: Level, at: usize, problem: Problem) {
-        if self.findings.len() >= MAX_FINDINGS {
+        if self.diagnostics.len() >= MAX_DIAGNOSTICS {
             return;
         }
-        let (line, column) = self.lines.place(at);
-        let Problem { code, message, fix } = problem;
-        let path = self.path.clone();
-        self.findings.push(Finding {
-            code,
-            level,
-            line,
-            column,
-            path,
-            message,
-            fix,
-        });
+        let position = self.lines.position(at);
+        self.diagnostics
+            .push(problem.at(level, position, self.path.clone()));
     }
 }

@@ -5,7 +5,7 @@ mod reader;
 
 use std::borrow::Cow;
 
-use crate::policy::diagnostic::{Finding, Lines};
+use crate::policy::diagnostic::{Diagnostic, LineIndex};
 use reader::Reader;
 
 /// Deepest nesting that is read; a policy needs six.
@@ -99,7 +99,7 @@ impl<'t> Node<'t> {
 ///
 /// # Errors
 /// The first violation of the grammar, or every duplicate name where the grammar is kept.
-pub fn read(text: &str) -> Result<Node<'_>, Vec<Finding>> {
+pub fn read(text: &str) -> Result<Node<'_>, Vec<Diagnostic>> {
     let (root, duplicates) = read_with_duplicates(text)?;
     if duplicates.is_empty() {
         Ok(root)
@@ -113,22 +113,19 @@ pub fn read(text: &str) -> Result<Node<'_>, Vec<Finding>> {
 ///
 /// # Errors
 /// The first violation of the grammar.
-pub fn read_with_duplicates(text: &str) -> Result<(Node<'_>, Vec<Finding>), Vec<Finding>> {
+pub fn read_with_duplicates(text: &str) -> Result<(Node<'_>, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut reader = Reader::of(text);
-    let root = reader
-        .document()
-        .map_err(|fault| vec![reader.finding(&fault)])?;
+    let root = match reader.document() {
+        Ok(root) => root,
+        Err(fault) => return Err(vec![reader.diagnostic(&fault)]),
+    };
     if reader.duplicates.is_empty() {
         return Ok((root, Vec::new()));
     }
-    let lines = Lines::of(text);
+    let lines = LineIndex::new(text);
     let duplicates = reader.duplicates.into_iter();
-    Ok((
-        root,
-        duplicates
-            .map(|duplicate| duplicate.finding(&lines))
-            .collect(),
-    ))
+    let diagnostics = duplicates.map(|duplicate| duplicate.diagnostic(&lines));
+    Ok((root, diagnostics.collect()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::policy::diagnostic::{Finding, Level, Lines};
+use crate::policy::diagnostic::{Diagnostic, Level, LineIndex, Problem};
 use crate::policy::document::json::{MAX_DEPTH, Member, Node, NodeKind};
 
 /// Where the grammar is broken, and how.
@@ -297,21 +297,15 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub(in crate::policy) fn finding(&self, fault: &Fault) -> Finding {
-        let (line, column) = Lines::of(self.text).place(fault.at);
-        Finding {
-            code: "json-syntax",
-            level: Level::Error,
-            line,
-            column,
-            path: self.path.clone(),
-            message: format!("not valid JSON: {}", fault.message),
-            fix: None,
-        }
+    /// The diagnostic of a fault, at the value that is being read.
+    pub(in crate::policy) fn diagnostic(self, fault: &Fault) -> Diagnostic {
+        let position = LineIndex::new(self.text).position(fault.at);
+        let message = format!("not valid JSON: {}", fault.message);
+        Problem::new("json-syntax", message).at(Level::Error, position, self.path)
     }
 }
 
-/// A name given twice.
+/// A name that an object has twice.
 pub(in crate::policy) struct Duplicate {
     at: usize,
     path: String,
@@ -319,19 +313,11 @@ pub(in crate::policy) struct Duplicate {
 }
 
 impl Duplicate {
-    pub(in crate::policy) fn finding(self, lines: &Lines<'_>) -> Finding {
-        let (line, column) = lines.place(self.at);
-        Finding {
-            code: "duplicate-name",
-            level: Level::Error,
-            line,
-            column,
-            path: format!("{}.{}", self.path, self.name),
-            message: format!(
-                "`{}` is given twice; JSON readers disagree on which counts",
-                self.name
-            ),
-            fix: Some("keep one of them".into()),
-        }
+    pub(in crate::policy) fn diagnostic(self, lines: &LineIndex<'_>) -> Diagnostic {
+        let Duplicate { at, path, name } = self;
+        let message = format!("`{name}` is given twice; JSON readers disagree on which counts");
+        Problem::new("duplicate-name", message)
+            .fix("keep one of them")
+            .at(Level::Error, lines.position(at), format!("{path}.{name}"))
     }
 }
