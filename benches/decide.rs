@@ -14,7 +14,7 @@ use kinesis_gate::policy::{
     Action, Arn, Attachment, Context, EmptyContext, Fact, Key, Options, Policy, Principal,
     PrincipalKind, Request, Resource, Strictness, Value,
 };
-use kinesis_gate::rate_limit::{Allowance, Counts};
+use kinesis_gate::rate_limit::{Gcra, KeyedLimiter};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -178,12 +178,12 @@ fn statements_10_000_by_scan(bencher: Bencher<'_, '_>) {
 /// One more of a key that is known among so many, by event loops that all count the same key.
 #[divan::bench(args = [1, 10_000], threads = [1, 2], sample_size = 1_000)]
 fn rate(bencher: Bencher<'_, '_>, keys: usize) {
-    let counts = Counts::new(Allowance::new(1e6, 1_000_000), 1 << 14);
+    let limiter = KeyedLimiter::new(Gcra::new(1e6, 1_000_000), 1 << 14);
     let now = Instant::now();
-    (0..keys).for_each(|n| assert!(counts.take(counts.key(n), now)));
+    (0..keys).for_each(|n| assert!(limiter.try_acquire(limiter.key(n), now)));
     bencher.bench(|| {
-        let key = counts.key(black_box(("us-east-1", Some("123456789012"), MY_STREAM)));
-        black_box(&counts).take(key, Instant::now())
+        let key = limiter.key(black_box(("us-east-1", Some("123456789012"), MY_STREAM)));
+        black_box(&limiter).try_acquire(key, Instant::now())
     });
 }
 

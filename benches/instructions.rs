@@ -33,7 +33,7 @@ use kinesis_gate::kinesis::{ACTION_NAMES, Format, Scanner};
 use kinesis_gate::policy::{
     Action, Arn, EmptyContext, Fact, Options, Policy, Principal, PrincipalKind, Resource,
 };
-use kinesis_gate::rate_limit::{Allowance, Counts};
+use kinesis_gate::rate_limit::{Gcra, KeyedLimiter};
 use kinesis_gate::reject::{Denied, DeniedBy, Rejection};
 use kinesis_gate::sandbox::Authority;
 use kinesis_gate::sigv4;
@@ -197,14 +197,14 @@ fn reject(times: usize) {
 
 /// One more of a key that is known, among a thousand.
 fn rate(times: usize) {
-    let counts = Counts::new(Allowance::new(1e6, 1_000_000), 1 << 14);
+    let limiter = KeyedLimiter::new(Gcra::new(1e6, 1_000_000), 1 << 14);
     let now = Instant::now();
-    (0..1000).for_each(|n| assert!(counts.take(counts.key(n), now)));
+    (0..1000).for_each(|n| assert!(limiter.try_acquire(limiter.key(n), now)));
     let who = "arn:aws:iam::123456789012:role/team/producer";
     let stream = ("us-east-1", Some("123456789012"), "stream/orders");
     for _ in 0..times {
-        let key = counts.key(black_box((Some(who), Some(stream))));
-        assert!(black_box(&counts).take(key, now));
+        let key = limiter.key(black_box((Some(who), Some(stream))));
+        assert!(black_box(&limiter).try_acquire(key, now));
     }
 }
 

@@ -137,7 +137,7 @@ impl Reloader {
         let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         let rates = rates.0.iter();
         rates
-            .map(|rate| (Arc::clone(&rate.name), rate.counts.refused()))
+            .map(|rate| (Arc::clone(&rate.name), rate.limiter.limited_count()))
             .collect()
     }
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::config::{Mode, Per};
 use crate::kinesis::{self, Operation, Target};
 use crate::policy::{Action, ActionSelector, Arn, Match, PrincipalPattern, ResourceSelector};
-use crate::rate_limit::Counts;
+use crate::rate_limit::KeyedLimiter;
 use crate::reject::{OverRate, Rejection};
 
 use super::asked::Asked;
@@ -35,7 +35,7 @@ pub struct Rate {
     /// The actions it is for; empty, all.
     pub actions: Vec<ActionSelector>,
     /// What was counted; it outlives a reload.
-    pub counts: Arc<Counts>,
+    pub limiter: Arc<KeyedLimiter>,
 }
 
 /// A stream that a request names.
@@ -63,7 +63,7 @@ impl Rates {
         }
         let mut taken = 0_usize;
         let full = self.each(asked, ruled, |rate, key| {
-            let has_room = rate.counts.take(key, now);
+            let has_room = rate.limiter.try_acquire(key, now);
             taken += usize::from(has_room);
             has_room
         });
@@ -73,7 +73,7 @@ impl Rates {
         self.each(asked, ruled, |rate, key| {
             let was_taken = taken > 0;
             if was_taken {
-                rate.counts.give_back(key);
+                rate.limiter.refund(key);
                 taken -= 1;
             }
             was_taken
@@ -110,14 +110,14 @@ impl Rates {
         for rate in self.0.iter().filter(is_for) {
             if rate.per == Per::Principal {
                 let is_about = rate.streams.is_empty() || streams().any(|it| rate.is_about(&it));
-                if is_about && !goes_on(rate, rate.counts.key(who)) {
+                if is_about && !goes_on(rate, rate.limiter.key(who)) {
                     return Some(rate);
                 }
                 continue;
             }
             for stream in streams().filter(|stream| rate.is_about(stream)) {
                 let who = (rate.per == Per::PrincipalAndStream).then_some(who);
-                if !goes_on(rate, rate.counts.key((who, stream.counted_as()))) {
+                if !goes_on(rate, rate.limiter.key((who, stream.counted_as()))) {
                     return Some(rate);
                 }
             }

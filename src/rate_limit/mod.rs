@@ -1,10 +1,10 @@
-//! How often something may be done, for each of many keys, in memory that is fixed.
+//! The rate limit of each of many keys, in fixed memory.
 //!
-//! [`Allowance`] is the arithmetic, [`Counts`] what was done by key. Neither knows what is counted, and
-//! both take the time as an argument.
+//! [`Gcra`] is the arithmetic, [`KeyedLimiter`] its state by key. Both are ignorant of what is limited,
+//! and take the time as an argument.
 
-mod allowance;
-mod counts;
+mod gcra;
+mod keyed_limiter;
 
-pub use allowance::Allowance;
-pub use counts::Counts;
+pub use gcra::Gcra;
+pub use keyed_limiter::KeyedLimiter;

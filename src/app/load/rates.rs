@@ -7,7 +7,7 @@ use crate::config::{self, Config, Problem};
 use crate::gate::{Rate, Rates};
 use crate::kinesis::ACTION_NAMES;
 use crate::policy::{Action, ActionSelector, Arn, PrincipalPattern, ResourceSelector};
-use crate::rate_limit::{Allowance, Counts};
+use crate::rate_limit::{Gcra, KeyedLimiter};
 
 use super::Opening;
 
@@ -20,13 +20,13 @@ impl Opening<'_> {
     }
 
     fn rate(&mut self, place: usize, rate: &config::Rate) -> Rate {
-        let allowance = Allowance::new(rate.requests, rate.burst);
+        let gcra = Gcra::new(rate.requests, rate.burst);
         let known = self.before.and_then(|before| {
             let mut known = before.kept.rates.0.iter();
             known.find(|known| {
                 *known.name == *rate.name
                     && known.per == rate.per
-                    && known.counts.are(allowance, rate.keys)
+                    && known.limiter.is_configured_as(gcra, rate.keys)
             })
         });
         Rate {
@@ -37,9 +37,9 @@ impl Opening<'_> {
             }),
             streams: self.each(place, "streams", &rate.streams, streams),
             actions: self.actions(place, &rate.actions),
-            counts: match known {
-                Some(known) => Arc::clone(&known.counts),
-                None => Arc::new(Counts::new(allowance, rate.keys)),
+            limiter: match known {
+                Some(known) => Arc::clone(&known.limiter),
+                None => Arc::new(KeyedLimiter::new(gcra, rate.keys)),
             },
         }
     }
