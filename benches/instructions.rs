@@ -34,7 +34,7 @@ use kinesis_gate::policy::{
     Action, Arn, EmptyContext, Fact, Options, Policy, Principal, PrincipalKind, Resource,
 };
 use kinesis_gate::rate_limit::{Gcra, KeyedLimiter};
-use kinesis_gate::reject::{Denied, DeniedBy, Rejection};
+use kinesis_gate::reject::{AccessDenied, PolicyType, Rejection};
 use kinesis_gate::sandbox::Authority;
 use kinesis_gate::sigv4;
 use support::raw::{Connection, Request};
@@ -182,14 +182,14 @@ fn scan(times: usize, size: usize) {
 }
 
 fn reject(times: usize) {
-    let denied = Denied {
-        user: "arn:aws:iam::123456789012:user/producer".to_owned(),
+    let denied = AccessDenied {
+        principal: "arn:aws:iam::123456789012:user/producer".to_owned(),
         action: "kinesis:PutRecord".into(),
         resource: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".to_owned(),
-        explicit: false,
-        layer: DeniedBy::Endpoint,
+        is_explicit: false,
+        policy_type: PolicyType::VpcEndpoint,
     };
-    let rejection = Rejection::Denied(denied);
+    let rejection = Rejection::AccessDenied(denied);
     for _ in 0..times {
         black_box(rejection.response(black_box(Some(Format::Json)), UNIX_EPOCH));
     }

@@ -44,12 +44,12 @@ impl Kept {
         told: impl FnOnce(&Ruled),
     ) -> Result<(), Rejection> {
         if let Some(why) = connection.expelled {
-            return Err(Rejection::Unidentified(why));
+            return Err(Rejection::UnknownClient(why));
         }
         let endpoint = connection.endpoint();
         let host = head::host(&self.parts, connection)?;
         let route = connection.route(&host);
-        let route = route.ok_or_else(|| Rejection::Misdirected(host.clone()))?;
+        let route = route.ok_or_else(|| Rejection::MisdirectedRequest(host.clone()))?;
         let keys = endpoint.re_sign.as_ref().and_then(ReSign::keys);
         let asked = Asked::read(
             connection,
@@ -63,6 +63,6 @@ impl Kept {
         told(&ruled);
         let user = || principal::user(&asked.caller.record(), endpoint.partition);
         let permitted = ruled.permit(endpoint.mode, (), asked.head.target.action(), user);
-        permitted.map(|_| ()).map_err(Rejection::Denied)
+        permitted.map(|_| ()).map_err(Rejection::AccessDenied)
     }
 }

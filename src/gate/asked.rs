@@ -103,7 +103,7 @@ impl<'a> Asked<'a> {
                 kinesis::resources_of_token(target, members, &scope, stream, &mut resources)
             }
         };
-        named.map_err(Rejection::Disagreement)?;
+        named.map_err(Rejection::ResourceConflict)?;
         let headers = &self.parts.headers;
         let facts = Facts::new(self.connection, headers, &self.caller, target, members, now);
         Ok(decide::decide(

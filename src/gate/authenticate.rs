@@ -76,7 +76,7 @@ pub(super) fn caller<'a>(
             };
             let pending = keys
                 .check(signed, head, now)
-                .map_err(Rejection::Unverified)?;
+                .map_err(Rejection::InvalidSignature)?;
             let holder = &pending.key().holder;
             let known = connection.site.principals.by_arn.get(&*holder.arn);
             let details = known.map(|known| &**known);
@@ -89,17 +89,17 @@ pub(super) fn caller<'a>(
             ))
         }
         (Authenticate::Mtls, Some(Certified::As(principal)), _) => Ok(stated(principal, signed)),
-        (Authenticate::Mtls, Some(Certified::Several), _) => Err(Rejection::Unidentified(
+        (Authenticate::Mtls, Some(Certified::Several), _) => Err(Rejection::UnknownClient(
             "the client certificate is of several principals",
         )),
-        (Authenticate::Mtls, Some(Certified::Nobody) | None, _) => Err(Rejection::Unidentified(
+        (Authenticate::Mtls, Some(Certified::Nobody) | None, _) => Err(Rejection::UnknownClient(
             "the client certificate is of no principal",
         )),
         (Authenticate::Loopback, _, _) => match &connection.endpoint().principal {
             Some(principal) if connection.peer.is_loopback() => Ok(stated(principal, signed)),
-            _ => Err(Rejection::Unidentified("the client is not on loopback")),
+            _ => Err(Rejection::UnknownClient("the client is not on loopback")),
         },
-        (Authenticate::Sigv4(_), _, None) => Err(Rejection::Unidentified(
+        (Authenticate::Sigv4(_), _, None) => Err(Rejection::UnknownClient(
             "there are no local credentials to verify with",
         )),
     }

@@ -16,7 +16,7 @@ use tokio::time::{timeout, timeout_at};
 use crate::http::http1::{Broken, Incoming, Outgoing};
 use crate::kinesis::{Format, Scanner};
 use crate::observe::{Limited, Record};
-use crate::reject::{Busy, Rejection};
+use crate::reject::{Overloaded, Rejection};
 use crate::upstream::RequestBody;
 
 use super::Worker;
@@ -77,7 +77,7 @@ impl<'w> Reading<'w> {
     ) -> Result<Reading<'w>, Rejection> {
         let announced = incoming.size_hint().exact();
         if announced.is_some_and(|len| len > worker.limits.body_bytes as u64) {
-            return Err(Rejection::TooLarge);
+            return Err(Rejection::BodyTooLarge);
         }
         let body = RequestBody::new(incoming.take_verbatim());
         Ok(Reading {
@@ -159,19 +159,21 @@ impl<'w> Reading<'w> {
         let limits = &self.worker.limits;
         let frame = match self.frame().await? {
             Some(Ok(frame)) => frame,
-            Some(Err(_)) => return Err(Rejection::BodyBroken),
+            Some(Err(_)) => return Err(Rejection::IncompleteBody),
             None => {
                 self.ended = true;
-                return self.scanner.finish().map_err(Rejection::Malformed);
+                return self.scanner.finish().map_err(Rejection::MalformedBody);
             }
         };
         let Ok(chunk) = frame.into_data() else {
             return Err(TRAILERS);
         };
-        self.scanner.push(&chunk).map_err(Rejection::Malformed)?;
+        self.scanner
+            .push(&chunk)
+            .map_err(Rejection::MalformedBody)?;
         let len = self.body.len().saturating_add(chunk.len() as u64);
         if len > limits.body_bytes as u64 {
-            return Err(Rejection::TooLarge);
+            return Err(Rejection::BodyTooLarge);
         }
         let room = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
         let patience = match &self.permits {
@@ -186,7 +188,7 @@ impl<'w> Reading<'w> {
         self.body.push(chunk);
         if self.incoming.is_end_stream() {
             self.ended = true;
-            self.scanner.finish().map_err(Rejection::Malformed)?;
+            self.scanner.finish().map_err(Rejection::MalformedBody)?;
         }
         Ok(())
     }
@@ -203,7 +205,7 @@ async fn reserve(
         Ok(permit) => Ok(permit),
         Err(_) => match timeout(patience, budget.acquire_many_owned(bytes)).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Rejection::Busy(Busy::Bytes)),
+            Ok(Err(_)) | Err(_) => Err(Rejection::Overloaded(Overloaded::BufferBudget)),
         },
     }
 }

@@ -10,7 +10,7 @@ use crate::policy::{
     self, Action, Arn, Fact, Layer, LayeredDecision, Layers, Permitted, Principal, Request,
     Resource, Unknown, Verdict,
 };
-use crate::reject::{Denied, DeniedBy};
+use crate::reject::{AccessDenied, PolicyType};
 
 use super::facts::{AnyRequest, Facts, FactsOf};
 use super::principal::KnownCaller;
@@ -96,7 +96,7 @@ impl Ruled {
         request: T,
         action: Cow<'static, str>,
         user: impl FnOnce() -> String,
-    ) -> Result<Permitted<T>, Denied> {
+    ) -> Result<Permitted<T>, AccessDenied> {
         let Ruled {
             verdict,
             resources,
@@ -107,14 +107,14 @@ impl Ruled {
         if mode == Mode::Audit {
             return Ok(verdict.observe_only(request));
         }
-        verdict.permit(request).map_err(|(denial, _)| Denied {
-            user: user(),
+        verdict.permit(request).map_err(|(denial, _)| AccessDenied {
+            principal: user(),
             action,
             resource: resource_text(&resources, place),
-            explicit: denial.outcome() == policy::Outcome::ExplicitDeny,
-            layer: match denial.decision().map(|decided| decided.layer) {
-                Some(Layer::Identity(_) | Layer::NoIdentity) => DeniedBy::Identity,
-                Some(Layer::Endpoint) | None => DeniedBy::Endpoint,
+            is_explicit: denial.outcome() == policy::Outcome::ExplicitDeny,
+            policy_type: match denial.decision().map(|decided| decided.layer) {
+                Some(Layer::Identity(_) | Layer::NoIdentity) => PolicyType::Identity,
+                Some(Layer::Endpoint) | None => PolicyType::VpcEndpoint,
             },
         })
     }

@@ -182,7 +182,7 @@ impl<'a> Head<'a> {
             None if fields.is_joined(Field::ContentType) => {
                 return Err(Rejection::Ambiguous("`Content-Type` is several in one"));
             }
-            None => return Err(Rejection::ContentType),
+            None => return Err(Rejection::UnsupportedContentType),
         };
         let target = target(parts, &fields, format)?;
         let authorization = fields.text(Field::Authorization)?;
@@ -204,7 +204,7 @@ impl<'a> Head<'a> {
         // the request there.
         let elsewhere = |caller: Caller<'_>| caller.region != region || caller.service != "kinesis";
         if caller.is_some_and(elsewhere) {
-            return Err(Rejection::Scope {
+            return Err(Rejection::WrongCredentialScope {
                 region: region.to_owned(),
             });
         }
@@ -253,14 +253,14 @@ pub(super) fn host(parts: &Parts, connection: &Connection) -> Result<String, Rej
             ));
         }
     };
-    let (name, _port) =
-        split_authority(authority).ok_or_else(|| Rejection::Misdirected(authority.to_owned()))?;
+    let (name, _port) = split_authority(authority)
+        .ok_or_else(|| Rejection::MisdirectedRequest(authority.to_owned()))?;
     let name = canonical(name).into_owned();
     match &connection.server_name {
         // TLS asked for one Kinesis endpoint and HTTP for another: a connection that was meant for
         // the first must not be coalesced onto the second.
         Some(asked) if *asked != name && !connection.site.is_own(asked) => Err(
-            Rejection::Misdirected(format!("{name} over TLS for {asked}")),
+            Rejection::MisdirectedRequest(format!("{name} over TLS for {asked}")),
         ),
         _ => Ok(name),
     }
@@ -276,7 +276,7 @@ pub fn check_form(parts: &Parts) -> Result<(), Rejection> {
 
 fn check(parts: &Parts, fields: &Fields<'_>) -> Result<(), Rejection> {
     if parts.method != Method::POST {
-        return Err(Rejection::Method);
+        return Err(Rejection::MethodNotAllowed);
     }
     if fields.doubled != 0 {
         for (field, rule) in SINGLE {
@@ -327,7 +327,7 @@ fn target<'a>(
             return Err(Rejection::Ambiguous("`X-Amz-Target` is several in one"));
         }
         (Format::Json | Format::Cbor, false) => fields.text(Field::Target)?.and_then(Target::parse),
-        (Format::RpcV2Cbor, false) => return Err(Rejection::ContentType),
+        (Format::RpcV2Cbor, false) => return Err(Rejection::UnsupportedContentType),
         (Format::Json | Format::Cbor, true) => {
             return Err(Rejection::Ambiguous(
                 "the content type is not that of `smithy-protocol`",

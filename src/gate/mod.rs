@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use crate::config::Mode;
 use crate::http::http1::Incoming;
 use crate::observe::{Limited, Outcome, Record};
-use crate::reject::{Busy, Rejection};
+use crate::reject::{Overloaded, Rejection};
 use crate::sigv4::BodyHash;
 use crate::upstream::{Destination, Signature};
 
@@ -64,7 +64,7 @@ pub async fn handle(
     record.trace(request.headers());
     let format = head::format(request.headers());
     let exchanged = match worker.observer.requests_in_flight() > worker.limits.requests as u64 {
-        true => Err(Rejection::Busy(Busy::Requests)),
+        true => Err(Rejection::Overloaded(Overloaded::Requests)),
         false => exchange(worker, visit, &connection, request, &mut record).await,
     };
     match exchanged {
@@ -82,8 +82,8 @@ pub async fn handle(
             record.reason = rejection.reason();
             match &rejection {
                 Rejection::Upstream(failure) => record.upstream_failure = Some(failure.kind()),
-                Rejection::Denied(_) => {}
-                Rejection::OverRate(over) => {
+                Rejection::AccessDenied(_) => {}
+                Rejection::RateLimited(over) => {
                     record.rate = Some(Arc::clone(&over.rule));
                     record.outcome = Outcome::Refused;
                 }
@@ -100,11 +100,11 @@ pub async fn handle(
 /// The limit that a request came up against.
 fn limit(rejection: &Rejection) -> Option<Limited> {
     match rejection {
-        Rejection::TooLarge => Some(Limited::BodyBytes),
+        Rejection::BodyTooLarge => Some(Limited::BodyBytes),
         Rejection::BodyTimeout => Some(Limited::BodyTime),
-        Rejection::Busy(Busy::Bytes) => Some(Limited::BufferedBytes),
-        Rejection::Busy(Busy::Requests) => Some(Limited::Requests),
-        Rejection::OverRate(_) => Some(Limited::Rate),
+        Rejection::Overloaded(Overloaded::BufferBudget) => Some(Limited::BufferedBytes),
+        Rejection::Overloaded(Overloaded::Requests) => Some(Limited::Requests),
+        Rejection::RateLimited(_) => Some(Limited::Rate),
         _ => None,
     }
 }
@@ -117,14 +117,14 @@ async fn exchange(
     record: &mut Record,
 ) -> Result<Response<Passing>, Rejection> {
     if let Some(why) = connection.expelled {
-        return Err(Rejection::Unidentified(why));
+        return Err(Rejection::UnknownClient(why));
     }
     let (parts, incoming) = request.into_parts();
 
     // 1. Where to, what, and by whom: the head.
     let host = head::host(&parts, connection)?;
     let route = connection.route(&host);
-    let route = route.ok_or_else(|| Rejection::Misdirected(host.clone()))?;
+    let route = route.ok_or_else(|| Rejection::MisdirectedRequest(host.clone()))?;
     record.addressed(&host, route.server_name);
     let re_sign = connection.endpoint().re_sign.as_ref();
     let keys = re_sign.and_then(ReSign::keys);
@@ -194,7 +194,7 @@ async fn exchange(
     let user = || principal::user(&record.caller, endpoint.partition);
     let permitted = ruled
         .permit(endpoint.mode, request, action, user)
-        .map_err(Rejection::Denied)?;
+        .map_err(Rejection::AccessDenied)?;
     let session = match signing {
         Some(signing) => {
             let session = signing.session(record.arrived()).await?;

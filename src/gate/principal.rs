@@ -82,7 +82,7 @@ impl<'a> KnownCaller<'a> {
         match &self.pending {
             Some(pending) => match pending.verify(body) {
                 Ok(()) => Ok(true),
-                Err(why) => Err(Rejection::Unverified(why)),
+                Err(why) => Err(Rejection::InvalidSignature(why)),
             },
             None => Ok(false),
         }

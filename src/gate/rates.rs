@@ -12,7 +12,7 @@ use crate::config::{Mode, Per};
 use crate::kinesis::{self, Operation, Target};
 use crate::policy::{Action, ActionSelector, Arn, Match, PrincipalPattern, ResourceSelector};
 use crate::rate_limit::KeyedLimiter;
-use crate::reject::{OverRate, Rejection};
+use crate::reject::{RateLimited, Rejection};
 
 use super::asked::Asked;
 use super::decide::{self, Ruled};
@@ -78,8 +78,8 @@ impl Rates {
             }
             was_taken
         });
-        let over = OverRate::of(&full.name, words(full.per), &asked.head.target);
-        Err(Rejection::OverRate(over))
+        let over = RateLimited::new(&full.name, words(full.per), &asked.head.target);
+        Err(Rejection::RateLimited(over))
     }
 
     /// Whether a rule counts what an operation's streams are asked for.

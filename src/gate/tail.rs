@@ -128,14 +128,16 @@ impl Tail {
 
     /// Takes the next piece in; the one before it may leave.
     fn take(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Rejection> {
-        self.scanner.push(&chunk).map_err(Rejection::Malformed)?;
+        self.scanner
+            .push(&chunk)
+            .map_err(Rejection::MalformedBody)?;
         let read = {
             let mut shared = self.shared.borrow_mut();
             shared.read = shared.read.saturating_add(chunk.len() as u64);
             shared.read
         };
         if read > self.limit {
-            return Err(Rejection::TooLarge);
+            return Err(Rejection::BodyTooLarge);
         }
         Ok(if chunk.is_empty() {
             None
@@ -146,7 +148,7 @@ impl Tail {
 
     /// Judges the whole body.
     fn confirm(&mut self) -> Result<(), Rejection> {
-        self.scanner.finish().map_err(Rejection::Malformed)?;
+        self.scanner.finish().map_err(Rejection::MalformedBody)?;
         let endpoint = self.connection.endpoint();
         let shared = &self.shared;
         let told = |ruled: &Ruled| {
@@ -182,7 +184,7 @@ impl Rest for Tail {
                     Ok(chunk) => self.take(chunk),
                     Err(_) => Err(TRAILERS),
                 },
-                Some(Err(_)) => Err(Rejection::BodyBroken),
+                Some(Err(_)) => Err(Rejection::IncompleteBody),
                 None => self.confirm().map(|()| {
                     self.ended = true;
                     None
