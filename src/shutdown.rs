@@ -1,36 +1,36 @@
-//! Stopping: first no new work, then an end to the work under way.
+//! Graceful shutdown: the drain begins first, and the work under way ends after it.
 
 use tokio::sync::watch;
 
-/// The end that says when. INVARIANT: not `Clone`: one place decides to stop.
+/// Begins the drain. INVARIANT: not `Clone`: one place decides to stop.
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<bool>);
 
-/// The ends that are told. Cheap to clone.
+/// Tells a task when the drain begins. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Draining(watch::Receiver<bool>);
+pub struct Drain(watch::Receiver<bool>);
 
-/// A trigger and what it tells.
-pub fn channel() -> (Trigger, Draining) {
+/// A trigger, and the drain that it begins.
+pub fn channel() -> (Trigger, Drain) {
     let (sender, receiver) = watch::channel(false);
-    (Trigger(sender), Draining(receiver))
+    (Trigger(sender), Drain(receiver))
 }
 
 impl Trigger {
-    /// Begins the drain. Once begun it does not end.
+    /// Begins the drain. A drain that has begun does not end.
     pub fn begin(&self) {
         self.0.send_replace(true);
     }
 }
 
-impl Draining {
-    /// Whether it has begun.
+impl Drain {
+    /// Whether the drain has begun.
     pub fn has_begun(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Waits until it begins. A trigger that is gone has begun it: nothing is left to serve for.
-    pub async fn begun(&mut self) {
+    /// Waits until the drain begins. Dropping the trigger begins it: nothing is left to serve for.
+    pub async fn wait(&mut self) {
         let _ = self.0.wait_for(|begun| *begun).await;
     }
 }

@@ -40,7 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "listener",
         &["sigv4", "config", "gate", "observe", "http", "shutdown"],
     ),
-    ("http", &["config", "gate", "shutdown"]),
+    ("http", &[]),
     (
         "gate",
         &[

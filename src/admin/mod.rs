@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::observe::Metrics;
-use crate::shutdown::Draining;
+use crate::shutdown::Drain;
 
 use answer::Answering;
 use patience::Patience;
@@ -39,7 +39,7 @@ pub struct Admin {
     /// What is counted, and the decision log.
     pub metrics: Metrics,
     /// Tells when the gate stops being ready.
-    pub draining: Draining,
+    pub draining: Drain,
     /// What it can do.
     pub control: Arc<dyn Control>,
     /// How it is protected.

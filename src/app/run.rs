@@ -20,7 +20,7 @@ use crate::observe::{
     Counters, DecisionLog, Format, Gauge, LogBuffer, LogWriter, Metrics, Observer, Sink,
     SpanBuffer, SpanCounts, Streams, Traces,
 };
-use crate::shutdown::{self, Draining, Trigger};
+use crate::shutdown::{self, Drain, Trigger};
 use crate::tokens::{self, Tokens};
 use crate::upstream::{self, Upstream};
 
@@ -54,7 +54,7 @@ struct Seed {
     log: LogBuffer,
     spans: Option<SpanBuffer>,
     clock: crate::observe::Clock,
-    draining: Draining,
+    draining: Drain,
     permits: Arc<Permits>,
     tokens: Arc<tokens::Store>,
 }
@@ -334,7 +334,7 @@ fn run_loop(seed: Seed) -> io::Result<()> {
                     observer.flush();
                     worker.upstream.sweep();
                 }
-                () = draining.begun() => break,
+                () = draining.wait() => break,
             }
         }
         let finished = async {

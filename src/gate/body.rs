@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{timeout, timeout_at};
 
-use crate::http::http1::{Broken, Incoming, Outgoing};
+use crate::http::{BodyError, IncomingBody, MessageBody};
 use crate::kinesis::{Format, Scanner};
 use crate::observe::{Limited, Record};
 use crate::reject::{Overloaded, Rejection};
@@ -28,7 +28,7 @@ use super::pace::Pace;
 /// INVARIANT: the bytes held are those of the permits taken: never more than the worker's budget.
 pub(super) struct Reading<'w> {
     worker: &'w Worker,
-    incoming: Incoming,
+    incoming: IncomingBody,
     pub(super) scanner: Scanner,
     pub(super) body: RequestBody,
     permits: Option<OwnedSemaphorePermit>,
@@ -39,7 +39,7 @@ pub(super) struct Reading<'w> {
 /// A body that has begun: what was read, and where the rest comes from.
 pub(super) struct Begun<'w> {
     pub(super) worker: &'w Worker,
-    pub(super) incoming: Incoming,
+    pub(super) incoming: IncomingBody,
     pub(super) scanner: Scanner,
     pub(super) body: RequestBody,
     pub(super) pace: Pace,
@@ -71,7 +71,7 @@ pub(super) const TRAILERS: Rejection = Rejection::Ambiguous("the request has tra
 impl<'w> Reading<'w> {
     /// Begins to read a body; refuses one that says it is too long.
     pub(super) fn begin(
-        mut incoming: Incoming,
+        mut incoming: IncomingBody,
         format: Format,
         worker: &'w Worker,
     ) -> Result<Reading<'w>, Rejection> {
@@ -79,7 +79,7 @@ impl<'w> Reading<'w> {
         if announced.is_some_and(|len| len > worker.limits.body_bytes as u64) {
             return Err(Rejection::BodyTooLarge);
         }
-        let body = RequestBody::new(incoming.take_verbatim());
+        let body = RequestBody::new(incoming.take_raw_head());
         Ok(Reading {
             worker,
             incoming,
@@ -144,7 +144,7 @@ impl<'w> Reading<'w> {
     }
 
     /// The next piece: at once if it is there, or when the client sends it.
-    async fn frame(&mut self) -> Result<Option<Result<Frame<Bytes>, Broken>>, Rejection> {
+    async fn frame(&mut self) -> Result<Option<Result<Frame<Bytes>, BodyError>>, Rejection> {
         let there = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.incoming).poll_frame(cx))).await;
         if let Poll::Ready(frame) = there {
             return Ok(frame);
@@ -236,12 +236,12 @@ impl Answer {
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let answer = &mut *self;
         let polled = match &mut answer.body {
             Source::Upstream(body) => Pin::new(body).poll_frame(cx),
@@ -256,8 +256,8 @@ impl Body for Answer {
             }
             Poll::Ready(Some(Err(error))) => {
                 answer.record.reason = Some(match error {
-                    Broken::Ended(_) => error.to_string(),
-                    Broken::Http1(_) | Broken::Hyper(_) => {
+                    BodyError::Ended(_) => error.to_string(),
+                    BodyError::Http1(_) | BodyError::Http2(_) => {
                         format!("the answer broke off: {error}")
                     }
                 });
@@ -282,10 +282,10 @@ impl Body for Answer {
     }
 }
 
-impl Outgoing for Answer {
-    fn verbatim(&self) -> Option<&Bytes> {
+impl MessageBody for Answer {
+    fn raw_head(&self) -> Option<&Bytes> {
         match &self.body {
-            Source::Upstream(body) => body.verbatim(),
+            Source::Upstream(body) => body.raw_head(),
             Source::Own(_) => None,
         }
     }

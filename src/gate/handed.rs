@@ -14,7 +14,7 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::http::http1::{Broken, Outgoing};
+use crate::http::{BodyError, MessageBody};
 use crate::kinesis::{Scanner, Target};
 use crate::observe::Observer;
 use crate::tokens::{Bound, Sharing, Tokens};
@@ -166,7 +166,10 @@ impl Watched {
         }
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             match &mut self.stage {
                 Stage::Reading => match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
@@ -234,12 +237,12 @@ impl Watched {
 
 impl Body for Passing {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
             Passing::Unread(body) => Pin::new(body).poll_frame(cx),
             Passing::Watched(watched) => watched.poll_frame(cx),
@@ -264,12 +267,12 @@ impl Body for Passing {
     }
 }
 
-impl Outgoing for Passing {
-    fn verbatim(&self) -> Option<&Bytes> {
+impl MessageBody for Passing {
+    fn raw_head(&self) -> Option<&Bytes> {
         match self {
-            Passing::Unread(body) => body.verbatim(),
-            Passing::Watched(watched) => watched.body.verbatim(),
-            Passing::Judged(events) => events.body.verbatim(),
+            Passing::Unread(body) => body.raw_head(),
+            Passing::Watched(watched) => watched.body.raw_head(),
+            Passing::Judged(events) => events.body.raw_head(),
         }
     }
 }

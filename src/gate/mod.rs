@@ -26,7 +26,7 @@ use http::{Request, Response};
 use tokio::time::Instant;
 
 use crate::config::Mode;
-use crate::http::http1::Incoming;
+use crate::http::IncomingBody;
 use crate::observe::{Limited, Outcome, Record};
 use crate::reject::{Overloaded, Rejection};
 use crate::sigv4::BodyHash;
@@ -51,7 +51,7 @@ use subscription::Subscription;
 pub async fn handle(
     worker: &Worker,
     visit: &Rc<Visit>,
-    request: Request<Incoming>,
+    request: Request<IncomingBody>,
 ) -> Response<Answer> {
     let connection = visit.connection(|| worker.observer.now());
     let endpoint = connection.endpoint();
@@ -113,7 +113,7 @@ async fn exchange(
     worker: &Worker,
     visit: &Rc<Visit>,
     connection: &Rc<Connection>,
-    request: Request<Incoming>,
+    request: Request<IncomingBody>,
     record: &mut Record,
 ) -> Result<Response<Passing>, Rejection> {
     if let Some(why) = connection.expelled {

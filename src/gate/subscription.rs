@@ -13,7 +13,7 @@ use http_body::{Body, Frame};
 use tokio::sync::futures::OwnedNotified;
 
 use crate::config::OnReload;
-use crate::http::http1::Broken;
+use crate::http::BodyError;
 use crate::kinesis::{Members, Target};
 use crate::observe::Observer;
 use crate::reject::Rejection;
@@ -95,7 +95,7 @@ impl Events {
     pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.subscription.judge(cx) {
             Ok(()) => Pin::new(&mut self.body).poll_frame(cx),
             Err(rejection) => {
@@ -103,7 +103,7 @@ impl Events {
                     None => "the policies that were reloaded deny it".to_owned(),
                     Some(why) => format!("what was reloaded refuses it: {why}"),
                 };
-                Poll::Ready(Some(Err(Broken::Ended(why))))
+                Poll::Ready(Some(Err(BodyError::Ended(why))))
             }
         }
     }

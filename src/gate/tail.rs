@@ -18,7 +18,7 @@ use http::request::Parts;
 use http_body::Body;
 use tokio::time::{Sleep, sleep};
 
-use crate::http::http1::Incoming;
+use crate::http::IncomingBody;
 use crate::kinesis::Scanner;
 use crate::observe::{Outcome, Record, Ruling};
 use crate::reject::Rejection;
@@ -33,7 +33,7 @@ use super::pace::Pace;
 
 /// The rest of a body, on its way.
 pub(super) struct Tail {
-    incoming: Incoming,
+    incoming: IncomingBody,
     scanner: Scanner,
     /// What was read last and has not left. Never empty bytes: they would let go of the tail.
     held: Option<Bytes>,

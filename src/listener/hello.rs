@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
-use crate::http::read_ahead::ReadAhead;
+use crate::http::ReadAhead;
 
 /// A connection whose ClientHello has been read.
 pub(super) struct Hello {

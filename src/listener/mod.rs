@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::{Request, Response};
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,11 +22,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::config::{Intercept, ProxyProtocol};
-use crate::gate::{Arrival, Connection, Live, Site, Sites, Unchosen, Visit, Worker};
-use crate::http::server::{self, Protocol as Http};
+use crate::config::{Intercept, Limits, ProxyProtocol};
+use crate::gate::{self, Answer, Arrival, Connection, Live, Site, Sites, Unchosen, Visit, Worker};
+use crate::http::{self, IncomingBody, Service};
 use crate::observe::{Dropped, OpenConnection, TlsFailure};
-use crate::shutdown::Draining;
+use crate::shutdown::Drain;
 
 pub use leaf::{Authority, AuthorityError};
 pub use permits::Permits;
@@ -122,29 +123,30 @@ impl Listener {
         self,
         worker: Rc<Worker>,
         permits: Arc<Permits>,
-        draining: Draining,
+        mut drain: Drain,
     ) -> io::Result<()> {
         let waiting = self.socket.try_clone()?;
         let socket = TcpListener::from_std(self.socket)?;
-        let begin = |tcp, from| match permits.take() {
+        let shared = Rc::new(Shared {
+            http_limits: http_limits(&worker.limits),
+            door: self.door,
+            worker,
+            permits,
+            drain: drain.clone(),
+        });
+        let begin = |tcp, from| match shared.permits.take() {
             Some(permit) => {
                 // Opened at once, not when the task first runs: a drain waits for what is open.
-                let held = Held {
-                    _permit: permit,
-                    _open: worker.observer.connection_opened(),
-                    permits: Arc::clone(&permits),
-                };
-                let (door, worker) = (Arc::clone(&self.door), Rc::clone(&worker));
-                let connection = serve(tcp, from, door, worker, draining.clone(), held);
+                let held = (permit, shared.worker.observer.connection_opened());
+                let connection = serve(tcp, from, Rc::clone(&shared), held);
                 tokio::task::spawn_local(connection);
             }
-            None => worker.observer.connection_refused(),
+            None => shared.worker.observer.connection_refused(),
         };
-        let mut ending = draining.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
-                () = ending.begun() => break,
+                () = drain.wait() => break,
             };
             match accepted {
                 Ok((tcp, from)) => begin(tcp, from),
@@ -163,34 +165,69 @@ impl Listener {
     }
 }
 
-/// What a connection holds until it has ended.
-struct Held {
-    _permit: OwnedSemaphorePermit,
-    _open: OpenConnection,
+/// What the connections of one listener on one event loop share.
+struct Shared {
+    door: Arc<Live<Door>>,
+    worker: Rc<Worker>,
     permits: Arc<Permits>,
+    http_limits: http::Limits,
+    drain: Drain,
 }
 
-/// One client connection, from its first byte to its last.
+fn http_limits(limits: &Limits) -> http::Limits {
+    http::Limits {
+        head_bytes: limits.head_bytes,
+        head_timeout: limits.head_timeout,
+        write_timeout: limits.body_timeout,
+        ping_timeout: limits.handshake_timeout,
+        concurrent_streams: limits.streams,
+        pending_resets: limits.resets,
+    }
+}
+
+/// The gate, as the HTTP server of one connection calls it.
+struct GateService {
+    shared: Rc<Shared>,
+    visit: Rc<Visit>,
+}
+
+impl Service for GateService {
+    type Body = Answer;
+
+    fn handle(&self, request: Request<IncomingBody>) -> impl Future<Output = Response<Answer>> {
+        gate::handle(&self.shared.worker, &self.visit, request)
+    }
+
+    /// The process drains, or a reload took away what the connection was accepted under.
+    async fn drain(&self) {
+        let mut drain = self.shared.drain.clone();
+        tokio::select! {
+            () = drain.wait() => {}
+            () = self.visit.expelled() => {}
+        }
+    }
+}
+
+/// One client connection, from its first byte to its last. It holds its permit and its count until
+/// it ends.
 async fn serve(
     mut tcp: TcpStream,
     from: SocketAddr,
-    live: Arc<Live<Door>>,
-    worker: Rc<Worker>,
-    draining: Draining,
-    held: Held,
+    shared: Rc<Shared>,
+    _held: (OwnedSemaphorePermit, OpenConnection),
 ) {
-    let (generation, door) = live.read();
+    let (generation, door) = shared.door.read();
+    let (worker, permits) = (&shared.worker, &shared.permits);
     let observer = &worker.observer;
     // Answers are written whole; waiting to fill a segment would only delay them.
     let _ = tcp.set_nodelay(true);
     let deadline = Instant::now() + worker.limits.handshake_timeout;
 
     // 1. Who connected, and where to: before TLS.
-    let Some(origin) = origin(&mut tcp, from, &door, &worker, deadline).await else {
+    let Some(origin) = origin(&mut tcp, from, &door, worker, deadline).await else {
         return;
     };
 
-    let permits = &held.permits;
     let _one_of_few = match permits.of_client(origin.peer) {
         Ok(one) => one,
         Err(limit) => {
@@ -220,7 +257,7 @@ async fn serve(
 
     // 3. What passes through.
     if let Some(tunnel) = name.as_deref().and_then(|name| door.site.tunnel(name)) {
-        return tunnel::serve(*hello, tunnel, origin.peer, &worker, draining).await;
+        return tunnel::serve(*hello, tunnel, origin.peer, worker, shared.drain.clone()).await;
     }
 
     // 4. The endpoint, and TLS.
@@ -253,14 +290,18 @@ async fn serve(
     let Ok(endpoint) = chosen else { return };
     let session = stream.get_ref().1;
     let shown: Vec<_> = session.peer_certificates().unwrap_or_default().to_vec();
-    let http = Http::of_alpn(session.alpn_protocol());
+    let protocol = http::Protocol::from_alpn(session.alpn_protocol());
     let mut connection = Connection::new(Arc::clone(&door.site), endpoint, origin.peer);
     connection.server_name = name;
     connection.destination = origin.destination;
     connection.certified = door.site.certified(&shown);
     connection.shown = shown.into();
-    let visit = Visit::new(live, generation, connection);
-    server::serve(stream, http, visit, worker, draining).await;
+    let visit = Rc::new(Visit::new(shared.door.clone(), generation, connection));
+    let service = GateService {
+        shared: Rc::clone(&shared),
+        visit,
+    };
+    http::serve(stream, protocol, &shared.http_limits, service).await;
 }
 
 /// Reads what comes before TLS; `None` where the connection ends here.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::config::Tunnel;
 use crate::gate::Worker;
 use crate::observe::{self, Dropped, Observer};
-use crate::shutdown::Draining;
+use crate::shutdown::Drain;
 
 use super::hello::Hello;
 
@@ -31,7 +31,7 @@ pub(super) async fn serve(
     tunnel: &Tunnel,
     peer: IpAddr,
     worker: &Worker,
-    draining: Draining,
+    drain: Drain,
 ) {
     let observer = &worker.observer;
     let (mut client, hello) = hello.unanswered();
@@ -63,7 +63,7 @@ pub(super) async fn serve(
             pump(from_host, to_client, |bytes| moved.received(bytes)),
         )
     };
-    let carrying = while_busy(carrying, &moved, limits.tunnel_idle, draining);
+    let carrying = while_busy(carrying, &moved, limits.tunnel_idle, drain);
     let end = match timeout_at(began + limits.tunnel_total, carrying).await {
         Ok(Some(Ok(_))) => "closed",
         Ok(Some(Err(_))) => "broken",
@@ -108,24 +108,24 @@ async fn while_busy<T>(
     carrying: impl Future<Output = T>,
     moved: &Moved<'_>,
     idle: Duration,
-    mut draining: Draining,
+    mut drain: Drain,
 ) -> Option<T> {
     let mut carrying = std::pin::pin!(carrying);
     loop {
         let before = moved.total();
-        let idle = if draining.has_begun() {
+        let idle = if drain.has_begun() {
             idle.min(DRAINING_IDLE)
         } else {
             idle
         };
-        let begun = draining.has_begun();
+        let begun = drain.has_begun();
         tokio::select! {
             ended = timeout(idle, &mut carrying) => match ended {
                 Ok(ended) => return Some(ended),
                 Err(_) if moved.total() != before => {}
                 Err(_) => return None,
             },
-            () = draining.begun(), if !begun => {}
+            () = drain.wait(), if !begun => {}
         }
     }
 }

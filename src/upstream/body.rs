@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::http::http1::{Broken, Incoming, Outgoing};
+use crate::http::{BodyError, IncomingBody, MessageBody};
 use crate::sigv4::{BodyHash, hash_body};
 
 use super::pool::Lease;
@@ -41,7 +41,7 @@ pub struct Withheld;
 /// before, the connection is closed.
 pub struct ResponseBody {
     verbatim: Option<Bytes>,
-    incoming: Incoming,
+    incoming: IncomingBody,
     lease: Option<Lease>,
 }
 
@@ -139,8 +139,8 @@ impl Body for RequestBody {
     }
 }
 
-impl Outgoing for RequestBody {
-    fn verbatim(&self) -> Option<&Bytes> {
+impl MessageBody for RequestBody {
+    fn raw_head(&self) -> Option<&Bytes> {
         self.verbatim.as_ref()
     }
 }
@@ -154,7 +154,11 @@ impl fmt::Display for Withheld {
 impl std::error::Error for Withheld {}
 
 impl ResponseBody {
-    pub(super) fn new(incoming: Incoming, lease: Lease, verbatim: Option<Bytes>) -> ResponseBody {
+    pub(super) fn new(
+        incoming: IncomingBody,
+        lease: Lease,
+        verbatim: Option<Bytes>,
+    ) -> ResponseBody {
         let mut body = ResponseBody {
             verbatim,
             incoming,
@@ -175,12 +179,12 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         match &frame {
             Some(Ok(_)) => self.release_at_end(),
@@ -203,8 +207,8 @@ impl Body for ResponseBody {
     }
 }
 
-impl Outgoing for ResponseBody {
-    fn verbatim(&self) -> Option<&Bytes> {
+impl MessageBody for ResponseBody {
+    fn raw_head(&self) -> Option<&Bytes> {
         self.verbatim.as_ref()
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::http::read_ahead::ReadAhead;
+use crate::http::ReadAhead;
 
 use super::own::{Opening, Own};
 use super::pool::Exchange;

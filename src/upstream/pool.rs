@@ -16,9 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
-use crate::http::executor::LocalExecutor;
-use crate::http::http1::{self, Incoming, Unanswered as Http1Unanswered};
-use crate::http::read_ahead::ReadAhead;
+use crate::http::{IncomingBody, LocalExecutor, ReadAhead, http1};
 
 use super::connect::Connector;
 use super::{Destination, Failure, RequestBody, ResponseBody, Withheld};
@@ -58,7 +56,7 @@ struct Unused {
 }
 
 /// An HTTP/1.1 connection.
-type Http1 = http1::Connection<TlsStream<ReadAhead<TcpStream>>>;
+type Http1 = http1::Client<TlsStream<ReadAhead<TcpStream>>>;
 
 struct Shared {
     sender: http2::SendRequest<RequestBody>,
@@ -149,9 +147,9 @@ impl Pool {
         let lease = Lease::Http1 {
             connection,
             endpoint,
-            stays: reply.stays,
+            stays: reply.is_persistent,
         };
-        let body = ResponseBody::new(reply.body, lease, reply.verbatim);
+        let body = ResponseBody::new(reply.body, lease, reply.raw_head);
         Ok(Response::from_parts(reply.parts, body))
     }
 
@@ -179,7 +177,7 @@ impl Pool {
             match answer(deadline, &passed, sender.try_send_request(request)).await {
                 Ok(response) => {
                     return Ok(response.map(|body| {
-                        ResponseBody::new(Incoming::Hyper(body), Lease::Http2(stream), None)
+                        ResponseBody::new(IncomingBody::Http2(body), Lease::Http2(stream), None)
                     }));
                 }
                 Err(Unanswered::HandedBack(returned, _)) if !fresh => {
@@ -316,10 +314,10 @@ impl From<Unanswered> for Failure {
     }
 }
 
-impl From<Http1Unanswered<Withheld>> for Failure {
-    fn from(unanswered: Http1Unanswered<Withheld>) -> Failure {
+impl From<http1::SendError<Withheld>> for Failure {
+    fn from(unanswered: http1::SendError<Withheld>) -> Failure {
         match unanswered {
-            Http1Unanswered::Timeout => Failure::ResponseTimeout,
+            http1::SendError::Timeout => Failure::ResponseTimeout,
             broken => Failure::Broken(Box::new(broken)),
         }
     }

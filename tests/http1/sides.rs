@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use kinesis_gate::http::http1::{self, Limits, Outgoing};
+use kinesis_gate::http::{Limits, MessageBody, http1};
 use tokio::io::{AsyncWriteExt, BufReader, DuplexStream, duplex};
 
 /// One request as a reader understood it.
@@ -28,19 +28,22 @@ pub(crate) struct Understood {
 type Seen = Rc<RefCell<Vec<Understood>>>;
 
 const HEAD_BYTES: usize = 16 << 10;
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the gate understands of `bytes`, which come in pieces of `piece`.
 pub(crate) fn gate(bytes: &[u8], piece: usize) -> Vec<Understood> {
     run(bytes, piece, |stream, seen| async move {
         let limits = Limits {
             head_bytes: HEAD_BYTES,
-            head_timeout: PATIENCE,
-            write_timeout: PATIENCE,
+            head_timeout: TIMEOUT,
+            write_timeout: TIMEOUT,
+            ping_timeout: TIMEOUT,
+            concurrent_streams: 1,
+            pending_resets: 0,
         };
         let handle = |request| understand(request, Rc::clone(&seen));
         let never = std::future::pending();
-        http1::serve(BufReader::new(stream), limits, never, handle).await;
+        http1::serve(BufReader::new(stream), &limits, never, handle).await;
     })
 }
 
@@ -83,7 +86,7 @@ fn run<F: Future<Output = ()>>(
         };
         let served = serve(server, Rc::clone(&seen));
         let all = async { tokio::join!(write, read, served) };
-        tokio::time::timeout(PATIENCE * 4, all)
+        tokio::time::timeout(TIMEOUT * 4, all)
             .await
             .expect("a connection that ends");
     });
@@ -143,8 +146,8 @@ impl Body for Empty {
     }
 }
 
-impl Outgoing for Empty {
-    fn verbatim(&self) -> Option<&Bytes> {
+impl MessageBody for Empty {
+    fn raw_head(&self) -> Option<&Bytes> {
         None
     }
 }

@@ -12,14 +12,15 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, StatusCode, request, response};
 use tokio::io::{AsyncBufRead, AsyncWrite};
 
-use super::body::{Body, Incoming, Outgoing};
+use crate::http::body::{Http1Body, IncomingBody, MessageBody};
+
 use super::deadline::Deadline;
 use super::head::{self, Malformed};
 use super::outbound::{Framing, Outbound, Unsent};
 use super::wire::{NoHead, Wire};
 
 /// A connection to a server. Dropped, it is closed.
-pub struct Connection<S> {
+pub struct Client<S> {
     wire: Rc<RefCell<Wire<S>>>,
     outbound: Outbound,
     deadline: Deadline,
@@ -33,16 +34,16 @@ pub struct Reply {
     /// Its head; of headers that leave as they came, only those that somebody reads.
     pub parts: response::Parts,
     /// The head's bytes, where they can be sent on as they are.
-    pub verbatim: Option<Bytes>,
+    pub raw_head: Option<Bytes>,
     /// Its body.
-    pub body: Incoming,
+    pub body: IncomingBody,
     /// Whether the connection may serve another request when the body has ended.
-    pub stays: bool,
+    pub is_persistent: bool,
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub enum Unanswered<E> {
+pub enum SendError<E> {
     /// The connection broke.
     Broken(io::Error),
     /// The server closed the connection without an answer.
@@ -59,10 +60,10 @@ pub enum Unanswered<E> {
     Timeout,
 }
 
-impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
+impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Client<S> {
     /// A connection that reads heads of `head_bytes` at most.
-    pub fn new(stream: S, head_bytes: usize) -> Connection<S> {
-        Connection {
+    pub fn new(stream: S, head_bytes: usize) -> Client<S> {
+        Client {
             wire: Rc::new(RefCell::new(Wire::new(stream))),
             outbound: Outbound::default(),
             deadline: Deadline::after(Duration::ZERO),
@@ -87,14 +88,14 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
     ///
     /// # Errors
     /// Why there is no answer; the connection is not used again.
-    pub async fn send<B: Outgoing>(
+    pub async fn send<B: MessageBody>(
         &mut self,
         request: Request<B>,
         patience: Duration,
-    ) -> Result<Reply, Unanswered<B::Error>> {
+    ) -> Result<Reply, SendError<B::Error>> {
         let (parts, mut body) = request.into_parts();
         self.fit = false;
-        let head = match body.verbatim() {
+        let head = match body.raw_head() {
             Some(head) => head.clone(),
             None => head_of(&parts),
         };
@@ -102,17 +103,17 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
         self.deadline.put_off(patience);
         let mut sent = Sent::Nothing;
         let reply = poll_fn(|cx| self.poll_exchange(&mut body, &mut sent, patience, cx)).await?;
-        self.fit = reply.stays;
+        self.fit = reply.is_persistent;
         Ok(reply)
     }
 
-    fn poll_exchange<B: Outgoing>(
+    fn poll_exchange<B: MessageBody>(
         &mut self,
         body: &mut B,
         sent: &mut Sent,
         patience: Duration,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Reply, Unanswered<B::Error>>> {
+    ) -> Poll<Result<Reply, SendError<B::Error>>> {
         let mut wire = self.wire.borrow_mut();
         if matches!(sent, Sent::Nothing | Sent::Partly) {
             let before = self.outbound.written();
@@ -128,26 +129,26 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
                 // A server may answer before it has read all, and close.
                 Poll::Ready(Err(Unsent::Io(error))) => *sent = Sent::Broken(error),
                 Poll::Ready(Err(Unsent::Body(error))) => {
-                    return Poll::Ready(Err(Unanswered::Body(error)));
+                    return Poll::Ready(Err(SendError::Body(error)));
                 }
-                Poll::Ready(Err(Unsent::Length)) => return Poll::Ready(Err(Unanswered::Length)),
+                Poll::Ready(Err(Unsent::Length)) => return Poll::Ready(Err(SendError::Length)),
             }
         }
         while let Poll::Ready(head) = wire.poll_head(self.head_bytes, cx) {
             let head = match (head, &mut *sent) {
-                (Ok(head), _) => head::response(head).map_err(Unanswered::Malformed)?,
-                (Err(NoHead::TooLong), _) => return Poll::Ready(Err(Unanswered::TooLong)),
+                (Ok(head), _) => head::response(head).map_err(SendError::Malformed)?,
+                (Err(NoHead::TooLong), _) => return Poll::Ready(Err(SendError::TooLong)),
                 (Err(NoHead::BareLineFeed), _) => {
-                    return Poll::Ready(Err(Unanswered::Malformed(Malformed::Syntax)));
+                    return Poll::Ready(Err(SendError::Malformed(Malformed::Syntax)));
                 }
                 (Err(NoHead::Ended), Sent::Broken(error)) => {
                     let error = std::mem::replace(error, io::ErrorKind::BrokenPipe.into());
-                    return Poll::Ready(Err(Unanswered::Broken(error)));
+                    return Poll::Ready(Err(SendError::Broken(error)));
                 }
-                (Err(NoHead::Ended), _) => return Poll::Ready(Err(Unanswered::Closed)),
+                (Err(NoHead::Ended), _) => return Poll::Ready(Err(SendError::Closed)),
             };
             if head.parts.status == StatusCode::SWITCHING_PROTOCOLS {
-                return Poll::Ready(Err(Unanswered::Malformed(Malformed::Syntax)));
+                return Poll::Ready(Err(SendError::Malformed(Malformed::Syntax)));
             }
             if head.parts.status.is_informational() {
                 continue;
@@ -155,22 +156,22 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
             wire.decoder = head.decoder;
             drop(wire);
             // INVARIANT: a connection whose request has not left whole serves no other.
-            let stays = head.stays && matches!(sent, Sent::Wholly);
+            let is_persistent = head.is_persistent && matches!(sent, Sent::Wholly);
             let source = Rc::<RefCell<Wire<S>>>::clone(&self.wire);
             return Poll::Ready(Ok(Reply {
                 parts: head.parts,
-                verbatim: head.verbatim,
-                body: Incoming::Http1(Body::new(source, head.decoder, None)),
-                stays,
+                raw_head: head.raw_head,
+                body: IncomingBody::Http1(Http1Body::new(source, head.decoder.remaining(), None)),
+                is_persistent,
             }));
         }
         if let Sent::Broken(error) = sent {
             let error = std::mem::replace(error, io::ErrorKind::BrokenPipe.into());
-            return Poll::Ready(Err(Unanswered::Broken(error)));
+            return Poll::Ready(Err(SendError::Broken(error)));
         }
         self.deadline
             .poll_passed(cx)
-            .map(|()| Err(Unanswered::Timeout))
+            .map(|()| Err(SendError::Timeout))
     }
 }
 
@@ -198,18 +199,18 @@ fn head_of(parts: &request::Parts) -> Bytes {
     head.freeze()
 }
 
-impl<E: fmt::Display> fmt::Display for Unanswered<E> {
+impl<E: fmt::Display> fmt::Display for SendError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unanswered::Broken(error) => error.fmt(f),
-            Unanswered::Closed => f.write_str("closed without an answer"),
-            Unanswered::Malformed(why) => why.fmt(f),
-            Unanswered::TooLong => f.write_str("the head is too long"),
-            Unanswered::Body(error) => error.fmt(f),
-            Unanswered::Length => f.write_str("the body is not as long as announced"),
-            Unanswered::Timeout => f.write_str("no answer in time"),
+            SendError::Broken(error) => error.fmt(f),
+            SendError::Closed => f.write_str("closed without an answer"),
+            SendError::Malformed(why) => why.fmt(f),
+            SendError::TooLong => f.write_str("the head is too long"),
+            SendError::Body(error) => error.fmt(f),
+            SendError::Length => f.write_str("the body is not as long as announced"),
+            SendError::Timeout => f.write_str("no answer in time"),
         }
     }
 }
 
-impl<E: fmt::Debug + fmt::Display> std::error::Error for Unanswered<E> {}
+impl<E: fmt::Debug + fmt::Display> std::error::Error for SendError<E> {}

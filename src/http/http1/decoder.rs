@@ -5,7 +5,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncBufRead, AsyncWrite};
 
-use super::body::Piece;
+use crate::http::body::Chunk;
+
 use super::wire::Wire;
 
 /// What is left of a body.
@@ -38,7 +39,7 @@ impl Decoder {
     }
 
     /// The bytes left, where they are known.
-    pub(super) fn left(self) -> Option<u64> {
+    pub(super) fn remaining(self) -> Option<u64> {
         match self {
             Decoder::Length(left) => Some(left),
             Decoder::Ended => Some(0),
@@ -48,11 +49,11 @@ impl Decoder {
 
     /// The next piece; `None` behind the last. INVARIANT: once it has failed it fails for ever, so
     /// that nothing behind a framing error is taken for a next message.
-    pub(super) fn poll_piece<S: AsyncBufRead + AsyncWrite + Unpin>(
+    pub(super) fn poll_chunk<S: AsyncBufRead + AsyncWrite + Unpin>(
         &mut self,
         wire: &mut Wire<S>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<Piece>>> {
+    ) -> Poll<io::Result<Option<Chunk>>> {
         let piece = ready!(self.poll_framed(wire, cx));
         if piece.is_err() {
             *self = Decoder::Broken;
@@ -64,7 +65,7 @@ impl Decoder {
         &mut self,
         wire: &mut Wire<S>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<Piece>>> {
+    ) -> Poll<io::Result<Option<Chunk>>> {
         loop {
             match *self {
                 Decoder::Ended | Decoder::Length(0) => return Poll::Ready(Ok(None)),
@@ -79,13 +80,13 @@ impl Decoder {
                         (Decoder::Data(_), left) => Decoder::Data(left),
                         (_, left) => Decoder::Length(left),
                     };
-                    return Poll::Ready(Ok(Some(Piece::Data(piece))));
+                    return Poll::Ready(Ok(Some(Chunk::Data(piece))));
                 }
                 Decoder::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                 Decoder::UntilEnd => {
                     let piece = ready!(wire.poll_take(u64::MAX, cx))?;
                     if !piece.is_empty() {
-                        return Poll::Ready(Ok(Some(Piece::Data(piece))));
+                        return Poll::Ready(Ok(Some(Chunk::Data(piece))));
                     }
                     *self = Decoder::Ended;
                 }
@@ -103,7 +104,7 @@ impl Decoder {
                 },
                 Decoder::Last => match ready!(wire.poll_line(0, cx))? {
                     Some(_) => *self = Decoder::Ended,
-                    None => return Poll::Ready(Ok(Some(Piece::Trailers))),
+                    None => return Poll::Ready(Ok(Some(Chunk::Trailers))),
                 },
             }
         }

@@ -15,11 +15,11 @@ pub struct RequestHead {
     /// What it says.
     pub parts: request::Parts,
     /// Its bytes, without what belongs to the connection.
-    pub verbatim: Bytes,
+    pub raw_head: Bytes,
     /// Whether the connection may stay.
-    pub stays: bool,
+    pub is_persistent: bool,
     /// Whether the client waits for a word before it sends the body.
-    pub expects: bool,
+    pub expects_continue: bool,
     pub(super) decoder: Decoder,
 }
 
@@ -29,8 +29,8 @@ pub(super) struct ResponseHead {
     pub(super) parts: response::Parts,
     /// Its bytes, without what belongs to the connection; `None` where they do not say how the
     /// body is framed.
-    pub(super) verbatim: Option<Bytes>,
-    pub(super) stays: bool,
+    pub(super) raw_head: Option<Bytes>,
+    pub(super) is_persistent: bool,
     pub(super) decoder: Decoder,
 }
 
@@ -104,9 +104,9 @@ pub fn request(bytes: Bytes) -> Result<RequestHead, Malformed> {
     };
     Ok(RequestHead {
         // An answer to HEAD has no body (RFC 9110 section 9.3.2); the gate's own have one.
-        stays: said.stays && parts.method != Method::HEAD,
-        expects: said.expects && parts.version == Version::HTTP_11 && !decoder.has_ended(),
-        verbatim: match said.hops {
+        is_persistent: said.stays && parts.method != Method::HEAD,
+        expects_continue: said.expects && parts.version == Version::HTTP_11 && !decoder.has_ended(),
+        raw_head: match said.hops {
             true => without_hops(&bytes, parsed.headers),
             false => bytes,
         },
@@ -139,11 +139,11 @@ pub(super) fn response(bytes: Bytes) -> Result<ResponseHead, Malformed> {
         (_, false, Some(length)) => Decoder::Length(length),
         (_, false, None) => Decoder::UntilEnd,
     };
-    let verbatim = decoder != Decoder::UntilEnd && parts.version == Version::HTTP_11;
-    parts.headers = headers_of(&bytes, parsed.headers, |name| !verbatim || is_read(name))?;
+    let raw_head = decoder != Decoder::UntilEnd && parts.version == Version::HTTP_11;
+    parts.headers = headers_of(&bytes, parsed.headers, |name| !raw_head || is_read(name))?;
     Ok(ResponseHead {
-        stays: said.stays && decoder != Decoder::UntilEnd,
-        verbatim: verbatim.then(|| match said.hops {
+        is_persistent: said.stays && decoder != Decoder::UntilEnd,
+        raw_head: raw_head.then(|| match said.hops {
             true => without_hops(&bytes, parsed.headers),
             false => bytes.clone(),
         }),

@@ -5,7 +5,6 @@
 //! head and of a body leave as they came. What is accepted is a part of what hyper accepts: one
 //! line ending, one framing, no chunk extensions; `tests/http1.rs` holds the two side by side.
 
-mod body;
 mod client;
 mod deadline;
 mod decoder;
@@ -14,7 +13,6 @@ mod outbound;
 mod server;
 mod wire;
 
-pub use body::{Body, Broken, Incoming, Outgoing};
-pub use client::{Connection, Reply, Unanswered};
+pub use client::{Client, Reply, SendError};
 pub use head::{Malformed, RequestHead, request};
-pub use server::{Limits, serve};
+pub use server::serve;

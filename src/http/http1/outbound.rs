@@ -10,7 +10,8 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tokio::io::{AsyncBufRead, AsyncWrite};
 
-use super::body::Outgoing;
+use crate::http::body::MessageBody;
+
 use super::wire::Wire;
 
 /// A message that is being written. Kept for the next one: its queue is allocated once.
@@ -99,7 +100,7 @@ impl Outbound {
     ) -> Poll<Result<(), Unsent<B::Error>>>
     where
         S: AsyncBufRead + AsyncWrite + Unpin,
-        B: Outgoing,
+        B: MessageBody,
     {
         loop {
             self.gather(body, cx)?;
@@ -138,7 +139,7 @@ impl Outbound {
     }
 
     /// Takes what the body has ready.
-    fn gather<B: Outgoing>(
+    fn gather<B: MessageBody>(
         &mut self,
         body: &mut B,
         cx: &mut Context<'_>,

@@ -13,22 +13,13 @@ use http::{Request, Response, StatusCode, response};
 use tokio::io::{AsyncBufRead, AsyncWrite};
 use tokio::time::timeout;
 
-use super::body::{Body, Incoming, Outgoing};
+use crate::http::body::{Http1Body, IncomingBody, MessageBody};
+use crate::http::limits::Limits;
+
 use super::deadline::Deadline;
 use super::head::{self, Malformed, RequestHead};
 use super::outbound::{Framing, Outbound, Unsent};
 use super::wire::{CONTINUE, NoHead, Wire};
-
-/// Caps and deadlines of a connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Bytes of one head.
-    pub head_bytes: usize,
-    /// For a whole head, from the end of the last exchange.
-    pub head_timeout: Duration,
-    /// For the client to take bytes of an answer.
-    pub write_timeout: Duration,
-}
 
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -40,14 +31,14 @@ const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// the one to a request that begins within a second.
 pub async fn serve<S, H, F, B>(
     stream: S,
-    limits: Limits,
+    limits: &Limits,
     draining: impl Future<Output = ()>,
     mut handle: H,
 ) where
     S: AsyncBufRead + AsyncWrite + Unpin + 'static,
-    H: FnMut(Request<Incoming>) -> F,
+    H: FnMut(Request<IncomingBody>) -> F,
     F: Future<Output = Response<B>>,
-    B: Outgoing,
+    B: MessageBody,
 {
     let mut draining = pin!(draining);
     let mut connection = Connection {
@@ -89,11 +80,11 @@ pub async fn serve<S, H, F, B>(
     let _ = timeout(GOODBYE, goodbye).await;
 }
 
-struct Connection<S> {
+struct Connection<'a, S> {
     wire: Rc<RefCell<Wire<S>>>,
     outbound: Outbound,
     idle: Deadline,
-    limits: Limits,
+    limits: &'a Limits,
     drained: bool,
 }
 
@@ -122,7 +113,7 @@ const BAD_REQUEST: &[u8] =
 const FIELDS_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
     connection: close\r\ncontent-length: 0\r\n\r\n";
 
-impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
+impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<'_, S> {
     /// Waits for the next request's head.
     async fn head(&mut self, mut draining: Pin<&mut impl Future<Output = ()>>) -> Next {
         let mut hurried = false;
@@ -164,17 +155,21 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
         handle: &mut H,
     ) -> Stays
     where
-        H: FnMut(Request<Incoming>) -> F,
+        H: FnMut(Request<IncomingBody>) -> F,
         F: Future<Output = Response<B>>,
-        B: Outgoing,
+        B: MessageBody,
     {
         {
             let mut wire = self.wire.borrow_mut();
             wire.decoder = head.decoder;
-            wire.interim = if head.expects { CONTINUE } else { &[] };
+            wire.interim = if head.expects_continue { CONTINUE } else { &[] };
         }
         let source = Rc::<RefCell<Wire<S>>>::clone(&self.wire);
-        let body = Incoming::Http1(Body::new(source, head.decoder, Some(head.verbatim)));
+        let body = IncomingBody::Http1(Http1Body::new(
+            source,
+            head.decoder.remaining(),
+            Some(head.raw_head),
+        ));
         let mut answering = pin!(handle(Request::from_parts(head.parts, body)));
         let answer = poll_fn(|cx| match answering.as_mut().poll(cx) {
             Poll::Ready(answer) => {
@@ -189,7 +184,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
         };
         // Nobody reads on: whoever held the body has let go of it with the answer.
         let clean = self.wire.borrow_mut().skip_body() && Rc::strong_count(&self.wire) == 1;
-        let stays = head.stays && clean && !self.drained;
+        let stays = head.is_persistent && clean && !self.drained;
         match self.answer(answer, stays).await {
             Ok(()) if stays => Stays::Yes,
             Ok(()) if clean => Stays::No,
@@ -198,9 +193,9 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<S> {
         }
     }
 
-    async fn answer<B: Outgoing>(&mut self, answer: Response<B>, stays: bool) -> Result<(), ()> {
+    async fn answer<B: MessageBody>(&mut self, answer: Response<B>, stays: bool) -> Result<(), ()> {
         let (mut parts, mut body) = answer.into_parts();
-        let head = match body.verbatim() {
+        let head = match body.raw_head() {
             Some(head) if stays => head.clone(),
             Some(head) => closing(head),
             None => head_of(&mut parts, &body, stays),
@@ -269,7 +264,7 @@ fn closing(head: &Bytes) -> Bytes {
 }
 
 /// A head for an answer that came without one to send on.
-fn head_of<B: Outgoing>(parts: &mut response::Parts, body: &B, stays: bool) -> Bytes {
+fn head_of<B: MessageBody>(parts: &mut response::Parts, body: &B, stays: bool) -> Bytes {
     let headers = &mut parts.headers;
     if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
         match body.size_hint().exact() {

@@ -8,7 +8,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr_iter;
 use tokio::io::{AsyncBufRead, AsyncWrite};
 
-use super::body::{Piece, Source};
+use crate::http::body::{BodySource, Chunk};
+
 use super::decoder::Decoder;
 
 /// A connection, and what was read of it ahead of its use.
@@ -160,8 +161,8 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn skip_body(&mut self) -> bool {
         // Whoever waits for a word before its body gets the answer instead.
         while self.interim.is_empty() && !self.decoder.has_ended() {
-            match self.poll_piece(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok(Some(Piece::Data(_)))) => {}
+            match self.poll_chunk(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(Some(Chunk::Data(_)))) => {}
                 Poll::Ready(Ok(None)) => return true,
                 Poll::Ready(_) | Poll::Pending => return false,
             }
@@ -199,8 +200,8 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-impl<S: AsyncBufRead + AsyncWrite + Unpin> Source for Wire<S> {
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Piece>>> {
+impl<S: AsyncBufRead + AsyncWrite + Unpin> BodySource for Wire<S> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
         while !self.interim.is_empty() {
             let count = ready!(self.poll_write(&[IoSlice::new(self.interim)], cx))?;
             if count == 0 {
@@ -209,7 +210,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Source for Wire<S> {
             self.interim = self.interim.get(count..).unwrap_or_default();
         }
         let mut decoder = self.decoder;
-        let piece = decoder.poll_piece(self, cx);
+        let piece = decoder.poll_chunk(self, cx);
         self.decoder = decoder;
         piece
     }

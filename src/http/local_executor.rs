@@ -1,10 +1,10 @@
-//! Where hyper's tasks run: on the event loop that made them.
+//! The executor of hyper's tasks: the event loop that spawns them runs them.
 
 use std::future::Future;
 
 use hyper::rt::Executor;
 
-/// Spawns on the event loop it runs on; nothing it spawns is ever moved to another.
+/// Spawns on the current event loop; no task moves to another.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalExecutor;
 

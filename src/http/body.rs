@@ -1,0 +1,167 @@
+//! Request and response bodies, as they are received and as they are sent, of either HTTP version.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+
+/// A request or response body to send.
+pub trait MessageBody: Body<Data = Bytes> + Unpin {
+    /// The bytes of the message's head as they were received, to be sent unchanged. `None`: the head
+    /// is written from the message's parts.
+    fn raw_head(&self) -> Option<&Bytes>;
+
+    /// Told when an HTTP/2 client takes nothing of a response for the write timeout. The body is
+    /// dropped next.
+    fn on_write_timeout(&mut self) {}
+}
+
+/// A request or response body that is received.
+pub enum IncomingBody {
+    /// Over HTTP/1.1.
+    Http1(Http1Body),
+    /// Over HTTP/2.
+    Http2(hyper::body::Incoming),
+}
+
+/// Why a body did not arrive whole.
+#[derive(Debug)]
+pub enum BodyError {
+    /// An HTTP/1.1 connection broke, or the framing is wrong.
+    Http1(io::Error),
+    /// An HTTP/2 stream or connection broke.
+    Http2(hyper::Error),
+    /// The gate ended the body; why.
+    Ended(String),
+}
+
+/// The body of the message that an HTTP/1.1 connection is reading.
+pub struct Http1Body {
+    /// `None` once the body has ended: the next message's bytes are not this body's.
+    source: Option<Rc<RefCell<dyn BodySource>>>,
+    raw_head: Option<Bytes>,
+    /// Bytes that are still to come, where the head says how many.
+    remaining: Option<u64>,
+}
+
+/// The connection that an HTTP/1.1 body is read from.
+pub(super) trait BodySource {
+    /// The next chunk of the body; `None` after the last.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>>;
+    /// Whether the last chunk has been read.
+    fn has_ended(&self) -> bool;
+}
+
+/// A part of an HTTP/1.1 body.
+pub(super) enum Chunk {
+    Data(Bytes),
+    /// There are trailers; nobody reads what they say.
+    Trailers,
+}
+
+impl Http1Body {
+    /// The body of a message whose head has been read. `remaining` is its length, where the head
+    /// says it.
+    pub(super) fn new(
+        source: Rc<RefCell<dyn BodySource>>,
+        remaining: Option<u64>,
+        raw_head: Option<Bytes>,
+    ) -> Http1Body {
+        Http1Body {
+            source: (remaining != Some(0)).then_some(source),
+            raw_head,
+            remaining,
+        }
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Chunk>>> {
+        let Some(source) = &self.source else {
+            return Poll::Ready(None);
+        };
+        let (chunk, has_ended) = {
+            let mut source = source.borrow_mut();
+            (ready!(source.poll_chunk(cx)), source.has_ended())
+        };
+        if has_ended || chunk.is_err() {
+            self.source = None;
+        }
+        if let (Some(remaining), Ok(Some(Chunk::Data(data)))) = (&mut self.remaining, &chunk) {
+            *remaining = remaining.saturating_sub(data.len() as u64);
+        }
+        Poll::Ready(chunk.transpose())
+    }
+}
+
+impl IncomingBody {
+    /// Takes the bytes of the message's head as they were received, where they can be sent
+    /// unchanged.
+    pub fn take_raw_head(&mut self) -> Option<Bytes> {
+        match self {
+            IncomingBody::Http1(body) => body.raw_head.take(),
+            IncomingBody::Http2(_) => None,
+        }
+    }
+}
+
+impl Body for IncomingBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            IncomingBody::Http1(body) => body.poll_chunk(cx).map(|chunk| {
+                chunk.map(|chunk| match chunk {
+                    Ok(Chunk::Data(data)) => Ok(Frame::data(data)),
+                    Ok(Chunk::Trailers) => Ok(Frame::trailers(HeaderMap::new())),
+                    Err(error) => Err(BodyError::Http1(error)),
+                })
+            }),
+            IncomingBody::Http2(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Http2),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            IncomingBody::Http1(body) => body.source.is_none(),
+            IncomingBody::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            IncomingBody::Http1(body) => body
+                .remaining
+                .map_or_else(SizeHint::new, SizeHint::with_exact),
+            IncomingBody::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyError::Http1(error) => error.fmt(f),
+            BodyError::Http2(error) => error.fmt(f),
+            BodyError::Ended(why) => write!(f, "ended: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BodyError::Http1(error) => error.source(),
+            BodyError::Http2(error) => error.source(),
+            BodyError::Ended(_) => None,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The request handler that a server is given.
+
+use std::future::Future;
+
+use http::{Request, Response};
+
+use super::body::{BodyError, IncomingBody, MessageBody};
+
+/// Answers the requests of one connection.
+pub trait Service: 'static {
+    /// The body of its responses.
+    type Body: MessageBody<Error = BodyError> + 'static;
+
+    /// Answers one request.
+    fn handle(&self, request: Request<IncomingBody>) -> impl Future<Output = Response<Self::Body>>;
+
+    /// Waits until the connection must drain: requests under way are answered, then it closes.
+    fn drain(&self) -> impl Future<Output = ()>;
+}
