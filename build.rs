@@ -52,15 +52,15 @@ fn write_operation(
         .copied()
         .filter_map(|member| variant(member))
         .collect();
-    let lists_streams = resource_members
+    let has_stream_list = resource_members
         .iter()
         .any(|member| variant(member).is_none());
     writeln!(
         code,
         "    Operation {{\n        name: {name:?},\n        action: \"kinesis:{name}\",\n        number: {number},\n        \
-         plane: Plane::{plane},\n        members: &[{}],\n        lists_streams: {lists_streams},\n        \
-         token: {},\n        hands_out: &{:?},\n        tags: &{:?},\n        scope: ResourceScope::{},\n        \
-         event_stream: {},\n    }},",
+         plane: Plane::{plane},\n        resource_members: &[{}],\n        has_stream_list: {has_stream_list},\n        \
+         input_token: {},\n        output_tokens: &{:?},\n        tag_members: &{:?},\n        scope: ResourceScope::{},\n        \
+         is_event_stream: {},\n    }},",
         members
             .iter()
             .map(|member| format!("Member::{member}"))

@@ -29,7 +29,7 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use kinesis_gate::http::http1;
-use kinesis_gate::kinesis::{ACTION_NAMES, Format, Scanner};
+use kinesis_gate::kinesis::{ACTION_NAMES, Scanner, WireFormat};
 use kinesis_gate::policy::{
     Action, Arn, EmptyContext, Fact, Options, Policy, Principal, PrincipalKind, Resource,
 };
@@ -172,7 +172,7 @@ fn decide(times: usize) {
 fn scan(times: usize, size: usize) {
     let body = put(size, "orders").body;
     for _ in 0..times {
-        let mut scanner = Scanner::new(Format::Json);
+        let mut scanner = Scanner::new(WireFormat::Json);
         for record in black_box(&body).chunks(16 << 10) {
             scanner.push(record).expect("a body that is valid");
         }
@@ -191,7 +191,7 @@ fn reject(times: usize) {
     };
     let rejection = Rejection::AccessDenied(denied);
     for _ in 0..times {
-        black_box(rejection.response(black_box(Some(Format::Json)), UNIX_EPOCH));
+        black_box(rejection.response(black_box(Some(WireFormat::Json)), UNIX_EPOCH));
     }
 }
 

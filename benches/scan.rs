@@ -10,7 +10,7 @@
 
 use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher, black_box};
-use kinesis_gate::kinesis::{Format, Scanner};
+use kinesis_gate::kinesis::{Scanner, WireFormat};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -44,7 +44,7 @@ enum Style {
     Compact,
 }
 
-fn scan(bencher: Bencher<'_, '_>, format: Format, body: &[u8]) {
+fn scan(bencher: Bencher<'_, '_>, format: WireFormat, body: &[u8]) {
     bencher.counter(BytesCount::of_slice(body)).bench_local(|| {
         let mut scanner = Scanner::new(format);
         for chunk in black_box(body).chunks(RECORD) {
@@ -60,7 +60,7 @@ macro_rules! json {
         #[divan::bench(args = SIZES)]
         fn $name(bencher: Bencher<'_, '_>, size: usize) {
             let body = json_body(size, Shape::$shape, Order::$order, Style::$style, Text::Base64);
-            scan(bencher, Format::Json, &body);
+            scan(bencher, WireFormat::Json, &body);
         }
     )*};
 }
@@ -86,14 +86,14 @@ fn json_2k_last_not_ascii(bencher: Bencher<'_, '_>, size: usize) {
         Style::Compact,
         Text::NotAscii,
     );
-    scan(bencher, Format::Json, &body);
+    scan(bencher, WireFormat::Json, &body);
 }
 
 macro_rules! cbor {
     ($($name:ident: $shape:ident, $order:ident;)*) => {$(
         #[divan::bench(args = SIZES)]
         fn $name(bencher: Bencher<'_, '_>, size: usize) {
-            scan(bencher, Format::Cbor, &cbor_body(size, Shape::$shape, Order::$order));
+            scan(bencher, WireFormat::Cbor, &cbor_body(size, Shape::$shape, Order::$order));
         }
     )*};
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher, black_box};
-use kinesis_gate::kinesis::{Format, Scanner};
+use kinesis_gate::kinesis::{Scanner, WireFormat};
 use kinesis_gate::tokens::{Digest, Key, Store, Tokens};
 
 #[global_allocator]
@@ -115,7 +115,12 @@ fn unknown(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn read_iterator(bencher: Bencher<'_, '_>) {
     let answer = format!(r#"{{"ShardIterator":"{}"}}"#, token(1));
-    read(bencher, Format::Json, "ShardIterator", answer.as_bytes());
+    read(
+        bencher,
+        WireFormat::Json,
+        "ShardIterator",
+        answer.as_bytes(),
+    );
 }
 
 /// Reading an answer of `GetRecords` with records of about 2 KB.
@@ -132,16 +137,16 @@ fn read_records(bencher: Bencher<'_, '_>, records: usize) {
     );
     read(
         bencher,
-        Format::Json,
+        WireFormat::Json,
         "NextShardIterator",
         answer.as_bytes(),
     );
 }
 
-fn read(bencher: Bencher<'_, '_>, format: Format, member: &'static str, answer: &[u8]) {
+fn read(bencher: Bencher<'_, '_>, format: WireFormat, member: &'static str, answer: &[u8]) {
     let bytes = BytesCount::of_slice(answer);
     bencher.counter(bytes).bench_local(|| {
-        let mut scanner = Scanner::of_answer(format, member);
+        let mut scanner = Scanner::for_response(format, member);
         for chunk in black_box(answer).chunks(RECORD) {
             scanner.push(chunk).expect("an answer that is valid");
         }

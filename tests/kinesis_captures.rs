@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kinesis_gate::kinesis::{Format, Host, Resource, Resources, Scanner, Scope, Target, resources};
+use kinesis_gate::kinesis::{
+    Host, ResolveContext, Resource, Resources, Scanner, Target, WireFormat, resolve_resources,
+};
 use kinesis_gate::sigv4::{self, Form};
 use serde::Deserialize;
 
@@ -54,7 +56,8 @@ fn captured_requests() {
             Some(encoded) => STANDARD.decode(encoded).unwrap(),
             None => capture.body.into_bytes(),
         };
-        let mut scanner = Scanner::new(Format::of_content_type(&capture.content_type).unwrap());
+        let mut scanner =
+            Scanner::new(WireFormat::from_content_type(&capture.content_type).unwrap());
         scanner
             .push(&body)
             .unwrap_or_else(|rule| panic!("{title}: {rule}"));
@@ -62,14 +65,14 @@ fn captured_requests() {
             .finish()
             .unwrap_or_else(|rule| panic!("{title}: {rule}"));
 
-        let scope = Scope {
+        let context = ResolveContext {
             partition: host.partition,
             region: host.region,
             host_account: host.account,
             caller_account: None,
         };
         let mut named = Resources::default();
-        resources(&target, scanner.members(), &scope, &mut named).unwrap();
+        resolve_resources(&target, scanner.members(), &context, None, &mut named).unwrap();
         let shown: Vec<String> = named
             .iter()
             .map(|resource| match resource {

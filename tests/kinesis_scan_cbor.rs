@@ -8,11 +8,11 @@
 )]
 
 use ciborium::Value;
-use kinesis_gate::kinesis::{Format, Malformed, Member, Scanner};
+use kinesis_gate::kinesis::{MalformedBody, Member, Scanner, WireFormat};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
-fn scan(body: &[u8], cuts: &[usize]) -> Result<Scanner, Malformed> {
-    let mut scanner = Scanner::new(Format::Cbor);
+fn scan(body: &[u8], cuts: &[usize]) -> Result<Scanner, MalformedBody> {
+    let mut scanner = Scanner::new(WireFormat::Cbor);
     let mut rest = body;
     for cut in cuts {
         let (piece, after) = rest.split_at((*cut).min(rest.len()));
@@ -185,16 +185,16 @@ fn check(body: &[u8], cuts: &[usize]) {
         (Err(rule), Some(_)) => assert!(
             matches!(
                 rule,
-                Malformed::NotAMap
-                    | Malformed::DuplicateKey
-                    | Malformed::KeyCase
-                    | Malformed::WrongType
-                    | Malformed::KeyNotText
-                    | Malformed::Tagged
-                    | Malformed::KeyTooLong
-                    | Malformed::MemberTooLong
-                    | Malformed::TooManyKeys
-                    | Malformed::TooDeep
+                MalformedBody::NotAMap
+                    | MalformedBody::DuplicateKey
+                    | MalformedBody::KeyCase
+                    | MalformedBody::WrongType
+                    | MalformedBody::KeyNotText
+                    | MalformedBody::Tagged
+                    | MalformedBody::KeyTooLong
+                    | MalformedBody::MemberTooLong
+                    | MalformedBody::TooManyKeys
+                    | MalformedBody::TooDeep
             ),
             "{rule:?} for what is well-formed"
         ),

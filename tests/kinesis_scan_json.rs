@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kinesis_gate::kinesis::{Format, Malformed, Member, Members, Scanner};
+use kinesis_gate::kinesis::{MalformedBody, Member, Members, Scanner, WireFormat};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -55,8 +55,8 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-fn scan(body: &[u8], cuts: &[usize]) -> Result<Scanner, Malformed> {
-    let mut scanner = Scanner::new(Format::Json);
+fn scan(body: &[u8], cuts: &[usize]) -> Result<Scanner, MalformedBody> {
+    let mut scanner = Scanner::new(WireFormat::Json);
     let mut rest = body;
     for cut in cuts {
         let (piece, after) = rest.split_at((*cut).min(rest.len()));
@@ -124,14 +124,14 @@ fn check(body: &[u8], cuts: &[usize]) {
         (Err(rule), Ok(_)) => assert!(
             matches!(
                 rule,
-                Malformed::DuplicateKey
-                    | Malformed::KeyCase
-                    | Malformed::WrongType
-                    | Malformed::MemberTooLong
-                    | Malformed::KeyTooLong
-                    | Malformed::TooManyKeys
-                    | Malformed::TooManyEntries
-                    | Malformed::TooDeep
+                MalformedBody::DuplicateKey
+                    | MalformedBody::KeyCase
+                    | MalformedBody::WrongType
+                    | MalformedBody::MemberTooLong
+                    | MalformedBody::KeyTooLong
+                    | MalformedBody::TooManyKeys
+                    | MalformedBody::TooManyEntries
+                    | MalformedBody::TooDeep
             ),
             "{rule:?} for what is well-formed"
         ),

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use http::request::Parts;
 
-use crate::kinesis::{self, Members, Resources, Scope, Target};
+use crate::kinesis::{self, Members, ResolveContext, Resources, Target};
 use crate::reject::Rejection;
 use crate::sigv4::LocalKeys;
 
@@ -64,10 +64,10 @@ impl<'a> Asked<'a> {
     pub(super) fn is_settled(&self, ruled: &Ruled) -> bool {
         let names_more = match self.head.target {
             Target::Operation(operation) => {
-                (operation.lists_streams || self.caller.account().is_none())
+                (operation.has_stream_list || self.caller.account().is_none())
                     && self.endpoint().rates.tell_streams_apart(operation)
             }
-            Target::Unlisted(_) => false,
+            Target::UnmodeledOperation(_) => false,
         };
         ruled.is_allowed() && !names_more
     }
@@ -86,7 +86,7 @@ impl<'a> Asked<'a> {
         now: SystemTime,
     ) -> Result<Ruled, Rejection> {
         let endpoint = self.connection.endpoint();
-        let scope = Scope {
+        let context = ResolveContext {
             partition: endpoint.partition,
             region: &endpoint.region,
             host_account: self.route.account,
@@ -97,13 +97,8 @@ impl<'a> Asked<'a> {
         };
         let target = &self.head.target;
         let mut resources = Resources::default();
-        let named = match stream {
-            None => kinesis::resources(target, members, &scope, &mut resources),
-            Some(stream) => {
-                kinesis::resources_of_token(target, members, &scope, stream, &mut resources)
-            }
-        };
-        named.map_err(Rejection::ResourceConflict)?;
+        kinesis::resolve_resources(target, members, &context, stream, &mut resources)
+            .map_err(Rejection::ResourceConflict)?;
         let headers = &self.parts.headers;
         let facts = Facts::new(self.connection, headers, &self.caller, target, members, now);
         Ok(decide::decide(

@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{timeout, timeout_at};
 
 use crate::http::{BodyError, IncomingBody, MessageBody};
-use crate::kinesis::{Format, Scanner};
+use crate::kinesis::{Scanner, WireFormat};
 use crate::observe::{Limited, Record};
 use crate::reject::{Overloaded, Rejection};
 use crate::upstream::RequestBody;
@@ -72,7 +72,7 @@ impl<'w> Reading<'w> {
     /// Begins to read a body; refuses one that says it is too long.
     pub(super) fn begin(
         mut incoming: IncomingBody,
-        format: Format,
+        format: WireFormat,
         worker: &'w Worker,
     ) -> Result<Reading<'w>, Rejection> {
         let announced = incoming.size_hint().exact();
@@ -107,9 +107,7 @@ impl<'w> Reading<'w> {
     /// Reads to the end, or until a body that may be large is, and has named a resource.
     pub(super) async fn read_to_be_judged(&mut self, may_be_large: bool) -> Result<(), Rejection> {
         let enough = |reading: &Reading<'_>| {
-            may_be_large
-                && reading.body.len() >= WHOLE
-                && reading.scanner.members().names_resource()
+            may_be_large && reading.body.len() >= WHOLE && reading.scanner.members().has_resource()
         };
         while !self.ended && !enough(self) {
             self.piece().await?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::config::Mode;
-use crate::kinesis::{self, NamedArn, Operation, Resources, Target};
+use crate::kinesis::{self, Operation, PartialArn, Resources, Target};
 use crate::observe::{Outcome, Ruling};
 use crate::policy::{
     self, Action, Arn, Fact, Layer, LayeredDecision, Layers, Permitted, Principal, Request,
@@ -131,7 +131,7 @@ impl Ruled {
 
     /// The one stream that the request is about, as an ARN; none if it may be about more.
     pub(super) fn stream(&self) -> Option<&str> {
-        self.resources.stream()
+        self.resources.single_stream()
     }
 
     /// What the request names.
@@ -304,14 +304,14 @@ fn in_policy<'a>(resource: &kinesis::Resource<'a>) -> (Resource<'a>, Fact<&'a st
     }
 }
 
-fn arn_in_policy<'a>(arn: &NamedArn<'a>) -> Arn<'a> {
-    let NamedArn {
+fn arn_in_policy<'a>(arn: &PartialArn<'a>) -> Arn<'a> {
+    let PartialArn {
         partition,
         service,
         region,
         account,
         resource,
-        open,
+        is_prefix: open,
         text,
     } = *arn;
     Arn {
@@ -325,7 +325,7 @@ fn arn_in_policy<'a>(arn: &NamedArn<'a>) -> Arn<'a> {
     }
 }
 
-fn account_of<'a>(arn: &NamedArn<'a>) -> Fact<&'a str> {
+fn account_of<'a>(arn: &PartialArn<'a>) -> Fact<&'a str> {
     arn.account.map_or(Fact::Unknown, Fact::Known)
 }
 
@@ -336,7 +336,7 @@ fn resource_text(resources: &Resources, place: usize) -> String {
     }
 }
 
-fn arn_text(arn: &NamedArn<'_>) -> String {
+fn arn_text(arn: &PartialArn<'_>) -> String {
     match arn.text {
         Some(text) => text.to_owned(),
         None => format!(
@@ -346,7 +346,7 @@ fn arn_text(arn: &NamedArn<'_>) -> String {
             arn.region,
             arn.account.unwrap_or("*"),
             arn.resource,
-            if arn.open { "*" } else { "" }
+            if arn.is_prefix { "*" } else { "" }
         ),
     }
 }

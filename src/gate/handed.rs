@@ -124,7 +124,7 @@ fn scanner(headers: &HeaderMap, member: &'static str) -> Option<Scanner> {
     if headers.contains_key(CONTENT_ENCODING) {
         return None;
     }
-    Some(Scanner::of_answer(head::only_format(headers)?, member))
+    Some(Scanner::for_response(head::only_format(headers)?, member))
 }
 
 impl Watched {

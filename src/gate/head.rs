@@ -4,7 +4,7 @@ use http::header::{CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
-use crate::kinesis::{Format, Target, canonical, split_authority};
+use crate::kinesis::{Target, WireFormat, canonical_host, split_authority};
 use crate::reject::Rejection;
 use crate::sigv4::{self, Caller, Unauthenticated};
 
@@ -13,7 +13,7 @@ use super::Connection;
 /// A head that can be read in one way only, once its form was checked too.
 pub struct Head<'a> {
     /// The encoding of the body.
-    pub format: Format,
+    pub format: WireFormat,
     /// What is asked for.
     pub target: Target<'a>,
     /// Who signed; none where nobody did.
@@ -71,16 +71,16 @@ struct Fields<'a> {
 }
 
 /// The encoding of a request, and so of its answer.
-pub(super) fn format(headers: &HeaderMap) -> Option<Format> {
+pub(super) fn format(headers: &HeaderMap) -> Option<WireFormat> {
     format_of(headers.get(CONTENT_TYPE)?)
 }
 
-fn format_of(content_type: &HeaderValue) -> Option<Format> {
-    Format::of_content_type(content_type.to_str().ok()?)
+fn format_of(content_type: &HeaderValue) -> Option<WireFormat> {
+    WireFormat::from_content_type(content_type.to_str().ok()?)
 }
 
 /// The encoding of an answer that names one, once.
-pub(super) fn only_format(headers: &HeaderMap) -> Option<Format> {
+pub(super) fn only_format(headers: &HeaderMap) -> Option<WireFormat> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     match (types.next(), types.next()) {
         (Some(_), None) => format(headers),
@@ -221,9 +221,11 @@ impl<'a> Head<'a> {
     pub(super) fn may_be_large(&self) -> bool {
         match self.target {
             Target::Operation(operation) => {
-                operation.tags.is_empty() && operation.token.is_none() && !operation.event_stream
+                operation.tag_members.is_empty()
+                    && operation.input_token.is_none()
+                    && !operation.is_event_stream
             }
-            Target::Unlisted(_) => false,
+            Target::UnmodeledOperation(_) => false,
         }
     }
 }
@@ -255,7 +257,7 @@ pub(super) fn host(parts: &Parts, connection: &Connection) -> Result<String, Rej
     };
     let (name, _port) = split_authority(authority)
         .ok_or_else(|| Rejection::MisdirectedRequest(authority.to_owned()))?;
-    let name = canonical(name).into_owned();
+    let name = canonical_host(name).into_owned();
     match &connection.server_name {
         // TLS asked for one Kinesis endpoint and HTTP for another: a connection that was meant for
         // the first must not be coalesced onto the second.
@@ -319,16 +321,18 @@ fn check(parts: &Parts, fields: &Fields<'_>) -> Result<(), Rejection> {
 fn target<'a>(
     parts: &'a Parts,
     fields: &Fields<'a>,
-    format: Format,
+    format: WireFormat,
 ) -> Result<Target<'a>, Rejection> {
     let target = match (format, fields.has(Field::SmithyProtocol)) {
-        (Format::RpcV2Cbor, true) => Target::of_path(parts.uri.path()),
-        (Format::Json | Format::Cbor, false) if fields.is_joined(Field::Target) => {
+        (WireFormat::RpcV2Cbor, true) => Target::from_path(parts.uri.path()),
+        (WireFormat::Json | WireFormat::Cbor, false) if fields.is_joined(Field::Target) => {
             return Err(Rejection::Ambiguous("`X-Amz-Target` is several in one"));
         }
-        (Format::Json | Format::Cbor, false) => fields.text(Field::Target)?.and_then(Target::parse),
-        (Format::RpcV2Cbor, false) => return Err(Rejection::UnsupportedContentType),
-        (Format::Json | Format::Cbor, true) => {
+        (WireFormat::Json | WireFormat::Cbor, false) => {
+            fields.text(Field::Target)?.and_then(Target::parse)
+        }
+        (WireFormat::RpcV2Cbor, false) => return Err(Rejection::UnsupportedContentType),
+        (WireFormat::Json | WireFormat::Cbor, true) => {
             return Err(Rejection::Ambiguous(
                 "the content type is not that of `smithy-protocol`",
             ));

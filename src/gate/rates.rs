@@ -164,7 +164,7 @@ fn stream<'a>(resource: &kinesis::Resource<'a>) -> Option<Named<'a>> {
     let name = arn.resource.strip_prefix("stream/")?;
     let (name, is_whole) = match name.split_once('/') {
         Some((name, _consumer)) => (name, true),
-        None => (name, !arn.open),
+        None => (name, !arn.is_prefix),
     };
     if !is_whole {
         return Some(Named::Unknown);

@@ -149,7 +149,7 @@ impl TokenRules {
     /// The rules under an endpoint's policy, the policies of principals and the rates.
     pub fn of(endpoint: &Endpoint) -> TokenRules {
         let handed = |operation: &'static Operation| {
-            let (taker, member) = operation.hands_out_for()?;
+            let (taker, member) = operation.issued_token()?;
             let (needed, tried) = endpoint.tells_streams_apart(taker);
             let counted = endpoint.rates.tell_streams_apart(taker);
             (needed || tried || counted).then_some(Handed {
@@ -171,7 +171,9 @@ impl TokenRules {
     /// whatever its stream, because its stream is counted.
     pub(super) fn matter_to(&self, operation: &Operation, is_allowed: bool) -> bool {
         // An operation that takes tokens hands out the next one.
-        let handed = operation.token.and_then(|_| self.handed_out_by(operation));
+        let handed = operation
+            .input_token
+            .and_then(|_| self.handed_out_by(operation));
         handed.is_some_and(|handed| match is_allowed {
             true => handed.counted,
             false => handed.needed,

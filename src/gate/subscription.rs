@@ -44,7 +44,7 @@ pub(super) struct Events {
 /// Whether the answer to a request is to be ended where a reload denies it.
 pub(super) fn is_ended_by_reloads(worker: &Worker, asked: &Asked<'_>) -> bool {
     worker.on_reload == OnReload::Terminate
-        && matches!(asked.head.target, Target::Operation(operation) if operation.event_stream)
+        && matches!(asked.head.target, Target::Operation(operation) if operation.is_event_stream)
 }
 
 impl Subscription {

@@ -29,7 +29,7 @@ pub(super) async fn settle(
     if ruled.is_hopeless() || !tokens.matter_to(operation, ruled.is_allowed()) {
         return Ok(ruled);
     }
-    let Some((member, token)) = kinesis::token(&asked.head.target, members) else {
+    let Some((member, token)) = kinesis::stream_token(&asked.head.target, members) else {
         return Ok(ruled);
     };
     let now = record.arrived();

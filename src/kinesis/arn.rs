@@ -1,8 +1,8 @@
-//! Amazon Resource Names, as a request may carry them.
+//! Amazon Resource Names (ARNs) in a request.
 
 use std::fmt;
 
-/// An ARN in its six parts. What it says is data: a `*` in it is a character and no pattern.
+/// The parts of an ARN. They are data: a `*` is a character and not a pattern.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Arn<'a> {
@@ -20,32 +20,32 @@ pub struct Arn<'a> {
 
 /// Text is not an ARN of a regional resource that an account owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotAnArn;
+pub struct InvalidArn;
 
 /// The model's limit for every ARN that names a resource.
-const LONGEST: usize = 2048;
+const MAX_ARN_BYTES: usize = 2048;
 
 impl<'a> Arn<'a> {
-    /// Reads `arn:partition:service:region:account:resource`.
+    /// Parses `arn:partition:service:region:account:resource`.
     ///
     /// # Errors
-    /// When a part is missing or has characters that no such part has: empty region or account,
+    /// When a part is missing or has a character that no such part has: an empty region or account,
     /// upper case before the resource, anything but printable ASCII in the resource.
-    pub fn parse(text: &'a str) -> Result<Arn<'a>, NotAnArn> {
-        if text.len() > LONGEST {
-            return Err(NotAnArn);
+    pub fn parse(text: &'a str) -> Result<Arn<'a>, InvalidArn> {
+        if text.len() > MAX_ARN_BYTES {
+            return Err(InvalidArn);
         }
         let mut parts = text.splitn(6, ':');
-        let mut part = || parts.next().ok_or(NotAnArn);
+        let mut part = || parts.next().ok_or(InvalidArn);
         let (scheme, partition, service, region, account, resource) =
             (part()?, part()?, part()?, part()?, part()?, part()?);
-        let sane = scheme == "arn"
+        let is_valid = scheme == "arn"
             && (partition == "aws" || partition.starts_with("aws-"))
             && [partition, service, region].into_iter().all(is_label)
             && is_account(account)
             && !resource.is_empty()
             && resource.bytes().all(|byte| byte.is_ascii_graphic());
-        if sane {
+        if is_valid {
             Ok(Arn {
                 partition,
                 service,
@@ -54,7 +54,7 @@ impl<'a> Arn<'a> {
                 resource,
             })
         } else {
-            Err(NotAnArn)
+            Err(InvalidArn)
         }
     }
 }
@@ -72,13 +72,13 @@ impl fmt::Display for Arn<'_> {
     }
 }
 
-impl fmt::Display for NotAnArn {
+impl fmt::Display for InvalidArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not an ARN of a regional resource")
     }
 }
 
-impl std::error::Error for NotAnArn {}
+impl std::error::Error for InvalidArn {}
 
 /// Whether text is an account id.
 pub(super) fn is_account(text: &str) -> bool {
@@ -99,10 +99,10 @@ pub(super) fn is_label(text: &str) -> bool {
 mod tests {
     use proptest::prelude::{ProptestConfig, proptest};
 
-    use super::{Arn, NotAnArn};
+    use super::{Arn, InvalidArn};
 
     #[test]
-    fn reads_what_requests_carry() {
+    fn parses_the_arns_of_requests() {
         for text in [
             "arn:aws:kinesis:us-east-1:123456789012:stream/MyStream",
             "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/s/consumer/c:1700000000",
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_none() {
+    fn refuses_other_text() {
         for text in [
             "",
             "arn",
@@ -137,7 +137,7 @@ mod tests {
             "arn:aws:kinesis:us-east-1:123456789012:stream/a b",
             "arn:aws:kinesis:us-east-1:123456789012:stream/\u{e9}",
         ] {
-            assert_eq!(Arn::parse(text), Err(NotAnArn), "{text}");
+            assert_eq!(Arn::parse(text), Err(InvalidArn), "{text}");
         }
     }
 
@@ -145,14 +145,14 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn what_is_read_is_written_back(text in "(arn|aws|:|[a-z0-9/*-]|[ -~]|\\PC){0,40}") {
+        fn an_arn_displays_as_its_text(text in "(arn|aws|:|[a-z0-9/*-]|[ -~]|\\PC){0,40}") {
             if let Ok(arn) = Arn::parse(&text) {
                 assert_eq!(arn.to_string(), text);
             }
         }
 
         #[test]
-        fn parts_are_kept(name in "[!-~]{1,60}", account in "[0-9]{12}", region in "[a-z]{2}-[a-z]{4}-[0-9]") {
+        fn parts_are_as_written(name in "[!-~]{1,60}", account in "[0-9]{12}", region in "[a-z]{2}-[a-z]{4}-[0-9]") {
             let text = format!("arn:aws:kinesis:{region}:{account}:{name}");
             let arn = Arn::parse(&text).unwrap();
             assert_eq!((arn.region, arn.account, arn.resource), (&*region, &*account, &*name));

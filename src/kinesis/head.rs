@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::operation::{Operation, find};
+use super::operation::{Operation, find_operation};
 
 /// The encoding of a request's body, and therefore of its answer: SDKs read an answer, errors too,
 /// only in the encoding they wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
+pub enum WireFormat {
     /// AWS JSON 1.1.
     Json,
     /// AWS CBOR 1.1, as the Java SDK and the KCL send it.
@@ -17,15 +17,15 @@ pub enum Format {
     RpcV2Cbor,
 }
 
-impl Format {
+impl WireFormat {
     /// The encoding that a `Content-Type` header asks for, or none for what the service would not
     /// read.
     ///
     /// Parameters and spaces are dropped and case is ignored, as the service does. Plain
     /// `application/json` takes another, undocumented branch there, and a comma-joined value is two
     /// types to some readers: neither is read.
-    pub fn of_content_type(value: &str) -> Option<Format> {
-        let formats = [Format::Json, Format::Cbor, Format::RpcV2Cbor];
+    pub fn from_content_type(value: &str) -> Option<WireFormat> {
+        let formats = [WireFormat::Json, WireFormat::Cbor, WireFormat::RpcV2Cbor];
         let written = formats.iter().find(|it| it.content_type() == value);
         if written.is_some() {
             return written.copied();
@@ -42,9 +42,9 @@ impl Format {
     /// The media type, as SDKs write it.
     pub fn content_type(self) -> &'static str {
         match self {
-            Format::Json => "application/x-amz-json-1.1",
-            Format::Cbor => "application/x-amz-cbor-1.1",
-            Format::RpcV2Cbor => "application/cbor",
+            WireFormat::Json => "application/x-amz-json-1.1",
+            WireFormat::Cbor => "application/x-amz-cbor-1.1",
+            WireFormat::RpcV2Cbor => "application/cbor",
         }
     }
 }
@@ -55,7 +55,7 @@ pub enum Target<'a> {
     /// An operation of the table.
     Operation(&'static Operation),
     /// A name that could be one of a newer model. It is decided as `kinesis:<name>`.
-    Unlisted(&'a str),
+    UnmodeledOperation(&'a str),
 }
 
 /// What stands before the operation's name in `X-Amz-Target`.
@@ -74,14 +74,14 @@ impl<'a> Target<'a> {
     }
 
     /// Reads the path of a Smithy RPC v2 request.
-    pub fn of_path(path: &'a str) -> Option<Target<'a>> {
+    pub fn from_path(path: &'a str) -> Option<Target<'a>> {
         Target::named(path.strip_prefix(PATH_PREFIX)?)
     }
 
     /// Only ASCII letters and digits make a name, so nothing that a policy pattern or a log could
     /// misread passes.
     fn named(name: &'a str) -> Option<Target<'a>> {
-        if let Some(operation) = find(name) {
+        if let Some(operation) = find_operation(name) {
             return Some(Target::Operation(operation));
         }
         let sane = name.len() <= LONGEST_NAME
@@ -92,14 +92,14 @@ impl<'a> Target<'a> {
         let misspelt = super::ACTION_NAMES
             .iter()
             .any(|known| known.eq_ignore_ascii_case(name));
-        (sane && !misspelt).then_some(Target::Unlisted(name))
+        (sane && !misspelt).then_some(Target::UnmodeledOperation(name))
     }
 
     /// The operation's name, without prefix.
     pub fn name(&self) -> &'a str {
         match self {
             Target::Operation(operation) => operation.name,
-            Target::Unlisted(name) => name,
+            Target::UnmodeledOperation(name) => name,
         }
     }
 
@@ -107,7 +107,7 @@ impl<'a> Target<'a> {
     pub fn action(&self) -> Cow<'static, str> {
         match self {
             Target::Operation(operation) => Cow::Borrowed(operation.action),
-            Target::Unlisted(name) => Cow::Owned(format!("kinesis:{name}")),
+            Target::UnmodeledOperation(name) => Cow::Owned(format!("kinesis:{name}")),
         }
     }
 
@@ -115,32 +115,32 @@ impl<'a> Target<'a> {
     pub fn number(&self) -> Option<u16> {
         match self {
             Target::Operation(operation) => Some(operation.number),
-            Target::Unlisted(_) => None,
+            Target::UnmodeledOperation(_) => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, Target};
+    use super::{Target, WireFormat};
 
     #[test]
     fn content_types() {
         for (value, format) in [
-            ("application/x-amz-json-1.1", Some(Format::Json)),
+            ("application/x-amz-json-1.1", Some(WireFormat::Json)),
             (
                 " Application/X-AMZ-JSON-1.1 ; charset=utf-8",
-                Some(Format::Json),
+                Some(WireFormat::Json),
             ),
             (
                 "application/x-amz-json-1.1;charset=UTF-8",
-                Some(Format::Json),
+                Some(WireFormat::Json),
             ),
-            ("application/x-amz-cbor-1.1", Some(Format::Cbor)),
-            ("application/x-amz-cbor-1.1\t;x", Some(Format::Cbor)),
+            ("application/x-amz-cbor-1.1", Some(WireFormat::Cbor)),
+            ("application/x-amz-cbor-1.1\t;x", Some(WireFormat::Cbor)),
             ("application/json", None),
             ("application/x-amz-json-1.0", None),
-            ("application/cbor", Some(Format::RpcV2Cbor)),
+            ("application/cbor", Some(WireFormat::RpcV2Cbor)),
             ("application/cbor-seq", None),
             (
                 "application/x-amz-json-1.1, application/x-amz-cbor-1.1",
@@ -150,7 +150,7 @@ mod tests {
             ("text/plain", None),
             ("", None),
         ] {
-            assert_eq!(Format::of_content_type(value), format, "{value}");
+            assert_eq!(WireFormat::from_content_type(value), format, "{value}");
         }
     }
 
@@ -162,7 +162,7 @@ mod tests {
         }
         assert_eq!(
             Target::parse("Kinesis_20131202.MergeStreams"),
-            Some(Target::Unlisted("MergeStreams"))
+            Some(Target::UnmodeledOperation("MergeStreams"))
         );
         for header in [
             "",
@@ -186,11 +186,11 @@ mod tests {
     fn paths() {
         for operation in super::super::operations() {
             let path = format!("/service/Kinesis_20131202/operation/{}", operation.name);
-            assert_eq!(Target::of_path(&path), Some(Target::Operation(operation)));
+            assert_eq!(Target::from_path(&path), Some(Target::Operation(operation)));
         }
         assert_eq!(
-            Target::of_path("/service/Kinesis_20131202/operation/MergeStreams"),
-            Some(Target::Unlisted("MergeStreams"))
+            Target::from_path("/service/Kinesis_20131202/operation/MergeStreams"),
+            Some(Target::UnmodeledOperation("MergeStreams"))
         );
         for path in [
             "/",
@@ -207,7 +207,7 @@ mod tests {
             "/service/DynamoDB_20120810/operation/PutItem",
             "service/Kinesis_20131202/operation/PutRecord",
         ] {
-            assert_eq!(Target::of_path(path), None, "{path}");
+            assert_eq!(Target::from_path(path), None, "{path}");
         }
     }
 }

@@ -38,7 +38,7 @@ pub struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// Reads a name without port, in the form that [`canonical`] gives; any other spelling is none.
+    /// Reads a name without port, in the form that [`canonical_host`] gives; any other spelling is none.
     pub fn parse(name: &'a str) -> Option<Host<'a>> {
         PARTITIONS.iter().find_map(|partition| {
             let plain =
@@ -116,7 +116,7 @@ impl<'a> Host<'a> {
 }
 
 /// A name in the form that [`Host::parse`] reads: lower case, without the dot of the root.
-pub fn canonical(name: &str) -> Cow<'_, str> {
+pub fn canonical_host(name: &str) -> Cow<'_, str> {
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(name.to_ascii_lowercase())

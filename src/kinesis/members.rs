@@ -189,7 +189,7 @@ impl Members {
     }
 
     /// Whether a resource is named at all; opaque tokens do not count.
-    pub fn names_resource(&self) -> bool {
+    pub fn has_resource(&self) -> bool {
         let tokens = [Member::ShardIterator as usize, Member::NextToken as usize];
         let mut texts = self.texts.iter().enumerate();
         texts.any(|(index, text)| text.is_some() && !tokens.contains(&index))

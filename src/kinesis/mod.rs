@@ -9,12 +9,13 @@ mod operation;
 mod resource;
 mod scan;
 
-pub use arn::{Arn, NotAnArn};
-pub use head::{Format, PATH_PREFIX, TARGET_PREFIX, Target};
-pub use host::{Host, canonical, partition_of, regional_endpoint, split_authority};
+pub use arn::{Arn, InvalidArn};
+pub use head::{PATH_PREFIX, TARGET_PREFIX, Target, WireFormat};
+pub use host::{Host, canonical_host, partition_of, regional_endpoint, split_authority};
 pub use members::{Member, Members};
-pub use operation::{ACTION_NAMES, Operation, Plane, ResourceScope, find, operations};
+pub use operation::{ACTION_NAMES, Operation, Plane, ResourceScope, find_operation, operations};
 pub use resource::{
-    Disagreement, NamedArn, Resource, Resources, Scope, resources, resources_of_token, token,
+    PartialArn, ResolveContext, Resource, ResourceConflict, Resources, resolve_resources,
+    stream_token,
 };
-pub use scan::{Malformed, Scanner};
+pub use scan::{MalformedBody, Scanner};

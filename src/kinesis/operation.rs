@@ -14,32 +14,32 @@ pub struct Operation {
     /// Which account-id host serves it.
     pub plane: Plane,
     /// The members of its input that name a resource.
-    pub members: &'static [Member],
+    pub resource_members: &'static [Member],
     /// Whether its input names streams in a list of structures (`StreamConfigurationList`,
     /// `StreamFilter`).
-    pub lists_streams: bool,
+    pub has_stream_list: bool,
     /// The member that may carry an opaque token in place of a stream.
-    pub token: Option<Member>,
+    pub input_token: Option<Member>,
     /// The members of its output that hand out such tokens.
-    pub hands_out: &'static [&'static str],
+    pub output_tokens: &'static [&'static str],
     /// The members of its input that carry tags or tag keys.
-    pub tags: &'static [&'static str],
+    pub tag_members: &'static [&'static str],
     /// What a policy can name for it.
     pub scope: ResourceScope,
     /// Whether its answer is an event stream that stays open for minutes.
-    pub event_stream: bool,
+    pub is_event_stream: bool,
 }
 
 impl Operation {
     /// The operation that takes the tokens which this one hands out, and the member of the answer
     /// that holds one. Tokens of lists over an account stand for no stream and are none here.
-    pub fn hands_out_for(&self) -> Option<(&'static Operation, &'static str)> {
-        let member = *self.hands_out.first()?;
+    pub fn issued_token(&self) -> Option<(&'static Operation, &'static str)> {
+        let member = *self.output_tokens.first()?;
         let taker = if member != Member::NextToken.name() {
             let mut all = OPERATIONS.iter();
-            all.find(|operation| operation.token == Some(Member::ShardIterator))
+            all.find(|operation| operation.input_token == Some(Member::ShardIterator))
         } else if self.scope != ResourceScope::Account {
-            find(self.name)
+            find_operation(self.name)
         } else {
             None
         }?;
@@ -76,7 +76,7 @@ pub fn operations() -> &'static [Operation] {
 }
 
 /// The operation of that name; names are case-sensitive on the wire.
-pub fn find(name: &str) -> Option<&'static Operation> {
+pub fn find_operation(name: &str) -> Option<&'static Operation> {
     let index = OPERATIONS
         .binary_search_by(|operation| operation.name.cmp(name))
         .ok()?;
@@ -87,7 +87,7 @@ include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 
 #[cfg(test)]
 mod tests {
-    use super::{ACTION_NAMES, Plane, ResourceScope, find, operations};
+    use super::{ACTION_NAMES, Plane, ResourceScope, find_operation, operations};
 
     #[test]
     fn every_operation_is_found_by_its_name_and_number() {
@@ -95,10 +95,10 @@ mod tests {
         for (number, operation) in operations().iter().enumerate() {
             assert_eq!(usize::from(operation.number), number);
             assert_eq!(ACTION_NAMES[number], operation.name);
-            assert_eq!(find(operation.name), Some(operation));
+            assert_eq!(find_operation(operation.name), Some(operation));
         }
         for name in ["", "putrecord", "PutRecordss", "ZZZ", "InjectApiError"] {
-            assert_eq!(find(name), None, "{name}");
+            assert_eq!(find_operation(name), None, "{name}");
         }
     }
 
@@ -146,7 +146,7 @@ mod tests {
         let handing: Vec<_> = operations()
             .iter()
             .filter_map(|operation| {
-                let (taker, member) = operation.hands_out_for()?;
+                let (taker, member) = operation.issued_token()?;
                 Some((operation.name, taker.name, member))
             })
             .collect();
@@ -160,7 +160,7 @@ mod tests {
             ]
         );
         // One member each: no answer hands out two.
-        assert!(operations().iter().all(|o| o.hands_out.len() <= 1));
+        assert!(operations().iter().all(|o| o.output_tokens.len() <= 1));
     }
 
     #[test]
@@ -172,12 +172,19 @@ mod tests {
             "GetShardIterator",
             "SubscribeToShard",
         ] {
-            assert_eq!(find(name).map(|o| o.plane), Some(Plane::Data), "{name}");
+            assert_eq!(
+                find_operation(name).map(|o| o.plane),
+                Some(Plane::Data),
+                "{name}"
+            );
         }
-        assert_eq!(find("ListShards").map(|o| o.plane), Some(Plane::Control));
+        assert_eq!(
+            find_operation("ListShards").map(|o| o.plane),
+            Some(Plane::Control)
+        );
         let streaming: Vec<&str> = operations()
             .iter()
-            .filter(|o| o.event_stream)
+            .filter(|o| o.is_event_stream)
             .map(|o| o.name)
             .collect();
         assert_eq!(streaming, ["SubscribeToShard"]);

@@ -1,179 +1,148 @@
-//! Which resources a request means, as ARNs.
+//! Resources: resolves the members of a request to the ARNs that a policy must allow.
 //!
-//! Contested points take the reading that denies more:
-//! - `StartStreamEncryption` and `StopStreamEncryption` name two resources, the stream and the KMS key; the
-//!   authorization reference marks both as required, so a policy must allow both. A key named by an
+//! CONTESTED points take the reading that denies more:
+//! - `StartStreamEncryption` and `StopStreamEncryption` name two resources, the stream and the KMS key.
+//!   The authorization reference marks both as required, so a policy must allow both. A key named by an
 //!   alias is some key of that account and region.
-//! - `StreamId` is reserved and cannot be resolved. Whatever stands beside it, the stream is unknown.
-//! - A token nobody vouches for leaves the stream unknown, even when a stream is named beside it: one
+//! - `StreamId` is reserved and cannot be resolved. Beside it, the stream is always unknown.
+//! - A token that is not bound leaves the stream unknown, even when a stream is named beside it: one
 //!   implementation serves the token's stream and another the named one.
-//! - `CreateQueue` and `CreateChannel` name what does not exist yet. Its id, which is the end of its
-//!   ARN, is not the name, so the ARN is known up to `queue/` or `channel/`.
-//! - A member that names a resource but is none of the operation's (of the model that the table was
-//!   made from) may be ignored by the service, or not: the resource is unknown as well.
+//! - `CreateQueue` and `CreateChannel` name a resource that does not exist yet. Its ARN ends in an id
+//!   and not in the name, so the ARN is known up to `queue/` or `channel/`.
+//! - A member that names a resource but is not a member of the operation (in the model that the table
+//!   was made from) may be ignored by the service, or not: the resource is also unknown.
 
-mod disagreement;
-mod naming;
+mod conflict;
+mod resolver;
 mod set;
 
-pub use disagreement::Disagreement;
-pub use set::{NamedArn, Resource, Resources};
+pub use conflict::ResourceConflict;
+pub use resolver::ResolveContext;
+pub use set::{PartialArn, Resource, Resources};
 
 use super::head::Target;
 use super::members::{Member, Members};
 use super::operation::{Operation, ResourceScope};
-use naming::Naming;
-
-/// Where a request was sent and by whom: what names without an account or region mean there.
-#[derive(Debug, Clone, Copy)]
-pub struct Scope<'a> {
-    /// The endpoint's partition.
-    pub partition: &'a str,
-    /// The endpoint's region.
-    pub region: &'a str,
-    /// The account in the endpoint's name, for account-id hosts.
-    pub host_account: Option<&'a str>,
-    /// The account whose streams a bare `StreamName` means; none if it is not known.
-    pub caller_account: Option<&'a str>,
-}
+use resolver::{Resolver, Scoping};
 
 /// Fills `out` with the resources that a request names: one at least. All of them must be allowed.
 ///
-/// # Errors
-/// When what it names does not fit together, or does not fit the endpoint.
-pub fn resources(
-    target: &Target<'_>,
-    members: &Members,
-    scope: &Scope<'_>,
-    out: &mut Resources,
-) -> Result<(), Disagreement> {
-    name_all(target, members, scope, None, out)
-}
-
-/// As [`resources`], where the token that the request carries ([`token`]) is known to belong to the
-/// stream with the ARN `stream`.
+/// `token_stream` is the ARN of the stream that the request's token ([`stream_token`]) is bound to;
+/// without it, a token leaves the stream unknown.
 ///
 /// # Errors
-/// As for [`resources`], and when the request names another stream beside the token.
-pub fn resources_of_token(
+/// When the names are invalid, or conflict with each other, with the endpoint or with the token.
+pub fn resolve_resources(
     target: &Target<'_>,
     members: &Members,
-    scope: &Scope<'_>,
-    stream: &str,
-    out: &mut Resources,
-) -> Result<(), Disagreement> {
-    name_all(target, members, scope, Some(stream), out)
-}
-
-/// The opaque token that stands for the request's stream, if it carries one. Tokens of lists over an
-/// account stand for none.
-pub fn token<'a>(target: &Target<'_>, members: &'a Members) -> Option<(Member, &'a str)> {
-    let of = |member: Member| members.text(member).map(|token| (member, token));
-    match target {
-        Target::Operation(operation) if operation.scope == ResourceScope::Account => None,
-        Target::Operation(operation) => operation.token.and_then(of),
-        Target::Unlisted(_) => of(Member::ShardIterator).or_else(|| of(Member::NextToken)),
-    }
-}
-
-fn name_all(
-    target: &Target<'_>,
-    members: &Members,
-    scope: &Scope<'_>,
+    context: &ResolveContext<'_>,
     token_stream: Option<&str>,
     out: &mut Resources,
-) -> Result<(), Disagreement> {
+) -> Result<(), ResourceConflict> {
     out.clear();
-    let mut naming = Naming {
+    let mut resolver = Resolver {
         members,
-        scope,
+        context,
         out,
     };
     match target {
-        Target::Operation(operation) => of_operation(operation, &mut naming)?,
-        Target::Unlisted(_) => of_unlisted(&mut naming)?,
+        Target::Operation(operation) => resolve_operation(operation, &mut resolver)?,
+        Target::UnmodeledOperation(_) => resolve_unmodeled(&mut resolver)?,
     }
-    if token(target, members).is_some() {
-        naming.token(token_stream)?;
+    if stream_token(target, members).is_some() {
+        resolver.add_token_stream(token_stream)?;
     }
-    if members.stream_id().is_some() || members.has_unnamed_stream() {
-        naming.out.unknown();
-    }
-    if naming.out.is_empty() {
-        naming.out.unknown();
+    let has_unknown = members.stream_id().is_some() || members.has_unnamed_stream();
+    if has_unknown || resolver.out.is_empty() {
+        resolver.out.push_unknown();
     }
     Ok(())
 }
 
-fn of_operation(operation: &Operation, naming: &mut Naming<'_, '_>) -> Result<(), Disagreement> {
+/// The opaque token that stands for the request's stream, if the request carries one. The tokens of
+/// lists over an account stand for no stream.
+pub fn stream_token<'a>(target: &Target<'_>, members: &'a Members) -> Option<(Member, &'a str)> {
+    let token = |member: Member| members.text(member).map(|token| (member, token));
+    match target {
+        Target::Operation(operation) if operation.scope == ResourceScope::Account => None,
+        Target::Operation(operation) => operation.input_token.and_then(token),
+        Target::UnmodeledOperation(_) => {
+            token(Member::ShardIterator).or_else(|| token(Member::NextToken))
+        }
+    }
+}
+
+fn resolve_operation(
+    operation: &Operation,
+    resolver: &mut Resolver<'_, '_>,
+) -> Result<(), ResourceConflict> {
+    let own_members = operation.resource_members;
     match operation.scope {
         ResourceScope::Account => {
-            naming.out.any();
-            naming.filtered_streams()?;
+            resolver.out.push_any();
+            resolver.add_filtered_streams()?;
         }
-        ResourceScope::Consumer => naming.consumer()?,
-        ResourceScope::Unscoped => naming.stream(Scoping::Unscoped)?,
+        ResourceScope::Consumer => resolver.add_consumer()?,
+        ResourceScope::Unscoped => resolver.add_stream(Scoping::Unscoped)?,
         ResourceScope::Named => {
-            for member in operation.members {
+            for member in own_members {
                 match member {
-                    // The two are one resource: `StreamARN` is read together with the name.
-                    Member::StreamName if operation.members.contains(&Member::StreamArn) => {}
-                    Member::StreamName | Member::StreamArn => naming.stream(Scoping::Scoped)?,
-                    Member::ResourceArn => naming.resource()?,
-                    Member::QueueArn => naming.child(Member::QueueArn, "queue/")?,
-                    Member::ChannelArn => naming.child(Member::ChannelArn, "channel/")?,
-                    Member::QueueName => naming.unborn(Member::QueueName, "queue/")?,
-                    Member::ChannelName => naming.unborn(Member::ChannelName, "channel/")?,
-                    Member::KeyId => naming.key()?,
+                    // The two are one resource: `add_stream` reads both.
+                    Member::StreamName if own_members.contains(&Member::StreamArn) => {}
+                    Member::StreamName | Member::StreamArn => {
+                        resolver.add_stream(Scoping::Scoped)?
+                    }
+                    Member::ResourceArn => resolver.add_resource_arn()?,
+                    Member::QueueArn => resolver.add_child(Member::QueueArn, "queue/")?,
+                    Member::ChannelArn => resolver.add_child(Member::ChannelArn, "channel/")?,
+                    Member::QueueName => resolver.add_new_child(Member::QueueName, "queue/")?,
+                    Member::ChannelName => {
+                        resolver.add_new_child(Member::ChannelName, "channel/")?
+                    }
+                    Member::KeyId => resolver.add_key()?,
                     // The name of a consumer to be registered; the resource is its stream.
-                    Member::ConsumerName => naming.check_name(Member::ConsumerName)?,
-                    Member::ConsumerArn => naming.consumer()?,
-                    // Dealt with for all operations alike.
+                    Member::ConsumerName => resolver.check_name(Member::ConsumerName)?,
+                    Member::ConsumerArn => resolver.add_consumer()?,
+                    // The same for all operations: `resolve_resources` reads them.
                     Member::StreamId | Member::ShardIterator | Member::NextToken => {}
                 }
             }
-            if operation.lists_streams {
-                naming.configured_streams()?;
+            if operation.has_stream_list {
+                resolver.add_configured_streams()?;
             }
         }
     }
-    let foreign = NAMING.iter().any(|member| {
-        naming.members.text(*member).is_some() && !operation.members.contains(member)
-    });
-    let foreign_list = !operation.lists_streams
-        && (naming.members.stream_configuration_arns().next().is_some()
-            || naming.members.stream_filter_arns().next().is_some());
-    if foreign || foreign_list {
-        naming.out.unknown();
+    let members = resolver.members;
+    let has_foreign_member = RESOURCE_MEMBERS
+        .iter()
+        .any(|member| members.text(*member).is_some() && !own_members.contains(member));
+    let has_foreign_list = !operation.has_stream_list
+        && (members.stream_configuration_arns().next().is_some()
+            || members.stream_filter_arns().next().is_some());
+    if has_foreign_member || has_foreign_list {
+        resolver.out.push_unknown();
     }
     Ok(())
 }
 
 /// An operation newer than the table: everything that its members name.
-fn of_unlisted(naming: &mut Naming<'_, '_>) -> Result<(), Disagreement> {
-    naming.stream(Scoping::Scoped)?;
-    if naming.members.consumer_arn().is_some() || naming.members.consumer_name().is_some() {
-        naming.consumer()?;
+fn resolve_unmodeled(resolver: &mut Resolver<'_, '_>) -> Result<(), ResourceConflict> {
+    resolver.add_stream(Scoping::Scoped)?;
+    if resolver.members.consumer_arn().is_some() || resolver.members.consumer_name().is_some() {
+        resolver.add_consumer()?;
     }
-    naming.resource()?;
-    naming.child(Member::QueueArn, "queue/")?;
-    naming.child(Member::ChannelArn, "channel/")?;
-    naming.unborn(Member::QueueName, "queue/")?;
-    naming.unborn(Member::ChannelName, "channel/")?;
-    naming.key()?;
-    naming.configured_streams()?;
-    naming.filtered_streams()
-}
-
-/// Whether a policy can name the stream for the operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scoping {
-    Scoped,
-    Unscoped,
+    resolver.add_resource_arn()?;
+    resolver.add_child(Member::QueueArn, "queue/")?;
+    resolver.add_child(Member::ChannelArn, "channel/")?;
+    resolver.add_new_child(Member::QueueName, "queue/")?;
+    resolver.add_new_child(Member::ChannelName, "channel/")?;
+    resolver.add_key()?;
+    resolver.add_configured_streams()?;
+    resolver.add_filtered_streams()
 }
 
 /// The members that name a resource outright.
-const NAMING: [Member; 10] = [
+const RESOURCE_MEMBERS: [Member; 10] = [
     Member::StreamName,
     Member::StreamArn,
     Member::ConsumerName,

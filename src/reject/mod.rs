@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-use crate::kinesis::{Disagreement, Malformed, Member};
+use crate::kinesis::{MalformedBody, Member, ResourceConflict};
 use crate::sigv4::{Unauthenticated, Unverified};
 use crate::upstream::Failure;
 
@@ -49,9 +49,9 @@ pub enum Rejection {
         region: String,
     },
     /// The body does not parse as its content type, or is ambiguous.
-    MalformedBody(Malformed),
+    MalformedBody(MalformedBody),
     /// Two names in the request contradict each other.
-    ResourceConflict(Disagreement),
+    ResourceConflict(ResourceConflict),
     /// The gate has not issued the opaque token in this member in the last 300 seconds, and the
     /// policy treats the streams differently that the token may stand for.
     UnknownToken(Member),

@@ -20,7 +20,7 @@ impl RateLimited {
     pub fn new(rule: &Arc<str>, per: &'static str, target: &Target<'_>) -> RateLimited {
         let is_data_plane = match target {
             Target::Operation(operation) => operation.plane == Plane::Data,
-            Target::Unlisted(_) => false,
+            Target::UnmodeledOperation(_) => false,
         };
         RateLimited {
             rule: Arc::clone(rule),

@@ -9,7 +9,7 @@ use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use serde::Serializer as _;
 
-use crate::kinesis::Format;
+use crate::kinesis::WireFormat;
 
 use super::Rejection;
 
@@ -33,7 +33,11 @@ impl Rejection {
     ///
     /// `format` is the encoding of the request: SDKs read an error only in that encoding. A failure
     /// before the encoding is known is XML, as from the service's front end.
-    pub fn response(&self, format: Option<Format>, now: SystemTime) -> (String, Response<Bytes>) {
+    pub fn response(
+        &self,
+        format: Option<WireFormat>,
+        now: SystemTime,
+    ) -> (String, Response<Bytes>) {
         let (error_type, message) = (self.error_type(), self.message());
         let message = message.as_deref();
         let member = match matches!(self, Rejection::AccessDenied(_)) {
@@ -46,9 +50,9 @@ impl Rejection {
             }
             (_, Some(format)) => {
                 let body = match format {
-                    Format::Json => json(error_type, member, message),
-                    Format::Cbor => cbor(error_type, member, message),
-                    Format::RpcV2Cbor => {
+                    WireFormat::Json => json(error_type, member, message),
+                    WireFormat::Cbor => cbor(error_type, member, message),
+                    WireFormat::RpcV2Cbor => {
                         cbor(&format!("{NAMESPACE}{error_type}"), MESSAGE, message)
                     }
                 };
@@ -63,7 +67,7 @@ impl Rejection {
         headers.insert(REQUEST_ID, header(&id));
         headers.insert(EXTENDED_ID, header(&extended_id()));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if content_type == Format::RpcV2Cbor.content_type() {
+        if content_type == WireFormat::RpcV2Cbor.content_type() {
             headers.insert(SMITHY_PROTOCOL, HeaderValue::from_static("rpc-v2-cbor"));
         }
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));

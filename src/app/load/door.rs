@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{self, ListenerTls, Tunnel};
 use crate::gate::{Endpoint, Principals, Site};
-use crate::kinesis::{Host, canonical};
+use crate::kinesis::{Host, canonical_host};
 use crate::listener::{Authority, Certificates, Door, clients_from_files, server_config};
 
 use super::{At, Opening};
@@ -100,5 +100,5 @@ fn is_kinesis(name: &str) -> bool {
         let words: Vec<&str> = label.split('-').collect();
         words.contains(&"kinesis")
     };
-    Host::parse(&canonical(name)).is_some() || name.split('.').any(is_service)
+    Host::parse(&canonical_host(name)).is_some() || name.split('.').any(is_service)
 }

@@ -117,7 +117,7 @@ impl<'l> Asked<'l> {
     /// Whether a policy can only name `*` for the operation.
     pub(in crate::cli) fn is_on_no_resource(&self) -> bool {
         matches!(
-            kinesis::find(self.name).map(|operation| operation.scope),
+            kinesis::find_operation(self.name).map(|operation| operation.scope),
             Some(ResourceScope::Account | ResourceScope::Unscoped)
         )
     }
@@ -129,7 +129,7 @@ impl<'l> Asked<'l> {
             action: Action {
                 service: "kinesis",
                 name: self.name,
-                number: kinesis::find(self.name).map(|operation| operation.number),
+                number: kinesis::find_operation(self.name).map(|operation| operation.number),
             },
             resource: facts.resource,
             context: facts,

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::config::Names;
-use crate::kinesis::{Format, Scanner, Target};
+use crate::kinesis::{Scanner, Target, WireFormat};
 use crate::policy::{
     Context, Count, Fact, Key, Knowledge, Options, Policy, REGISTRY, Registered, Value,
 };
@@ -115,7 +115,7 @@ fn ask(everything: bool, of: Mode, mut check: impl FnMut(&FactsOf<'_>)) {
         }
     };
     let target = Target::parse("Kinesis_20131202.AddTagsToStream").unwrap();
-    let mut scanner = Scanner::new(Format::Json);
+    let mut scanner = Scanner::new(WireFormat::Json);
     scanner
         .push(br#"{"StreamName":"s","Tags":{"team":"a"}}"#)
         .unwrap();

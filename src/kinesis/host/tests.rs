@@ -1,6 +1,6 @@
 use proptest::prelude::{ProptestConfig, proptest};
 
-use super::{Host, Plane, canonical, partition_of, regional_endpoint, split_authority};
+use super::{Host, Plane, canonical_host, partition_of, regional_endpoint, split_authority};
 
 /// The regions that AWS's page about Kinesis and interface endpoints lists.
 const PAGE: [(&str, &str); 22] = [
@@ -233,14 +233,14 @@ fn anything_else_is_no_endpoint() {
 #[test]
 fn spelling_is_made_canonical() {
     assert_eq!(
-        canonical("Kinesis.US-East-1.AmazonAWS.com."),
+        canonical_host("Kinesis.US-East-1.AmazonAWS.com."),
         "kinesis.us-east-1.amazonaws.com"
     );
     assert_eq!(
-        canonical("kinesis.us-east-1.amazonaws.com"),
+        canonical_host("kinesis.us-east-1.amazonaws.com"),
         "kinesis.us-east-1.amazonaws.com"
     );
-    assert_eq!(canonical("a.."), "a.");
+    assert_eq!(canonical_host("a.."), "a.");
 }
 
 #[test]
@@ -294,7 +294,7 @@ proptest! {
         if let Some(host) = Host::parse(&text) {
             assert_eq!(partition_of(host.region), Some(host.partition));
             assert!(text.ends_with(host.suffix));
-            assert_eq!(canonical(&text), text);
+            assert_eq!(canonical_host(&text), text);
         }
         if let Some((host, _)) = split_authority(&text) {
             assert!(text.contains(host));
@@ -319,7 +319,7 @@ proptest! {
         if dot {
             spelt.push('.');
         }
-        assert_eq!(Host::parse(&canonical(&spelt)), Host::parse(&plain));
+        assert_eq!(Host::parse(&canonical_host(&spelt)), Host::parse(&plain));
         assert!(Host::parse(&plain).is_some());
     }
 }

@@ -1,34 +1,34 @@
-//! The resources of one request, kept in one reusable buffer.
+//! The set of resources that one request names, in one reusable buffer.
 
 /// One resource that a request names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource<'a> {
     /// The operation is on no resource: policies can only say `*`.
     Any,
-    /// This one.
-    Arn(NamedArn<'a>),
-    /// This one, but the authorization reference gives the operation none: an Allow must cover `*`, a
-    /// Deny counts for `*` and for this one.
-    Unscoped(NamedArn<'a>),
+    /// A resource with this ARN.
+    Arn(PartialArn<'a>),
+    /// A resource with this ARN, of an operation that has no resource in the authorization reference:
+    /// an Allow must cover `*`, a Deny counts for `*` and for this resource.
+    Unscoped(PartialArn<'a>),
     /// Some resource that cannot be known here.
     Unknown,
 }
 
-/// An ARN, known whole or in part.
+/// An ARN that is known whole or in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NamedArn<'a> {
+pub struct PartialArn<'a> {
     /// `aws`, …
     pub partition: &'a str,
     /// `kinesis` or `kms`.
     pub service: &'a str,
     /// `us-east-1`, …
     pub region: &'a str,
-    /// The owning account; none if it is not known.
+    /// The owning account; `None` if it is unknown.
     pub account: Option<&'a str>,
-    /// All after the fifth colon, or as much of it as is known.
+    /// All after the fifth colon, or the prefix of it that is known.
     pub resource: &'a str,
-    /// Whether `resource` goes on in a way that is not known.
-    pub open: bool,
+    /// Whether `resource` is a prefix and the rest is unknown.
+    pub is_prefix: bool,
     /// The whole ARN, if all of it is known.
     pub text: Option<&'a str>,
 }
@@ -44,17 +44,17 @@ pub struct Resources {
 enum Entry {
     Any,
     Unknown,
-    Named {
-        text: Text,
-        known_account: bool,
-        open: bool,
-        unscoped: bool,
+    Arn {
+        offsets: Offsets,
+        has_account: bool,
+        is_prefix: bool,
+        is_unscoped: bool,
     },
 }
 
-/// Where the parts of an ARN end in the buffer.
+/// Where an ARN begins and where its parts end in the buffer.
 #[derive(Debug, Clone, Copy)]
-struct Text {
+struct Offsets {
     start: usize,
     partition: usize,
     service: usize,
@@ -63,22 +63,22 @@ struct Text {
     end: usize,
 }
 
-/// Bytes of a usual ARN: grown piece by piece it would be moved four times.
-const USUAL: usize = 128;
+/// Bytes of a usual ARN: a buffer that grows part by part moves the ARN four times.
+const USUAL_ARN_BYTES: usize = 128;
 
-/// The parts of an ARN to be added; `resource` is written piece after piece.
-pub(super) struct Parts<'a> {
+/// The parts of an ARN to be added; the pieces of `resource` are joined.
+pub(super) struct ArnParts<'a> {
     pub(super) partition: &'a str,
     pub(super) service: &'a str,
     pub(super) region: &'a str,
     pub(super) account: Option<&'a str>,
     pub(super) resource: &'a [&'a str],
-    pub(super) open: bool,
-    pub(super) unscoped: bool,
+    pub(super) is_prefix: bool,
+    pub(super) is_unscoped: bool,
 }
 
 impl Resources {
-    /// The resources, in the order in which they were named.
+    /// The resources, in the order in which the request names them.
     pub fn iter(&self) -> impl Iterator<Item = Resource<'_>> {
         self.entries.iter().map(|entry| self.resource(*entry))
     }
@@ -88,41 +88,39 @@ impl Resources {
         self.entries.len()
     }
 
-    /// Whether there are none; never so after [`super::resources`] succeeded.
+    /// Whether there are none: never after [`super::resolve_resources`] succeeded.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The one stream that the request is about, as an ARN; its account is empty where it cannot be
-    /// known. `None` where the request is about anything else, or about more.
+    /// The ARN of the stream, if it is the only resource of the request; the account in it is empty
+    /// where it is unknown.
     ///
-    /// A name and an ARN of the same name, beside an unknown caller, may be two streams: what is
-    /// known of both is the name.
-    pub fn stream(&self) -> Option<&str> {
-        let mut found: Option<(NamedArn<'_>, &str)> = None;
+    /// A name and an ARN of the same name may be two streams where the caller's account is unknown:
+    /// only the name is known of both.
+    pub fn single_stream(&self) -> Option<&str> {
+        let mut found: Option<(PartialArn<'_>, &str)> = None;
         for entry in &self.entries {
-            let Entry::Named { text, .. } = entry else {
-                return None;
-            };
-            let Resource::Arn(arn) = self.resource(*entry) else {
+            let (Entry::Arn { offsets, .. }, Resource::Arn(arn)) = (entry, self.resource(*entry))
+            else {
                 return None;
             };
             let is_stream = arn.service == "kinesis"
-                && !arn.open
+                && !arn.is_prefix
                 && arn
                     .resource
                     .strip_prefix("stream/")
                     .is_some_and(|name| !name.contains('/'));
-            let fits = found.is_none_or(|(first, _)| {
+            let is_same = found.is_none_or(|(first, _)| {
                 let same_account = first.account == arn.account;
                 first.resource == arn.resource
                     && (same_account || first.account.is_none() || arn.account.is_none())
             });
-            if !is_stream || !fits {
+            if !is_stream || !is_same {
                 return None;
             }
             if found.is_none() || arn.account.is_none() {
-                found = Some((arn, self.text.get(text.start..text.end)?));
+                found = Some((arn, self.text.get(offsets.start..offsets.end)?));
             }
         }
         found.map(|(_, text)| text)
@@ -133,30 +131,30 @@ impl Resources {
         self.entries.clear();
     }
 
-    pub(super) fn any(&mut self) {
+    pub(super) fn push_any(&mut self) {
         self.entries.push(Entry::Any);
     }
 
-    pub(super) fn unknown(&mut self) {
+    pub(super) fn push_unknown(&mut self) {
         if !matches!(self.entries.last(), Some(Entry::Unknown)) {
             self.entries.push(Entry::Unknown);
         }
     }
 
-    pub(super) fn named(&mut self, parts: &Parts<'_>) {
+    pub(super) fn push_arn(&mut self, parts: &ArnParts<'_>) {
         let start = self.text.len();
-        self.text.reserve(USUAL);
+        self.text.reserve(USUAL_ARN_BYTES);
         self.text.push_str("arn:");
-        let partition = self.part(parts.partition);
-        let service = self.part(parts.service);
-        let region = self.part(parts.region);
-        let account = self.part(parts.account.unwrap_or_default());
+        let partition = self.push_part(parts.partition);
+        let service = self.push_part(parts.service);
+        let region = self.push_part(parts.region);
+        let account = self.push_part(parts.account.unwrap_or_default());
         for piece in parts.resource {
             self.text.push_str(piece);
         }
         let end = self.text.len();
-        self.entries.push(Entry::Named {
-            text: Text {
+        self.entries.push(Entry::Arn {
+            offsets: Offsets {
                 start,
                 partition,
                 service,
@@ -164,14 +162,14 @@ impl Resources {
                 account,
                 end,
             },
-            known_account: parts.account.is_some(),
-            open: parts.open,
-            unscoped: parts.unscoped,
+            has_account: parts.account.is_some(),
+            is_prefix: parts.is_prefix,
+            is_unscoped: parts.is_unscoped,
         });
     }
 
-    /// Writes a part and its colon; where the part ends.
-    fn part(&mut self, part: &str) -> usize {
+    /// Writes a part and a colon; returns where the part ends.
+    fn push_part(&mut self, part: &str) -> usize {
         self.text.push_str(part);
         let end = self.text.len();
         self.text.push(':');
@@ -179,28 +177,28 @@ impl Resources {
     }
 
     fn resource(&self, entry: Entry) -> Resource<'_> {
-        let (text, known_account, open, unscoped) = match entry {
+        let (offsets, has_account, is_prefix, is_unscoped) = match entry {
             Entry::Any => return Resource::Any,
             Entry::Unknown => return Resource::Unknown,
-            Entry::Named {
-                text,
-                known_account,
-                open,
-                unscoped,
-            } => (text, known_account, open, unscoped),
+            Entry::Arn {
+                offsets,
+                has_account,
+                is_prefix,
+                is_unscoped,
+            } => (offsets, has_account, is_prefix, is_unscoped),
         };
         // INVARIANT: the offsets are ends of pushes to `self.text`, hence in it and on boundaries.
-        let piece = |start: usize, end: usize| self.text.get(start..end).unwrap_or_default();
-        let arn = NamedArn {
-            partition: piece(text.start + "arn:".len(), text.partition),
-            service: piece(text.partition + 1, text.service),
-            region: piece(text.service + 1, text.region),
-            account: known_account.then(|| piece(text.region + 1, text.account)),
-            resource: piece(text.account + 1, text.end),
-            open,
-            text: (known_account && !open).then(|| piece(text.start, text.end)),
+        let part = |start: usize, end: usize| self.text.get(start..end).unwrap_or_default();
+        let arn = PartialArn {
+            partition: part(offsets.start + "arn:".len(), offsets.partition),
+            service: part(offsets.partition + 1, offsets.service),
+            region: part(offsets.service + 1, offsets.region),
+            account: has_account.then(|| part(offsets.region + 1, offsets.account)),
+            resource: part(offsets.account + 1, offsets.end),
+            is_prefix,
+            text: (has_account && !is_prefix).then(|| part(offsets.start, offsets.end)),
         };
-        if unscoped {
+        if is_unscoped {
             Resource::Unscoped(arn)
         } else {
             Resource::Arn(arn)

@@ -1,14 +1,14 @@
 //! Bodies in, resources out.
 
-use super::super::{Format, Scanner, Target, operations};
+use super::super::{Scanner, Target, WireFormat, operations};
 use super::{
-    Disagreement, Member, Resource, Resources, Scope, resources, resources_of_token, token,
+    Member, ResolveContext, Resource, ResourceConflict, Resources, resolve_resources, stream_token,
 };
 
 const CALLER: &str = "123456789012";
 
-fn scope<'a>() -> Scope<'a> {
-    Scope {
+fn context<'a>() -> ResolveContext<'a> {
+    ResolveContext {
         partition: "aws",
         region: "us-east-1",
         host_account: None,
@@ -17,7 +17,7 @@ fn scope<'a>() -> Scope<'a> {
 }
 
 fn scanned(body: &str) -> Scanner {
-    let mut scanner = Scanner::new(Format::Json);
+    let mut scanner = Scanner::new(WireFormat::Json);
     scanner
         .push(body.as_bytes())
         .unwrap_or_else(|rule| panic!("{body}: {rule}"));
@@ -47,11 +47,11 @@ fn shown(out: &Resources) -> Vec<String> {
                     arn.region,
                     arn.account.unwrap_or("?"),
                     arn.resource,
-                    if arn.open { "…" } else { "" },
+                    if arn.is_prefix { "…" } else { "" },
                 );
                 match arn.text {
                     Some(whole) => assert_eq!(whole, text),
-                    None => assert!(arn.open || arn.account.is_none()),
+                    None => assert!(arn.is_prefix || arn.account.is_none()),
                 }
                 let unscoped = matches!(resource, Resource::Unscoped(_));
                 if unscoped {
@@ -64,16 +64,26 @@ fn shown(out: &Resources) -> Vec<String> {
         .collect()
 }
 
-fn named_in(scope: &Scope<'_>, operation: &str, body: &str) -> Result<Vec<String>, Disagreement> {
+fn named_in(
+    context: &ResolveContext<'_>,
+    operation: &str,
+    body: &str,
+) -> Result<Vec<String>, ResourceConflict> {
     let mut out = Resources::default();
-    resources(&target(operation), scanned(body).members(), scope, &mut out)?;
+    resolve_resources(
+        &target(operation),
+        scanned(body).members(),
+        context,
+        None,
+        &mut out,
+    )?;
     assert!(!out.is_empty());
     assert_eq!(out.len(), out.iter().count());
     Ok(shown(&out))
 }
 
-fn named(operation: &str, body: &str) -> Result<Vec<String>, Disagreement> {
-    named_in(&scope(), operation, body)
+fn named(operation: &str, body: &str) -> Result<Vec<String>, ResourceConflict> {
+    named_in(&context(), operation, body)
 }
 
 const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";
@@ -350,176 +360,176 @@ fn what_each_form_names() {
 #[test]
 fn what_disagrees_is_refused() {
     let arn = |text: &str| format!(r#"{{"StreamARN":"{text}"}}"#);
-    let cases: &[(&str, String, Disagreement)] = &[
+    let cases: &[(&str, String, ResourceConflict)] = &[
         (
             "PutRecord",
             format!(r#"{{"StreamARN":"{STREAM}","StreamName":"order"}}"#),
-            Disagreement::Stream,
+            ResourceConflict::Stream,
         ),
         (
             "PutRecord",
             format!(r#"{{"StreamARN":"{OTHER}","StreamName":"orders"}}"#),
-            Disagreement::Stream,
+            ResourceConflict::Stream,
         ),
         (
             "PutRecord",
             r#"{"StreamName":""}"#.into(),
-            Disagreement::InvalidName(Member::StreamName),
+            ResourceConflict::InvalidName(Member::StreamName),
         ),
         (
             "PutRecord",
             r#"{"StreamName":"*"}"#.into(),
-            Disagreement::InvalidName(Member::StreamName),
+            ResourceConflict::InvalidName(Member::StreamName),
         ),
         (
             "PutRecord",
             r#"{"StreamName":"a/b"}"#.into(),
-            Disagreement::InvalidName(Member::StreamName),
+            ResourceConflict::InvalidName(Member::StreamName),
         ),
         (
             "PutRecord",
             r#"{"StreamName":"orders "}"#.into(),
-            Disagreement::InvalidName(Member::StreamName),
+            ResourceConflict::InvalidName(Member::StreamName),
         ),
         (
             "PutRecord",
             r#"{"StreamName":"\u006frd\u00e9rs"}"#.into(),
-            Disagreement::InvalidName(Member::StreamName),
+            ResourceConflict::InvalidName(Member::StreamName),
         ),
         (
             "PutRecord",
             format!(r#"{{"StreamName":"{STREAM}"}}"#),
-            Disagreement::InvalidName(Member::StreamName),
+            ResourceConflict::InvalidName(Member::StreamName),
         ),
         (
             "PutRecord",
             format!(r#"{{"StreamName":"{}"}}"#, "n".repeat(129)),
-            Disagreement::InvalidName(Member::StreamName),
+            ResourceConflict::InvalidName(Member::StreamName),
         ),
         (
             "RegisterStreamConsumer",
             format!(r#"{{"StreamARN":"{STREAM}","ConsumerName":"a:1"}}"#),
-            Disagreement::InvalidName(Member::ConsumerName),
+            ResourceConflict::InvalidName(Member::ConsumerName),
         ),
         (
             "CreateQueue",
             r#"{"QueueName":"a b"}"#.into(),
-            Disagreement::InvalidName(Member::QueueName),
+            ResourceConflict::InvalidName(Member::QueueName),
         ),
         (
             "PutRecord",
             arn("orders"),
-            Disagreement::NotAnArn(Member::StreamArn),
+            ResourceConflict::InvalidArn(Member::StreamArn),
         ),
         (
             "PutRecord",
             arn("arn:aws:kinesis:us-east-1:*:stream/orders"),
-            Disagreement::NotAnArn(Member::StreamArn),
+            ResourceConflict::InvalidArn(Member::StreamArn),
         ),
         (
             "PutRecord",
             arn("arn:aws:kinesis:us-east-1:123456789012:stream/*"),
-            Disagreement::WrongKind(Member::StreamArn),
+            ResourceConflict::WrongKind(Member::StreamArn),
         ),
         (
             "PutRecord",
             arn("arn:aws:kinesis:us-east-1:123456789012:stream/"),
-            Disagreement::WrongKind(Member::StreamArn),
+            ResourceConflict::WrongKind(Member::StreamArn),
         ),
         (
             "PutRecord",
             arn("arn:aws:kinesis:us-east-1:123456789012:queue/q"),
-            Disagreement::WrongKind(Member::StreamArn),
+            ResourceConflict::WrongKind(Member::StreamArn),
         ),
         (
             "PutRecord",
             arn(CONSUMER),
-            Disagreement::WrongKind(Member::StreamArn),
+            ResourceConflict::WrongKind(Member::StreamArn),
         ),
         (
             "PutRecord",
             arn("arn:aws:firehose:us-east-1:123456789012:stream/s"),
-            Disagreement::WrongKind(Member::StreamArn),
+            ResourceConflict::WrongKind(Member::StreamArn),
         ),
         (
             "PutRecord",
             arn("arn:aws:kinesis:eu-west-1:123456789012:stream/s"),
-            Disagreement::Region(Member::StreamArn),
+            ResourceConflict::Region(Member::StreamArn),
         ),
         (
             "PutRecord",
             arn("arn:aws-cn:kinesis:us-east-1:123456789012:stream/s"),
-            Disagreement::Partition(Member::StreamArn),
+            ResourceConflict::Partition(Member::StreamArn),
         ),
         (
             "SubscribeToShard",
             format!(r#"{{"ConsumerARN":"{STREAM}"}}"#),
-            Disagreement::WrongKind(Member::ConsumerArn),
+            ResourceConflict::WrongKind(Member::ConsumerArn),
         ),
         (
             "SubscribeToShard",
             format!(r#"{{"ConsumerARN":"{STREAM}/consumer/app"}}"#),
-            Disagreement::WrongKind(Member::ConsumerArn),
+            ResourceConflict::WrongKind(Member::ConsumerArn),
         ),
         (
             "SubscribeToShard",
             format!(r#"{{"ConsumerARN":"{STREAM}/consumer/app:1x"}}"#),
-            Disagreement::WrongKind(Member::ConsumerArn),
+            ResourceConflict::WrongKind(Member::ConsumerArn),
         ),
         (
             "DescribeStreamConsumer",
             format!(r#"{{"ConsumerARN":"{CONSUMER}","ConsumerName":"ap"}}"#),
-            Disagreement::Consumer,
+            ResourceConflict::Consumer,
         ),
         (
             "DescribeStreamConsumer",
             format!(r#"{{"ConsumerARN":"{CONSUMER}","StreamARN":"{OTHER}"}}"#),
-            Disagreement::Consumer,
+            ResourceConflict::Consumer,
         ),
         (
             "DescribeStreamConsumer",
             format!(r#"{{"ConsumerARN":"{CONSUMER}","StreamARN":"{STREAM}2"}}"#),
-            Disagreement::Consumer,
+            ResourceConflict::Consumer,
         ),
         (
             "TagResource",
             r#"{"ResourceARN":"arn:aws:kinesis:us-east-1:123456789012:table/t"}"#.into(),
-            Disagreement::WrongKind(Member::ResourceArn),
+            ResourceConflict::WrongKind(Member::ResourceArn),
         ),
         (
             "DescribeQueue",
             r#"{"QueueARN":"arn:aws:kinesis:us-east-1:123456789012:channel/t"}"#.into(),
-            Disagreement::WrongKind(Member::QueueArn),
+            ResourceConflict::WrongKind(Member::QueueArn),
         ),
         (
             "StartStreamEncryption",
             r#"{"StreamName":"s","KeyId":"a b"}"#.into(),
-            Disagreement::InvalidName(Member::KeyId),
+            ResourceConflict::InvalidName(Member::KeyId),
         ),
         (
             "StartStreamEncryption",
             r#"{"StreamName":"s","KeyId":"alias/"}"#.into(),
-            Disagreement::InvalidName(Member::KeyId),
+            ResourceConflict::InvalidName(Member::KeyId),
         ),
         (
             "StartStreamEncryption",
             r#"{"StreamName":"s","KeyId":"arn:aws:kms:us-east-1:1:key/a"}"#.into(),
-            Disagreement::NotAnArn(Member::KeyId),
+            ResourceConflict::InvalidArn(Member::KeyId),
         ),
         (
             "StartStreamEncryption",
             format!(r#"{{"StreamName":"s","KeyId":"{STREAM}"}}"#),
-            Disagreement::WrongKind(Member::KeyId),
+            ResourceConflict::WrongKind(Member::KeyId),
         ),
         (
             "CreateQueue",
             r#"{"StreamConfigurationList":[{"StreamARN":"x"}]}"#.into(),
-            Disagreement::NotAnArn(Member::StreamArn),
+            ResourceConflict::InvalidArn(Member::StreamArn),
         ),
         (
             "MergeStreams",
             r#"{"StreamName":"a b"}"#.into(),
-            Disagreement::InvalidName(Member::StreamName),
+            ResourceConflict::InvalidName(Member::StreamName),
         ),
     ];
     for (operation, body, expected) in cases {
@@ -531,9 +541,9 @@ fn what_disagrees_is_refused() {
 #[test]
 fn a_name_means_the_callers_account_and_no_other() {
     let body = r#"{"StreamName":"orders"}"#;
-    let unknown = Scope {
+    let unknown = ResolveContext {
         caller_account: None,
-        ..scope()
+        ..context()
     };
     assert_eq!(
         named_in(&unknown, "PutRecord", body).unwrap(),
@@ -545,10 +555,10 @@ fn a_name_means_the_callers_account_and_no_other() {
         named_in(&unknown, "PutRecord", &both).unwrap(),
         [STREAM, "arn:aws:kinesis:us-east-1:?:stream/orders"]
     );
-    let china = Scope {
+    let china = ResolveContext {
         partition: "aws-cn",
         region: "cn-north-1",
-        ..scope()
+        ..context()
     };
     assert_eq!(
         named_in(&china, "PutRecord", body).unwrap(),
@@ -558,21 +568,21 @@ fn a_name_means_the_callers_account_and_no_other() {
 
 #[test]
 fn an_account_in_the_host_binds() {
-    let own = Scope {
+    let own = ResolveContext {
         host_account: Some(CALLER),
-        ..scope()
+        ..context()
     };
-    let foreign = Scope {
+    let foreign = ResolveContext {
         host_account: Some("999999999999"),
-        ..scope()
+        ..context()
     };
     let name = r#"{"StreamName":"orders"}"#;
     assert_eq!(named_in(&own, "PutRecord", name).unwrap(), [STREAM]);
     assert_eq!(
         named_in(&foreign, "PutRecord", name),
-        Err(Disagreement::CallerAccount(Member::StreamName))
+        Err(ResourceConflict::CallerAccount(Member::StreamName))
     );
-    let unknown = Scope {
+    let unknown = ResolveContext {
         caller_account: None,
         ..foreign
     };
@@ -580,17 +590,21 @@ fn an_account_in_the_host_binds() {
         named_in(&unknown, "PutRecord", name).unwrap(),
         ["arn:aws:kinesis:us-east-1:?:stream/orders"]
     );
-    for (scope, arn, agrees) in [
+    for (context, arn, agrees) in [
         (own, STREAM, true),
         (own, OTHER, false),
         (foreign, OTHER, true),
         (foreign, STREAM, false),
     ] {
-        let named = named_in(&scope, "PutRecord", &format!(r#"{{"StreamARN":"{arn}"}}"#));
+        let named = named_in(
+            &context,
+            "PutRecord",
+            &format!(r#"{{"StreamARN":"{arn}"}}"#),
+        );
         let expected = if agrees {
             Ok(vec![arn.to_owned()])
         } else {
-            Err(Disagreement::HostAccount(Member::StreamArn))
+            Err(ResourceConflict::HostAccount(Member::StreamArn))
         };
         assert_eq!(named, expected);
     }
@@ -601,11 +615,11 @@ fn a_token_that_is_known_stands_for_its_stream() {
     let bound = |operation: &str, body: &str, stream: &str| {
         let mut out = Resources::default();
         let scanner = scanned(body);
-        resources_of_token(
+        resolve_resources(
             &target(operation),
             scanner.members(),
-            &scope(),
-            stream,
+            &context(),
+            Some(stream),
             &mut out,
         )
         .map(|()| shown(&out))
@@ -619,7 +633,7 @@ fn a_token_that_is_known_stands_for_its_stream() {
     );
     assert_eq!(
         bound("GetRecords", &agreeing, OTHER),
-        Err(Disagreement::Token)
+        Err(ResourceConflict::Token)
     );
     assert_eq!(
         bound(
@@ -627,16 +641,16 @@ fn a_token_that_is_known_stands_for_its_stream() {
             r#"{"NextToken":"t","StreamName":"x"}"#,
             STREAM
         ),
-        Err(Disagreement::Token)
+        Err(ResourceConflict::Token)
     );
     let abroad = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
     assert_eq!(
         bound("GetRecords", iterator, abroad),
-        Err(Disagreement::Token)
+        Err(ResourceConflict::Token)
     );
     assert_eq!(
         bound("GetRecords", iterator, "nonsense"),
-        Err(Disagreement::Token)
+        Err(ResourceConflict::Token)
     );
     // Without a token there is nothing to be bound.
     assert_eq!(
@@ -652,7 +666,7 @@ fn a_token_that_is_known_stands_for_its_stream() {
     ] {
         let scanner = scanned(r#"{"ShardIterator":"AAAA","NextToken":"t"}"#);
         assert_eq!(
-            token(&target(operation), scanner.members()).map(|(_, token)| token),
+            stream_token(&target(operation), scanner.members()).map(|(_, token)| token),
             expected,
             "{operation}"
         );
@@ -661,21 +675,21 @@ fn a_token_that_is_known_stands_for_its_stream() {
 
 #[test]
 fn the_one_stream_of_a_request_is_what_its_token_will_stand_for() {
-    let hidden = Scope {
+    let hidden = ResolveContext {
         caller_account: None,
-        ..scope()
+        ..context()
     };
     let unknown_owner = "arn:aws:kinesis:us-east-1::stream/orders";
     let both = format!(r#"{{"StreamName":"orders","StreamARN":"{STREAM}"}}"#);
     let consumer = format!(r#"{{"ConsumerARN":"{STREAM}/consumer/c:1700000000"}}"#);
-    for (scope, operation, body, expected) in [
+    for (context, operation, body, expected) in [
         (
-            scope(),
+            context(),
             "GetShardIterator",
             r#"{"StreamName":"orders"}"#,
             Some(STREAM),
         ),
-        (scope(), "GetShardIterator", both.as_str(), Some(STREAM)),
+        (context(), "GetShardIterator", both.as_str(), Some(STREAM)),
         (
             hidden,
             "GetShardIterator",
@@ -690,21 +704,28 @@ fn the_one_stream_of_a_request_is_what_its_token_will_stand_for() {
             Some(unknown_owner),
         ),
         (
-            scope(),
+            context(),
             "GetShardIterator",
             r#"{"StreamName":"orders","StreamId":"abcdefghij0123456789-abc"}"#,
             None,
         ),
-        (scope(), "GetRecords", r#"{"ShardIterator":"AAAA"}"#, None),
-        (scope(), "GetShardIterator", "{}", None),
-        (scope(), "ListStreams", "{}", None),
-        (scope(), "UpdateStreamMode", both.as_str(), None),
-        (scope(), "SubscribeToShard", consumer.as_str(), None),
+        (context(), "GetRecords", r#"{"ShardIterator":"AAAA"}"#, None),
+        (context(), "GetShardIterator", "{}", None),
+        (context(), "ListStreams", "{}", None),
+        (context(), "UpdateStreamMode", both.as_str(), None),
+        (context(), "SubscribeToShard", consumer.as_str(), None),
     ] {
         let mut out = Resources::default();
         let scanner = scanned(body);
-        resources(&target(operation), scanner.members(), &scope, &mut out).unwrap();
-        assert_eq!(out.stream(), expected, "{operation} {body}");
+        resolve_resources(
+            &target(operation),
+            scanner.members(),
+            &context,
+            None,
+            &mut out,
+        )
+        .unwrap();
+        assert_eq!(out.single_stream(), expected, "{operation} {body}");
     }
 
     // Bound so, it is a stream of nobody knows whom, and whatever is named beside it counts too.
@@ -713,12 +734,19 @@ fn the_one_stream_of_a_request_is_what_its_token_will_stand_for() {
         r#"{{"ShardIterator":"AAAA","StreamARN":"{STREAM}"}}"#
     ));
     let (operation, members) = (target("GetRecords"), body.members());
-    resources_of_token(&operation, members, &scope(), unknown_owner, &mut out).unwrap();
+    resolve_resources(
+        &operation,
+        members,
+        &context(),
+        Some(unknown_owner),
+        &mut out,
+    )
+    .unwrap();
     assert_eq!(
         shown(&out),
         [STREAM, "arn:aws:kinesis:us-east-1:?:stream/orders"]
     );
-    assert_eq!(out.stream(), Some(unknown_owner));
+    assert_eq!(out.single_stream(), Some(unknown_owner));
 }
 
 #[test]
@@ -730,8 +758,8 @@ fn every_operation_names_something_and_a_reused_buffer_forgets() {
     ));
     for operation in operations() {
         let target = Target::Operation(operation);
-        resources(&target, full.members(), &scope(), &mut out).unwrap();
-        resources(&target, empty.members(), &scope(), &mut out).unwrap();
+        resolve_resources(&target, full.members(), &context(), None, &mut out).unwrap();
+        resolve_resources(&target, empty.members(), &context(), None, &mut out).unwrap();
         let alone = shown(&out);
         assert!(
             alone == ["?"] || alone == ["*"],

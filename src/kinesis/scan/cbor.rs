@@ -7,7 +7,7 @@ mod skip;
 
 use super::collect::{Collector, Container, Keep};
 use super::utf8::Utf8;
-use super::{MAX_DEPTH, Malformed};
+use super::{MAX_DEPTH, MalformedBody};
 
 /// The grammar's state between two pieces of a body.
 pub(super) struct Cbor {
@@ -101,13 +101,13 @@ impl Default for Cbor {
 }
 
 impl Cbor {
-    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Collector) -> Result<(), Malformed> {
+    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Collector) -> Result<(), MalformedBody> {
         let mut rest = chunk;
         while let Some((&byte, after)) = rest.split_first() {
             match self.state {
                 State::Item => {
                     if self.done {
-                        return Err(Malformed::TrailingBytes);
+                        return Err(MalformedBody::TrailingBytes);
                     }
                     if self.skipping && !self.tagged && self.chunked.is_none() {
                         let skipped = self.skip(rest, out)?;
@@ -138,11 +138,11 @@ impl Cbor {
         Ok(())
     }
 
-    pub(super) fn finish(&self) -> Result<(), Malformed> {
+    pub(super) fn finish(&self) -> Result<(), MalformedBody> {
         match (self.done, self.state, self.depth, self.tagged) {
             (true, ..) => Ok(()),
-            (false, State::Item, 0, false) => Err(Malformed::Empty),
-            _ => Err(Malformed::Truncated),
+            (false, State::Item, 0, false) => Err(MalformedBody::Empty),
+            _ => Err(MalformedBody::Truncated),
         }
     }
 
@@ -152,7 +152,7 @@ impl Cbor {
         first: u8,
         after: &'a [u8],
         out: &mut Collector,
-    ) -> Result<&'a [u8], Malformed> {
+    ) -> Result<&'a [u8], MalformedBody> {
         let wide = match first & 0x1f {
             info @ 0..=23 => {
                 self.head(first, u64::from(info), out)?;
@@ -166,7 +166,7 @@ impl Cbor {
             25 => 2,
             26 => 4,
             27 => 8,
-            _ => return Err(Malformed::ReservedItem),
+            _ => return Err(MalformedBody::ReservedItem),
         };
         if let (1, Some((&value, after))) = (wide, after.split_first()) {
             self.head(first, u64::from(value), out)?;
@@ -177,7 +177,7 @@ impl Cbor {
     }
 
     /// An item of known kind and length or value.
-    fn head(&mut self, first: u8, value: u64, out: &mut Collector) -> Result<(), Malformed> {
+    fn head(&mut self, first: u8, value: u64, out: &mut Collector) -> Result<(), MalformedBody> {
         let major = first >> 5;
         self.state = State::Item;
         if let Some(kind) = self.chunked {
@@ -186,7 +186,7 @@ impl Cbor {
             return if fits {
                 self.string(kind, value, out)
             } else {
-                Err(Malformed::Unexpected)
+                Err(MalformedBody::Unexpected)
             };
         }
         match major {
@@ -200,7 +200,7 @@ impl Cbor {
             5 => self.open(Container::Map, Some(value), out),
             6 => {
                 if self.expects_key() || self.needs_value(out) {
-                    return Err(Malformed::Tagged);
+                    return Err(MalformedBody::Tagged);
                 }
                 self.tagged = true;
                 Ok(())
@@ -210,13 +210,13 @@ impl Cbor {
         }
     }
 
-    fn indefinite(&mut self, first: u8, out: &mut Collector) -> Result<(), Malformed> {
+    fn indefinite(&mut self, first: u8, out: &mut Collector) -> Result<(), MalformedBody> {
         match (first >> 5, self.chunked) {
             (7, Some(_)) => {
                 self.chunked = None;
                 self.end_string(out)
             }
-            (_, Some(_)) => Err(Malformed::Unexpected),
+            (_, Some(_)) => Err(MalformedBody::Unexpected),
             (2, None) => {
                 self.begin_string(Kind::Bytes, out)?;
                 self.chunked = Some(Kind::Bytes);
@@ -231,16 +231,16 @@ impl Cbor {
             (5, None) => self.open(Container::Map, None, out),
             (7, None) => match self.frame() {
                 Some(frame) if frame.may_end() && !self.tagged => self.close(out),
-                _ => Err(Malformed::Unexpected),
+                _ => Err(MalformedBody::Unexpected),
             },
-            _ => Err(Malformed::ReservedItem),
+            _ => Err(MalformedBody::ReservedItem),
         }
     }
 
-    fn begin_string(&mut self, kind: Kind, out: &mut Collector) -> Result<(), Malformed> {
+    fn begin_string(&mut self, kind: Kind, out: &mut Collector) -> Result<(), MalformedBody> {
         self.is_key = self.expects_key();
         if self.is_key && kind != Kind::Text {
-            return Err(Malformed::KeyNotText);
+            return Err(MalformedBody::KeyNotText);
         }
         self.keep = match (self.skipping, self.is_key, kind) {
             (true, ..) => Keep::No,
@@ -255,9 +255,9 @@ impl Cbor {
     }
 
     /// A piece of text or bytes begins, or the whole of it.
-    fn string(&mut self, kind: Kind, len: u64, out: &mut Collector) -> Result<(), Malformed> {
+    fn string(&mut self, kind: Kind, len: u64, out: &mut Collector) -> Result<(), MalformedBody> {
         if len > LONGEST {
-            return Err(Malformed::LengthTooLarge);
+            return Err(MalformedBody::LengthTooLarge);
         }
         if len == 0 {
             return self.content(kind, &[], 0, out);
@@ -272,7 +272,7 @@ impl Cbor {
         content: &[u8],
         left: u64,
         out: &mut Collector,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), MalformedBody> {
         if kind == Kind::Text {
             if content.is_ascii() {
                 self.utf8.boundary_or_empty(content)?
@@ -299,7 +299,7 @@ impl Cbor {
         }
     }
 
-    fn end_string(&mut self, out: &mut Collector) -> Result<(), Malformed> {
+    fn end_string(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
         if self.keep == Keep::Yes {
             if self.is_key {
                 out.key_end()?
@@ -310,7 +310,7 @@ impl Cbor {
         self.ended(out)
     }
 
-    fn simple(&mut self, first: u8, value: u64, out: &mut Collector) -> Result<(), Malformed> {
+    fn simple(&mut self, first: u8, value: u64, out: &mut Collector) -> Result<(), MalformedBody> {
         match first & 0x1f {
             22 if !self.expects_key() => {
                 if !self.skipping {
@@ -318,14 +318,14 @@ impl Cbor {
                 }
                 self.ended(out)
             }
-            24 if value < 32 => Err(Malformed::ReservedItem),
+            24 if value < 32 => Err(MalformedBody::ReservedItem),
             _ => self.scalar(out),
         }
     }
 
-    fn scalar(&mut self, out: &mut Collector) -> Result<(), Malformed> {
+    fn scalar(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
         if self.expects_key() {
-            return Err(Malformed::KeyNotText);
+            return Err(MalformedBody::KeyNotText);
         }
         if !self.skipping {
             out.scalar()?;
@@ -338,12 +338,12 @@ impl Cbor {
         container: Container,
         items: Option<u64>,
         out: &mut Collector,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), MalformedBody> {
         if self.expects_key() {
-            return Err(Malformed::KeyNotText);
+            return Err(MalformedBody::KeyNotText);
         }
         if items.is_some_and(|items| items > LONGEST) {
-            return Err(Malformed::LengthTooLarge);
+            return Err(MalformedBody::LengthTooLarge);
         }
         if self.depth > 0 && out.ignores() {
             self.skipping = true;
@@ -354,7 +354,7 @@ impl Cbor {
         *self
             .stack
             .get_mut(self.depth as usize)
-            .ok_or(Malformed::TooDeep)? = opened;
+            .ok_or(MalformedBody::TooDeep)? = opened;
         self.depth += 1;
         self.tagged = false;
         if opened.left == 0 {
@@ -365,7 +365,7 @@ impl Cbor {
     }
 
     /// The innermost container ends, and every one that ends with it.
-    fn close(&mut self, out: &mut Collector) -> Result<(), Malformed> {
+    fn close(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
         loop {
             self.depth = self.depth.saturating_sub(1);
             if !self.skipping {
@@ -381,7 +381,7 @@ impl Cbor {
     }
 
     /// An item ended.
-    fn ended(&mut self, out: &mut Collector) -> Result<(), Malformed> {
+    fn ended(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
         self.tagged = false;
         if self.count() {
             self.close(out)

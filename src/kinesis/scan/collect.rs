@@ -1,7 +1,7 @@
 //! What both encodings mean: the rules about keys and members, fed by the two grammars.
 
 use super::super::members::{Entry, Member, Members, Span};
-use super::Malformed;
+use super::MalformedBody;
 
 /// Follows the structure of a body and keeps the members that policy needs.
 ///
@@ -100,7 +100,7 @@ impl Default for Collector {
 
 impl Collector {
     /// One that keeps the token of an answer and nothing else.
-    pub(super) fn of_answer(name: &'static str) -> Collector {
+    pub(super) fn for_response(name: &'static str) -> Collector {
         Collector {
             kept: Some(name),
             ..Collector::default()
@@ -117,11 +117,11 @@ impl Collector {
     }
 
     /// A map or list begins.
-    pub(super) fn open(&mut self, container: Container) -> Result<(), Malformed> {
+    pub(super) fn open(&mut self, container: Container) -> Result<(), MalformedBody> {
         match self.place() {
             Place::Root => {
                 if container != Container::Map {
-                    return Err(Malformed::NotAMap);
+                    return Err(MalformedBody::NotAMap);
                 }
             }
             Place::Skipped => {}
@@ -131,15 +131,15 @@ impl Collector {
                 | (Field::TagKeys | Field::Configurations | Field::Filter, Container::List) => {}
                 // One structure in place of a list of them: its members are as deep as an element's.
                 (Field::Filter, Container::Map) => self.depth += 1,
-                _ => return Err(Malformed::WrongType),
+                _ => return Err(MalformedBody::WrongType),
             },
             Place::Item => match (self.field, container) {
                 (Field::Configurations | Field::Filter, Container::Map) => {}
-                _ => return Err(Malformed::WrongType),
+                _ => return Err(MalformedBody::WrongType),
             },
             Place::Element => {
                 if self.element_value_is_arn {
-                    return Err(Malformed::WrongType);
+                    return Err(MalformedBody::WrongType);
                 }
             }
         }
@@ -153,7 +153,7 @@ impl Collector {
     }
 
     /// The innermost map or list ends. `depth` is how many are open then, by the grammar's count.
-    pub(super) fn close(&mut self, depth: u32) -> Result<(), Malformed> {
+    pub(super) fn close(&mut self, depth: u32) -> Result<(), MalformedBody> {
         if matches!(self.place(), Place::Element) {
             match (self.element_arn.take(), self.field) {
                 (Some(arn), Field::Filter) => self.entry(Entry::FilterArn(arn))?,
@@ -177,7 +177,7 @@ impl Collector {
     }
 
     /// The key that began has ended. Only for kept keys.
-    pub(super) fn key_end(&mut self) -> Result<(), Malformed> {
+    pub(super) fn key_end(&mut self) -> Result<(), MalformedBody> {
         let span = self.piece()?;
         match self.place() {
             Place::Member => self.top_level_key(span),
@@ -190,8 +190,8 @@ impl Collector {
                 self.tag_key = span;
                 self.tag_count += 1;
                 match (repeated, self.tag_count > MAX_TAGS) {
-                    (true, _) => Err(Malformed::DuplicateKey),
-                    (false, true) => Err(Malformed::TooManyEntries),
+                    (true, _) => Err(MalformedBody::DuplicateKey),
+                    (false, true) => Err(MalformedBody::TooManyEntries),
                     (false, false) => Ok(()),
                 }
             }
@@ -199,12 +199,12 @@ impl Collector {
                 let key = self.bytes(span);
                 let is_arn = key == STREAM_ARN.as_bytes();
                 if !is_arn && key.eq_ignore_ascii_case(STREAM_ARN.as_bytes()) {
-                    return Err(Malformed::KeyCase);
+                    return Err(MalformedBody::KeyCase);
                 }
                 // Other keys of an element are not needed, and ten thousand elements have many.
                 self.members.arena.truncate(self.begin);
                 if is_arn && self.element_named {
-                    return Err(Malformed::DuplicateKey);
+                    return Err(MalformedBody::DuplicateKey);
                 }
                 self.element_named |= is_arn;
                 self.element_value_is_arn = is_arn;
@@ -215,24 +215,24 @@ impl Collector {
     }
 
     /// Text begins as a value.
-    pub(super) fn text(&mut self) -> Result<Keep, Malformed> {
+    pub(super) fn text(&mut self) -> Result<Keep, MalformedBody> {
         let limit = match self.field {
             Field::Text(Member::NextToken | Member::ShardIterator) => TOKEN_BYTES,
             _ => TEXT_BYTES,
         };
         let keep = match self.place() {
-            Place::Root => return Err(Malformed::NotAMap),
+            Place::Root => return Err(MalformedBody::NotAMap),
             Place::Skipped => false,
             Place::Member => match self.field {
                 Field::Ignored => false,
                 Field::Text(_) => true,
                 Field::Tags | Field::TagKeys | Field::Configurations | Field::Filter => {
-                    return Err(Malformed::WrongType);
+                    return Err(MalformedBody::WrongType);
                 }
             },
             Place::Item => match self.field {
                 Field::Tags | Field::TagKeys => true,
-                _ => return Err(Malformed::WrongType),
+                _ => return Err(MalformedBody::WrongType),
             },
             Place::Element => self.element_value_is_arn,
         };
@@ -240,7 +240,7 @@ impl Collector {
     }
 
     /// The value that began has ended. Only for kept text.
-    pub(super) fn text_end(&mut self) -> Result<(), Malformed> {
+    pub(super) fn text_end(&mut self) -> Result<(), MalformedBody> {
         let span = self.piece()?;
         match (self.place(), self.field) {
             (Place::Member, Field::Text(member)) => {
@@ -264,28 +264,28 @@ impl Collector {
     }
 
     /// More of the text being kept.
-    pub(super) fn extend(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+    pub(super) fn extend(&mut self, bytes: &[u8]) -> Result<(), MalformedBody> {
         let len = self.members.arena.len() - self.begin + bytes.len();
         if len > self.limit {
             return Err(if self.limit == KEY_BYTES {
-                Malformed::KeyTooLong
+                MalformedBody::KeyTooLong
             } else {
-                Malformed::MemberTooLong
+                MalformedBody::MemberTooLong
             });
         }
         if self.members.arena.len() + bytes.len() > ARENA_BYTES {
-            return Err(Malformed::MemberTooLong);
+            return Err(MalformedBody::MemberTooLong);
         }
         self.members.arena.extend_from_slice(bytes);
         Ok(())
     }
 
     /// `null`, which is as if the member were not there.
-    pub(super) fn null(&mut self) -> Result<(), Malformed> {
+    pub(super) fn null(&mut self) -> Result<(), MalformedBody> {
         match self.place() {
-            Place::Root => Err(Malformed::NotAMap),
+            Place::Root => Err(MalformedBody::NotAMap),
             Place::Skipped | Place::Member => Ok(()),
-            Place::Item => Err(Malformed::WrongType),
+            Place::Item => Err(MalformedBody::WrongType),
             Place::Element => {
                 self.element_value_is_arn = false;
                 Ok(())
@@ -294,13 +294,13 @@ impl Collector {
     }
 
     /// A number, a truth value or bytes: nothing that policy needs.
-    pub(super) fn scalar(&mut self) -> Result<(), Malformed> {
+    pub(super) fn scalar(&mut self) -> Result<(), MalformedBody> {
         match self.place() {
-            Place::Root => Err(Malformed::NotAMap),
+            Place::Root => Err(MalformedBody::NotAMap),
             Place::Skipped => Ok(()),
             Place::Member if self.ignores() => Ok(()),
             Place::Element if !self.element_value_is_arn => Ok(()),
-            Place::Member | Place::Item | Place::Element => Err(Malformed::WrongType),
+            Place::Member | Place::Item | Place::Element => Err(MalformedBody::WrongType),
         }
     }
 
@@ -340,10 +340,10 @@ impl Collector {
     }
 
     /// The text kept since it began.
-    fn piece(&self) -> Result<Span, Malformed> {
+    fn piece(&self) -> Result<Span, MalformedBody> {
         let text = self.members.arena.get(self.begin..).unwrap_or_default();
-        std::str::from_utf8(text).map_err(|_| Malformed::InvalidUtf8)?;
-        let offset = |at: usize| u32::try_from(at).map_err(|_| Malformed::MemberTooLong);
+        std::str::from_utf8(text).map_err(|_| MalformedBody::InvalidUtf8)?;
+        let offset = |at: usize| u32::try_from(at).map_err(|_| MalformedBody::MemberTooLong);
         Ok(Span {
             start: offset(self.begin)?,
             end: offset(self.members.arena.len())?,
@@ -357,24 +357,24 @@ impl Collector {
             .unwrap_or_default()
     }
 
-    fn top_level_key(&mut self, span: Span) -> Result<(), Malformed> {
+    fn top_level_key(&mut self, span: Span) -> Result<(), MalformedBody> {
         let text = self.bytes(span);
         let known = |key: &&Key| {
             let start = key.start as usize;
             self.members.arena.get(start..start + usize::from(key.len)) == Some(text)
         };
         if self.keys.iter().take(self.key_count).any(|key| known(&key)) {
-            return Err(Malformed::DuplicateKey);
+            return Err(MalformedBody::DuplicateKey);
         }
         let field = match self.kept {
             None => classify(text, &FIELDS)?,
             Some(name) => classify(text, &[(name, Field::Text(Member::NextToken))])?,
         };
-        let len = u8::try_from(text.len()).map_err(|_| Malformed::KeyTooLong)?;
+        let len = u8::try_from(text.len()).map_err(|_| MalformedBody::KeyTooLong)?;
         let slot = self
             .keys
             .get_mut(self.key_count)
-            .ok_or(Malformed::TooManyKeys)?;
+            .ok_or(MalformedBody::TooManyKeys)?;
         *slot = Key {
             start: span.start,
             len,
@@ -384,9 +384,9 @@ impl Collector {
         Ok(())
     }
 
-    fn entry(&mut self, entry: Entry) -> Result<(), Malformed> {
+    fn entry(&mut self, entry: Entry) -> Result<(), MalformedBody> {
         if self.members.entries.len() == MAX_ENTRIES {
-            return Err(Malformed::TooManyEntries);
+            return Err(MalformedBody::TooManyEntries);
         }
         self.members.entries.push(entry);
         Ok(())
@@ -408,13 +408,13 @@ enum Place {
 }
 
 /// What a top-level key stands for.
-fn classify(key: &[u8], fields: &[(&str, Field)]) -> Result<Field, Malformed> {
+fn classify(key: &[u8], fields: &[(&str, Field)]) -> Result<Field, MalformedBody> {
     let found = fields
         .iter()
         .find(|(name, _)| key.eq_ignore_ascii_case(name.as_bytes()));
     match found {
         Some((name, field)) if key == name.as_bytes() => Ok(*field),
-        Some(_) => Err(Malformed::KeyCase),
+        Some(_) => Err(MalformedBody::KeyCase),
         None => Ok(Field::Ignored),
     }
 }

@@ -11,7 +11,7 @@ mod quotes;
 
 use fearless_simd::{Level, Simd, dispatch};
 
-use super::Malformed;
+use super::MalformedBody;
 use super::collect::{Collector, Container, Keep};
 use super::utf8::Utf8;
 use gaps::Gaps;
@@ -77,7 +77,7 @@ impl Default for Json {
 }
 
 impl Json {
-    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Collector) -> Result<(), Malformed> {
+    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Collector) -> Result<(), MalformedBody> {
         dispatch!(Level::new(), simd => self.blocks(simd, chunk, out))
     }
 
@@ -89,7 +89,7 @@ impl Json {
         simd: S,
         chunk: &[u8],
         out: &mut Collector,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), MalformedBody> {
         let mut ends = Ends::new();
         for block in chunk.chunks(BLOCK) {
             let bytes = ends.read(simd, block);
@@ -103,12 +103,12 @@ impl Json {
         Ok(())
     }
 
-    pub(super) fn finish(&self) -> Result<(), Malformed> {
+    pub(super) fn finish(&self) -> Result<(), MalformedBody> {
         self.utf8.boundary()?;
         match self.state {
             State::Done => Ok(()),
-            State::Value if self.place == Place::TOP => Err(Malformed::Empty),
-            _ => Err(Malformed::Truncated),
+            State::Value if self.place == Place::TOP => Err(MalformedBody::Empty),
+            _ => Err(MalformedBody::Truncated),
         }
     }
 
@@ -120,13 +120,13 @@ impl Json {
         bytes: Bytes,
         ends: &Ends,
         out: &mut Collector,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), MalformedBody> {
         let mut at = 0;
         let mut gap = None;
         while let Some(&byte) = block.get(at) {
             if let State::Text = self.state {
                 if self.high != 0 && byte != b'\\' {
-                    return Err(Malformed::LoneSurrogate);
+                    return Err(MalformedBody::LoneSurrogate);
                 }
                 if !bytes.controls && self.skipping && !self.is_key {
                     let place = &mut self.place;
@@ -147,7 +147,7 @@ impl Json {
                     .get(at..end.unwrap_or(block.len()))
                     .unwrap_or_default();
                 if bytes.controls && text.iter().any(|byte| *byte < 0x20) {
-                    return Err(Malformed::ControlCharacter);
+                    return Err(MalformedBody::ControlCharacter);
                 }
                 if self.keep == Keep::Yes {
                     out.extend(text)?;
@@ -191,12 +191,12 @@ impl Json {
     }
 
     /// A byte that is not inside a text, number or literal.
-    fn between(&mut self, byte: u8, out: &mut Collector) -> Result<(), Malformed> {
+    fn between(&mut self, byte: u8, out: &mut Collector) -> Result<(), MalformedBody> {
         if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
             return Ok(());
         }
         match (self.state, byte) {
-            (State::Done, _) => return Err(Malformed::TrailingBytes),
+            (State::Done, _) => return Err(MalformedBody::TrailingBytes),
             (State::CommaOrEnd, b',') => {
                 self.state = if self.place.in_map() {
                     State::Key
@@ -217,12 +217,12 @@ impl Json {
                 self.state = State::Text;
             }
             (State::Value | State::ValueOrEnd, _) => self.value(byte, out)?,
-            _ => return Err(Malformed::Unexpected),
+            _ => return Err(MalformedBody::Unexpected),
         }
         Ok(())
     }
 
-    fn value(&mut self, byte: u8, out: &mut Collector) -> Result<(), Malformed> {
+    fn value(&mut self, byte: u8, out: &mut Collector) -> Result<(), MalformedBody> {
         match byte {
             b'"' => {
                 self.is_key = false;
@@ -244,15 +244,15 @@ impl Json {
                 self.state = State::Literal(b"alse", Literal::Truth);
             }
             b'n' => self.state = State::Literal(b"ull", Literal::Null),
-            0xef if self.place == Place::TOP => return Err(Malformed::ByteOrderMark),
-            _ if self.place == Place::TOP => return Err(Malformed::NotAMap),
-            _ => return Err(Malformed::Unexpected),
+            0xef if self.place == Place::TOP => return Err(MalformedBody::ByteOrderMark),
+            _ if self.place == Place::TOP => return Err(MalformedBody::NotAMap),
+            _ => return Err(MalformedBody::Unexpected),
         }
         Ok(())
     }
 
-    fn open(&mut self, container: Container, out: &mut Collector) -> Result<(), Malformed> {
-        let place = self.place.inside(container).ok_or(Malformed::TooDeep)?;
+    fn open(&mut self, container: Container, out: &mut Collector) -> Result<(), MalformedBody> {
+        let place = self.place.inside(container).ok_or(MalformedBody::TooDeep)?;
         if self.place != Place::TOP && out.ignores() {
             self.skipping = true;
         } else {
@@ -267,7 +267,7 @@ impl Json {
         Ok(())
     }
 
-    fn close(&mut self, out: &mut Collector) -> Result<(), Malformed> {
+    fn close(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
         self.place = self.place.outside();
         let depth = self.place.depth();
         if !self.skipping {
@@ -280,11 +280,11 @@ impl Json {
         Ok(())
     }
 
-    fn scalar(&mut self, out: &mut Collector) -> Result<(), Malformed> {
+    fn scalar(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
         if self.skipping { Ok(()) } else { out.scalar() }
     }
 
-    fn end_text(&mut self, out: &mut Collector) -> Result<(), Malformed> {
+    fn end_text(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
         if self.is_key {
             if self.keep == Keep::Yes {
                 out.key_end()?;
@@ -313,7 +313,7 @@ impl Json {
         expected: &'static [u8],
         literal: Literal,
         out: &mut Collector,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), MalformedBody> {
         match expected.split_first() {
             Some((next, rest)) if *next == byte => {
                 if rest.is_empty() {
@@ -326,13 +326,13 @@ impl Json {
                 }
                 Ok(())
             }
-            _ => Err(Malformed::Unexpected),
+            _ => Err(MalformedBody::Unexpected),
         }
     }
 
-    fn escape(&mut self, byte: u8, out: &mut Collector) -> Result<(), Malformed> {
+    fn escape(&mut self, byte: u8, out: &mut Collector) -> Result<(), MalformedBody> {
         if self.high != 0 && byte != b'u' {
-            return Err(Malformed::LoneSurrogate);
+            return Err(MalformedBody::LoneSurrogate);
         }
         let decoded = match byte {
             b'u' => {
@@ -345,7 +345,7 @@ impl Json {
             b'n' => b'\n',
             b'r' => b'\r',
             b't' => b'\t',
-            _ => return Err(Malformed::InvalidEscape),
+            _ => return Err(MalformedBody::InvalidEscape),
         };
         self.state = State::Text;
         if self.keep == Keep::Yes {
@@ -355,11 +355,17 @@ impl Json {
         }
     }
 
-    fn hex(&mut self, byte: u8, left: u8, unit: u16, out: &mut Collector) -> Result<(), Malformed> {
+    fn hex(
+        &mut self,
+        byte: u8,
+        left: u8,
+        unit: u16,
+        out: &mut Collector,
+    ) -> Result<(), MalformedBody> {
         let digit = char::from(byte)
             .to_digit(16)
             .and_then(|digit| u16::try_from(digit).ok());
-        let unit = unit << 4 | digit.ok_or(Malformed::InvalidEscape)?;
+        let unit = unit << 4 | digit.ok_or(MalformedBody::InvalidEscape)?;
         if left > 1 {
             self.state = State::Hex(left - 1, unit);
             return Ok(());
@@ -378,7 +384,7 @@ impl Json {
             }
             _ => None,
         };
-        let decoded = decoded.ok_or(Malformed::LoneSurrogate)?;
+        let decoded = decoded.ok_or(MalformedBody::LoneSurrogate)?;
         if self.keep == Keep::Yes {
             out.extend(decoded.encode_utf8(&mut [0; 4]).as_bytes())?;
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The rule that a body breaks. The service answers all of them with `SerializationException`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Malformed {
+pub enum MalformedBody {
     /// There is no body.
     Empty,
     /// The body ends inside a value.
@@ -53,34 +53,38 @@ pub enum Malformed {
     TooManyEntries,
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Malformed::Empty => "the body is empty",
-            Malformed::Truncated => "the body ends inside a value",
-            Malformed::TrailingBytes => "bytes follow the value in the body",
-            Malformed::NotAMap => "the body is not a map",
-            Malformed::ByteOrderMark => "the body begins with a byte-order mark",
-            Malformed::InvalidUtf8 => "text in the body is not UTF-8",
-            Malformed::Unexpected => "the body has a character or item that does not belong there",
-            Malformed::InvalidNumber => "the body has a number that JSON does not have",
-            Malformed::InvalidEscape => "the body has an escape that JSON does not have",
-            Malformed::ControlCharacter => "the body has a control character in a string",
-            Malformed::LoneSurrogate => "the body has half of a surrogate pair",
-            Malformed::ReservedItem => "the body has a reserved CBOR item",
-            Malformed::KeyNotText => "the body has a CBOR key that is not text",
-            Malformed::Tagged => "the body has a CBOR tag on a key or on a member policy needs",
-            Malformed::LengthTooLarge => "the body has a CBOR length beyond any body",
-            Malformed::TooDeep => "the body is nested deeper than 32",
-            Malformed::KeyTooLong => "the body has a key longer than 128 bytes",
-            Malformed::TooManyKeys => "the body has more than 32 keys",
-            Malformed::DuplicateKey => "the body repeats a key",
-            Malformed::KeyCase => "the body has a key that differs from a known one by case alone",
-            Malformed::WrongType => "a member that policy needs is not of its type",
-            Malformed::MemberTooLong => "a member that policy needs is longer than its limit",
-            Malformed::TooManyEntries => "the body has more than 512 tags or 10,000 streams",
+            MalformedBody::Empty => "the body is empty",
+            MalformedBody::Truncated => "the body ends inside a value",
+            MalformedBody::TrailingBytes => "bytes follow the value in the body",
+            MalformedBody::NotAMap => "the body is not a map",
+            MalformedBody::ByteOrderMark => "the body begins with a byte-order mark",
+            MalformedBody::InvalidUtf8 => "text in the body is not UTF-8",
+            MalformedBody::Unexpected => {
+                "the body has a character or item that does not belong there"
+            }
+            MalformedBody::InvalidNumber => "the body has a number that JSON does not have",
+            MalformedBody::InvalidEscape => "the body has an escape that JSON does not have",
+            MalformedBody::ControlCharacter => "the body has a control character in a string",
+            MalformedBody::LoneSurrogate => "the body has half of a surrogate pair",
+            MalformedBody::ReservedItem => "the body has a reserved CBOR item",
+            MalformedBody::KeyNotText => "the body has a CBOR key that is not text",
+            MalformedBody::Tagged => "the body has a CBOR tag on a key or on a member policy needs",
+            MalformedBody::LengthTooLarge => "the body has a CBOR length beyond any body",
+            MalformedBody::TooDeep => "the body is nested deeper than 32",
+            MalformedBody::KeyTooLong => "the body has a key longer than 128 bytes",
+            MalformedBody::TooManyKeys => "the body has more than 32 keys",
+            MalformedBody::DuplicateKey => "the body repeats a key",
+            MalformedBody::KeyCase => {
+                "the body has a key that differs from a known one by case alone"
+            }
+            MalformedBody::WrongType => "a member that policy needs is not of its type",
+            MalformedBody::MemberTooLong => "a member that policy needs is longer than its limit",
+            MalformedBody::TooManyEntries => "the body has more than 512 tags or 10,000 streams",
         })
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for MalformedBody {}

@@ -9,11 +9,11 @@ mod json;
 mod malformed;
 mod utf8;
 
-pub use malformed::Malformed;
+pub use malformed::MalformedBody;
 
 use std::fmt;
 
-use super::head::Format;
+use super::head::WireFormat;
 use super::members::Members;
 use collect::Collector;
 
@@ -24,7 +24,7 @@ use collect::Collector;
 pub struct Scanner {
     grammar: Grammar,
     collector: Collector,
-    failed: Option<Malformed>,
+    failed: Option<MalformedBody>,
 }
 
 /// Deepest nesting that is read. The service's model needs six.
@@ -37,11 +37,11 @@ enum Grammar {
 
 impl Scanner {
     /// A reader of a body in that encoding.
-    pub fn new(format: Format) -> Scanner {
+    pub fn new(format: WireFormat) -> Scanner {
         Scanner {
             grammar: match format {
-                Format::Json => Grammar::Json(json::Json::default()),
-                Format::Cbor | Format::RpcV2Cbor => Grammar::Cbor(cbor::Cbor::default()),
+                WireFormat::Json => Grammar::Json(json::Json::default()),
+                WireFormat::Cbor | WireFormat::RpcV2Cbor => Grammar::Cbor(cbor::Cbor::default()),
             },
             collector: Collector::default(),
             failed: None,
@@ -50,9 +50,9 @@ impl Scanner {
 
     /// A reader of an answer's body in that encoding, of which one member is kept: the one called
     /// `name`, as [`Members::next_token`]. No answer is refused by what else it says.
-    pub fn of_answer(format: Format, name: &'static str) -> Scanner {
+    pub fn for_response(format: WireFormat, name: &'static str) -> Scanner {
         Scanner {
-            collector: Collector::of_answer(name),
+            collector: Collector::for_response(name),
             ..Scanner::new(format)
         }
     }
@@ -61,7 +61,7 @@ impl Scanner {
     ///
     /// # Errors
     /// The first rule that the body breaks; the same again on every later call.
-    pub fn push(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), MalformedBody> {
         if let Some(rule) = self.failed {
             return Err(rule);
         }
@@ -76,7 +76,7 @@ impl Scanner {
     ///
     /// # Errors
     /// When it breaks a rule, or ends too early.
-    pub fn finish(&mut self) -> Result<(), Malformed> {
+    pub fn finish(&mut self) -> Result<(), MalformedBody> {
         if let Some(rule) = self.failed {
             return Err(rule);
         }

@@ -1,8 +1,8 @@
 //! One table of rules, in both encodings, each body cut at every byte.
 
-use super::{Format, Malformed, Scanner};
+use super::{MalformedBody, Scanner, WireFormat};
 
-fn scan(format: Format, chunks: &[&[u8]]) -> Result<Scanner, Malformed> {
+fn scan(format: WireFormat, chunks: &[&[u8]]) -> Result<Scanner, MalformedBody> {
     let mut scanner = Scanner::new(format);
     for chunk in chunks {
         scanner.push(chunk)?;
@@ -12,9 +12,9 @@ fn scan(format: Format, chunks: &[&[u8]]) -> Result<Scanner, Malformed> {
 }
 
 /// Scans it whole, in two pieces cut everywhere, and byte by byte; all must agree.
-fn scan_every_way(format: Format, body: &[u8]) -> Result<Scanner, Malformed> {
+fn scan_every_way(format: WireFormat, body: &[u8]) -> Result<Scanner, MalformedBody> {
     let whole = scan(format, &[body]);
-    let shown = |scanned: &Result<Scanner, Malformed>| {
+    let shown = |scanned: &Result<Scanner, MalformedBody>| {
         scanned
             .as_ref()
             .ok()
@@ -35,12 +35,12 @@ fn scan_every_way(format: Format, body: &[u8]) -> Result<Scanner, Malformed> {
     whole
 }
 
-fn json(body: impl AsRef<[u8]>) -> Result<Scanner, Malformed> {
-    scan_every_way(Format::Json, body.as_ref())
+fn json(body: impl AsRef<[u8]>) -> Result<Scanner, MalformedBody> {
+    scan_every_way(WireFormat::Json, body.as_ref())
 }
 
-fn cbor(hex: &str) -> Result<Scanner, Malformed> {
-    scan_every_way(Format::Cbor, &bytes(hex))
+fn cbor(hex: &str) -> Result<Scanner, MalformedBody> {
+    scan_every_way(WireFormat::Cbor, &bytes(hex))
 }
 
 /// Hexadecimal with spaces; `'text'` stands for its bytes.
@@ -102,11 +102,11 @@ fn json_members_are_found_wherever_they_stand() {
         let scanner = json(body).unwrap_or_else(|rule| panic!("{body}: {rule}"));
         assert_eq!(scanner.members().stream_name(), Some("orders"), "{body}");
         assert_eq!(scanner.members().stream_arn(), None, "{body}");
-        assert!(scanner.members().names_resource());
+        assert!(scanner.members().has_resource());
     }
     let nothing = json(r#"{"Limit":1,"NextToken":"t"}"#).unwrap();
     assert_eq!(nothing.members().next_token(), Some("t"));
-    assert!(!nothing.members().names_resource());
+    assert!(!nothing.members().has_resource());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn json_tags_and_lists_of_streams() {
     assert_eq!(found.configurations, ["arn:1", "arn:2"]);
     assert_eq!(found.filters, ["arn:3"]);
     assert!(!found.unnamed);
-    assert!(scanner.members().names_resource());
+    assert!(scanner.members().has_resource());
 
     let list =
         json(r#"{"StreamFilter":[{"StreamARN":"arn:3"},{"StreamARN":"arn:4"}],"Tags":null}"#);
@@ -154,143 +154,155 @@ fn json_rules() {
     let many_keys = format!("{{{}}}", keys.join(","));
     let tags: Vec<String> = (0..513).map(|i| format!("\"k{i}\":\"v\"")).collect();
     let many_tags = format!(r#"{{"Tags":{{{}}}}}"#, tags.join(","));
-    let rules: &[(&[u8], Malformed)] = &[
-        (b"", Malformed::Empty),
-        (b" \n", Malformed::Empty),
-        (b"{", Malformed::Truncated),
-        (b"{\"StreamName\":\"a", Malformed::Truncated),
-        (b"{\"StreamName\":\"a\"", Malformed::Truncated),
-        (b"{\"A\":tru", Malformed::Truncated),
-        (b"{\"A\":1", Malformed::Truncated),
-        (b"{}x", Malformed::TrailingBytes),
-        (b"{}{}", Malformed::TrailingBytes),
-        (b"{},", Malformed::TrailingBytes),
-        (b"{}\0", Malformed::TrailingBytes),
-        (b"[]", Malformed::NotAMap),
-        (b"[{\"StreamName\":\"a\"}]", Malformed::NotAMap),
-        (b"\"StreamName\"", Malformed::NotAMap),
-        (b"null", Malformed::NotAMap),
-        (b"1", Malformed::NotAMap),
-        (b"true", Malformed::NotAMap),
-        (b"x", Malformed::NotAMap),
-        (b"\xef\xbb\xbf{}", Malformed::ByteOrderMark),
-        (b"{\"A\":\"\xff\"}", Malformed::InvalidUtf8),
-        (b"{\"A\":\"\xc0\xaf\"}", Malformed::InvalidUtf8),
-        (b"{\"A\":\"\xed\xa0\x80\"}", Malformed::InvalidUtf8),
-        (b"{\"A\":\"\xe2\x82\"}", Malformed::InvalidUtf8),
-        (b"{\"A\xe2\x82\":\"\"}", Malformed::InvalidUtf8),
-        (b"{}\xe2\x82", Malformed::TrailingBytes),
-        (b"{\"A\" 1}", Malformed::Unexpected),
-        (b"{\"A\":1,}", Malformed::Unexpected),
-        (b"{,}", Malformed::Unexpected),
-        (b"{\"A\":[1,]}", Malformed::Unexpected),
-        (b"{\"A\":[1}}", Malformed::Unexpected),
-        (b"{\"A\":{]}", Malformed::Unexpected),
-        (b"{\"A\":}", Malformed::Unexpected),
-        (b"{\"A\"}", Malformed::Unexpected),
-        (b"{\"A\":1 2}", Malformed::Unexpected),
-        (b"{'A':1}", Malformed::Unexpected),
-        (b"{A:1}", Malformed::Unexpected),
-        (b"{\"A\":nul}", Malformed::Unexpected),
-        (b"{\"A\":True}", Malformed::Unexpected),
-        (b"{\"A\":NaN}", Malformed::Unexpected),
-        (b"{\"A\":/**/1}", Malformed::Unexpected),
-        (b"{\"A\":\x0b1}", Malformed::Unexpected),
-        (b"{\"A\":\xc2\xa01}", Malformed::Unexpected),
-        (b"{\"A\":01}", Malformed::InvalidNumber),
-        (b"{\"A\":-}", Malformed::InvalidNumber),
-        (b"{\"A\":1.}", Malformed::InvalidNumber),
-        (b"{\"A\":1e}", Malformed::InvalidNumber),
-        (b"{\"A\":1e+}", Malformed::InvalidNumber),
-        (b"{\"A\":-a}", Malformed::InvalidNumber),
-        (b"{\"A\":+1}", Malformed::Unexpected),
-        (b"{\"A\":.5}", Malformed::Unexpected),
-        (b"{\"A\":1a}", Malformed::Unexpected),
-        (b"{\"A\":\"\\x\"}", Malformed::InvalidEscape),
-        (b"{\"A\":\"\\u12g4\"}", Malformed::InvalidEscape),
-        (b"{\"A\":\"\\u12\"}", Malformed::InvalidEscape),
-        (b"{\"A\":\"\\'\"}", Malformed::InvalidEscape),
-        (b"{\"A\":\"a\nb\"}", Malformed::ControlCharacter),
-        (b"{\"A\":[{\"B\":\"a\tb\"}]}", Malformed::ControlCharacter),
-        (b"{\"A\0\":1}", Malformed::ControlCharacter),
-        (b"{\"A\":\"\\ud800\"}", Malformed::LoneSurrogate),
-        (b"{\"A\":[\"\\ud800x\"]}", Malformed::LoneSurrogate),
-        (b"{\"A\":[\"\\ud83d%ude00\",1]}", Malformed::LoneSurrogate),
-        (b"{\"A\":\"\\ud800x\"}", Malformed::LoneSurrogate),
-        (b"{\"A\":\"\\ud800\\n\"}", Malformed::LoneSurrogate),
-        (b"{\"A\":\"\\ud800\\ud800\"}", Malformed::LoneSurrogate),
-        (b"{\"A\":\"\\udc00\"}", Malformed::LoneSurrogate),
-        (b"{\"StreamName\\ud800\":\"\"}", Malformed::LoneSurrogate),
-        (deep.as_bytes(), Malformed::TooDeep),
-        (long_key.as_bytes(), Malformed::KeyTooLong),
-        (many_keys.as_bytes(), Malformed::TooManyKeys),
+    let rules: &[(&[u8], MalformedBody)] = &[
+        (b"", MalformedBody::Empty),
+        (b" \n", MalformedBody::Empty),
+        (b"{", MalformedBody::Truncated),
+        (b"{\"StreamName\":\"a", MalformedBody::Truncated),
+        (b"{\"StreamName\":\"a\"", MalformedBody::Truncated),
+        (b"{\"A\":tru", MalformedBody::Truncated),
+        (b"{\"A\":1", MalformedBody::Truncated),
+        (b"{}x", MalformedBody::TrailingBytes),
+        (b"{}{}", MalformedBody::TrailingBytes),
+        (b"{},", MalformedBody::TrailingBytes),
+        (b"{}\0", MalformedBody::TrailingBytes),
+        (b"[]", MalformedBody::NotAMap),
+        (b"[{\"StreamName\":\"a\"}]", MalformedBody::NotAMap),
+        (b"\"StreamName\"", MalformedBody::NotAMap),
+        (b"null", MalformedBody::NotAMap),
+        (b"1", MalformedBody::NotAMap),
+        (b"true", MalformedBody::NotAMap),
+        (b"x", MalformedBody::NotAMap),
+        (b"\xef\xbb\xbf{}", MalformedBody::ByteOrderMark),
+        (b"{\"A\":\"\xff\"}", MalformedBody::InvalidUtf8),
+        (b"{\"A\":\"\xc0\xaf\"}", MalformedBody::InvalidUtf8),
+        (b"{\"A\":\"\xed\xa0\x80\"}", MalformedBody::InvalidUtf8),
+        (b"{\"A\":\"\xe2\x82\"}", MalformedBody::InvalidUtf8),
+        (b"{\"A\xe2\x82\":\"\"}", MalformedBody::InvalidUtf8),
+        (b"{}\xe2\x82", MalformedBody::TrailingBytes),
+        (b"{\"A\" 1}", MalformedBody::Unexpected),
+        (b"{\"A\":1,}", MalformedBody::Unexpected),
+        (b"{,}", MalformedBody::Unexpected),
+        (b"{\"A\":[1,]}", MalformedBody::Unexpected),
+        (b"{\"A\":[1}}", MalformedBody::Unexpected),
+        (b"{\"A\":{]}", MalformedBody::Unexpected),
+        (b"{\"A\":}", MalformedBody::Unexpected),
+        (b"{\"A\"}", MalformedBody::Unexpected),
+        (b"{\"A\":1 2}", MalformedBody::Unexpected),
+        (b"{'A':1}", MalformedBody::Unexpected),
+        (b"{A:1}", MalformedBody::Unexpected),
+        (b"{\"A\":nul}", MalformedBody::Unexpected),
+        (b"{\"A\":True}", MalformedBody::Unexpected),
+        (b"{\"A\":NaN}", MalformedBody::Unexpected),
+        (b"{\"A\":/**/1}", MalformedBody::Unexpected),
+        (b"{\"A\":\x0b1}", MalformedBody::Unexpected),
+        (b"{\"A\":\xc2\xa01}", MalformedBody::Unexpected),
+        (b"{\"A\":01}", MalformedBody::InvalidNumber),
+        (b"{\"A\":-}", MalformedBody::InvalidNumber),
+        (b"{\"A\":1.}", MalformedBody::InvalidNumber),
+        (b"{\"A\":1e}", MalformedBody::InvalidNumber),
+        (b"{\"A\":1e+}", MalformedBody::InvalidNumber),
+        (b"{\"A\":-a}", MalformedBody::InvalidNumber),
+        (b"{\"A\":+1}", MalformedBody::Unexpected),
+        (b"{\"A\":.5}", MalformedBody::Unexpected),
+        (b"{\"A\":1a}", MalformedBody::Unexpected),
+        (b"{\"A\":\"\\x\"}", MalformedBody::InvalidEscape),
+        (b"{\"A\":\"\\u12g4\"}", MalformedBody::InvalidEscape),
+        (b"{\"A\":\"\\u12\"}", MalformedBody::InvalidEscape),
+        (b"{\"A\":\"\\'\"}", MalformedBody::InvalidEscape),
+        (b"{\"A\":\"a\nb\"}", MalformedBody::ControlCharacter),
+        (
+            b"{\"A\":[{\"B\":\"a\tb\"}]}",
+            MalformedBody::ControlCharacter,
+        ),
+        (b"{\"A\0\":1}", MalformedBody::ControlCharacter),
+        (b"{\"A\":\"\\ud800\"}", MalformedBody::LoneSurrogate),
+        (b"{\"A\":[\"\\ud800x\"]}", MalformedBody::LoneSurrogate),
+        (
+            b"{\"A\":[\"\\ud83d%ude00\",1]}",
+            MalformedBody::LoneSurrogate,
+        ),
+        (b"{\"A\":\"\\ud800x\"}", MalformedBody::LoneSurrogate),
+        (b"{\"A\":\"\\ud800\\n\"}", MalformedBody::LoneSurrogate),
+        (b"{\"A\":\"\\ud800\\ud800\"}", MalformedBody::LoneSurrogate),
+        (b"{\"A\":\"\\udc00\"}", MalformedBody::LoneSurrogate),
+        (
+            b"{\"StreamName\\ud800\":\"\"}",
+            MalformedBody::LoneSurrogate,
+        ),
+        (deep.as_bytes(), MalformedBody::TooDeep),
+        (long_key.as_bytes(), MalformedBody::KeyTooLong),
+        (many_keys.as_bytes(), MalformedBody::TooManyKeys),
         (
             b"{\"StreamName\":\"a\",\"StreamName\":\"b\"}",
-            Malformed::DuplicateKey,
+            MalformedBody::DuplicateKey,
         ),
         (
             b"{\"StreamName\":\"a\",\"Stream\\u004eame\":\"a\"}",
-            Malformed::DuplicateKey,
+            MalformedBody::DuplicateKey,
         ),
         (
             b"{\"StreamName\":null,\"StreamName\":\"b\"}",
-            Malformed::DuplicateKey,
+            MalformedBody::DuplicateKey,
         ),
         (
             b"{\"Records\":[],\"StreamName\":\"a\",\"Records\":[]}",
-            Malformed::DuplicateKey,
+            MalformedBody::DuplicateKey,
         ),
-        (b"{\"\":1,\"\":1}", Malformed::DuplicateKey),
+        (b"{\"\":1,\"\":1}", MalformedBody::DuplicateKey),
         (
             b"{\"Tags\":{\"a\":\"1\",\"a\":\"2\"}}",
-            Malformed::DuplicateKey,
+            MalformedBody::DuplicateKey,
         ),
         (
             b"{\"StreamConfigurationList\":[{\"StreamARN\":\"a\",\"StreamARN\":\"b\"}]}",
-            Malformed::DuplicateKey,
+            MalformedBody::DuplicateKey,
         ),
-        (b"{\"streamName\":\"a\"}", Malformed::KeyCase),
+        (b"{\"streamName\":\"a\"}", MalformedBody::KeyCase),
         (
             b"{\"StreamName\":\"a\",\"STREAMARN\":\"b\"}",
-            Malformed::KeyCase,
+            MalformedBody::KeyCase,
         ),
-        (b"{\"StreamArn\":\"b\"}", Malformed::KeyCase),
+        (b"{\"StreamArn\":\"b\"}", MalformedBody::KeyCase),
         (
             b"{\"StreamConfigurationList\":[{\"streamARN\":\"a\"}]}",
-            Malformed::KeyCase,
+            MalformedBody::KeyCase,
         ),
-        (b"{\"StreamName\":1}", Malformed::WrongType),
-        (b"{\"StreamName\":true}", Malformed::WrongType),
-        (b"{\"StreamName\":[\"a\"]}", Malformed::WrongType),
-        (b"{\"StreamName\":{\"a\":\"b\"}}", Malformed::WrongType),
-        (b"{\"Tags\":[]}", Malformed::WrongType),
-        (b"{\"Tags\":\"a\"}", Malformed::WrongType),
-        (b"{\"Tags\":{\"a\":1}}", Malformed::WrongType),
-        (b"{\"Tags\":{\"a\":null}}", Malformed::WrongType),
-        (b"{\"Tags\":{\"a\":{}}}", Malformed::WrongType),
-        (b"{\"TagKeys\":{}}", Malformed::WrongType),
-        (b"{\"TagKeys\":[1]}", Malformed::WrongType),
-        (b"{\"TagKeys\":[[\"a\"]]}", Malformed::WrongType),
-        (b"{\"StreamConfigurationList\":{}}", Malformed::WrongType),
+        (b"{\"StreamName\":1}", MalformedBody::WrongType),
+        (b"{\"StreamName\":true}", MalformedBody::WrongType),
+        (b"{\"StreamName\":[\"a\"]}", MalformedBody::WrongType),
+        (b"{\"StreamName\":{\"a\":\"b\"}}", MalformedBody::WrongType),
+        (b"{\"Tags\":[]}", MalformedBody::WrongType),
+        (b"{\"Tags\":\"a\"}", MalformedBody::WrongType),
+        (b"{\"Tags\":{\"a\":1}}", MalformedBody::WrongType),
+        (b"{\"Tags\":{\"a\":null}}", MalformedBody::WrongType),
+        (b"{\"Tags\":{\"a\":{}}}", MalformedBody::WrongType),
+        (b"{\"TagKeys\":{}}", MalformedBody::WrongType),
+        (b"{\"TagKeys\":[1]}", MalformedBody::WrongType),
+        (b"{\"TagKeys\":[[\"a\"]]}", MalformedBody::WrongType),
+        (
+            b"{\"StreamConfigurationList\":{}}",
+            MalformedBody::WrongType,
+        ),
         (
             b"{\"StreamConfigurationList\":[\"a\"]}",
-            Malformed::WrongType,
+            MalformedBody::WrongType,
         ),
         (
             b"{\"StreamConfigurationList\":[[{}]]}",
-            Malformed::WrongType,
+            MalformedBody::WrongType,
         ),
         (
             b"{\"StreamConfigurationList\":[{\"StreamARN\":1}]}",
-            Malformed::WrongType,
+            MalformedBody::WrongType,
         ),
         (
             b"{\"StreamConfigurationList\":[{\"StreamARN\":{}}]}",
-            Malformed::WrongType,
+            MalformedBody::WrongType,
         ),
-        (b"{\"StreamFilter\":\"a\"}", Malformed::WrongType),
-        (long_name.as_bytes(), Malformed::MemberTooLong),
-        (many_tags.as_bytes(), Malformed::TooManyEntries),
+        (b"{\"StreamFilter\":\"a\"}", MalformedBody::WrongType),
+        (long_name.as_bytes(), MalformedBody::MemberTooLong),
+        (many_tags.as_bytes(), MalformedBody::TooManyEntries),
     ];
     for (body, rule) in rules {
         let shown = String::from_utf8_lossy(body);
@@ -303,7 +315,7 @@ fn of_an_answer_its_token_alone_is_kept() {
     let read = |format, answer: &[u8]| {
         let mut found = None;
         for at in 0..=answer.len() {
-            let mut scanner = Scanner::of_answer(format, "NextShardIterator");
+            let mut scanner = Scanner::for_response(format, "NextShardIterator");
             let (first, second) = answer.split_at(at);
             let read = scanner
                 .push(first)
@@ -321,28 +333,32 @@ fn of_an_answer_its_token_alone_is_kept() {
     let token = Ok(Some("AA".to_owned()));
     // What would be refused or kept in a request is neither here.
     let answer = br#"{"Tags":1,"streamname":2,"NextToken":"x","NextShardIterator":"AA","Records":[{"NextShardIterator":"x"}]}"#;
-    assert_eq!(read(Format::Json, answer), token);
+    assert_eq!(read(WireFormat::Json, answer), token);
     let answer = bytes(
         "bf 67 'Records' 9f bf 64 'Data' 43 010203 78 1b 'ApproximateArrivalTimestamp' c1 1b \
          0000018bcfe569f4 ff ff 71 'NextShardIterator' 62 'AA' ff",
     );
-    assert_eq!(read(Format::Cbor, &answer), token);
+    assert_eq!(read(WireFormat::Cbor, &answer), token);
     for answer in [r#"{"NextShardIterator":null}"#, "{}"] {
-        assert_eq!(read(Format::Json, answer.as_bytes()), Ok(None));
+        assert_eq!(read(WireFormat::Json, answer.as_bytes()), Ok(None));
     }
     for (answer, rule) in [
         (
             r#"{"NextShardIterator":"AA","nextSharditerator":"x"}"#,
-            Malformed::KeyCase,
+            MalformedBody::KeyCase,
         ),
         (
             r#"{"NextShardIterator":"AA","NextShardIterator":"AA"}"#,
-            Malformed::DuplicateKey,
+            MalformedBody::DuplicateKey,
         ),
-        (r#"{"NextShardIterator":1}"#, Malformed::WrongType),
-        (r#"{"NextShardIterator":"AA"#, Malformed::Truncated),
+        (r#"{"NextShardIterator":1}"#, MalformedBody::WrongType),
+        (r#"{"NextShardIterator":"AA"#, MalformedBody::Truncated),
     ] {
-        assert_eq!(read(Format::Json, answer.as_bytes()), Err(rule), "{answer}");
+        assert_eq!(
+            read(WireFormat::Json, answer.as_bytes()),
+            Err(rule),
+            "{answer}"
+        );
     }
 }
 
@@ -352,19 +368,19 @@ fn limits_are_as_stated() {
     assert!(json(key).is_ok());
     let name = "n".repeat(2048);
     let scanner = scan(
-        Format::Json,
+        WireFormat::Json,
         &[format!(r#"{{"StreamARN":"{name}"}}"#).as_bytes()],
     )
     .unwrap();
     assert_eq!(scanner.members().stream_arn(), Some(&*name));
     let token = "t".repeat(64 * 1024);
     let body = |token: &str| format!(r#"{{"NextToken":"{token}"}}"#);
-    let scanner = scan(Format::Json, &[body(&token).as_bytes()]).unwrap();
+    let scanner = scan(WireFormat::Json, &[body(&token).as_bytes()]).unwrap();
     assert_eq!(scanner.members().next_token(), Some(&*token));
     let longer = body(&(token + "t"));
     assert_eq!(
-        scan(Format::Json, &[longer.as_bytes()]).err(),
-        Some(Malformed::MemberTooLong)
+        scan(WireFormat::Json, &[longer.as_bytes()]).err(),
+        Some(MalformedBody::MemberTooLong)
     );
     let deep = format!(r#"{{"A":{}{}}}"#, "[".repeat(31), "]".repeat(31));
     assert!(json(deep).is_ok());
@@ -376,21 +392,21 @@ fn limits_are_as_stated() {
             vec![&*element; count].join(",")
         )
     };
-    let scanner = scan(Format::Json, &[list(10_000).as_bytes()]).unwrap();
+    let scanner = scan(WireFormat::Json, &[list(10_000).as_bytes()]).unwrap();
     assert_eq!(
         scanner.members().stream_configuration_arns().count(),
         10_000
     );
     let more = list(10_001);
     assert_eq!(
-        scan(Format::Json, &[more.as_bytes()]).err(),
-        Some(Malformed::TooManyEntries)
+        scan(WireFormat::Json, &[more.as_bytes()]).err(),
+        Some(MalformedBody::TooManyEntries)
     );
 }
 
 #[test]
 fn a_scanner_that_failed_stays_failed() {
-    for format in [Format::Json, Format::Cbor] {
+    for format in [WireFormat::Json, WireFormat::Cbor] {
         let mut scanner = Scanner::new(format);
         assert_eq!(scanner.push(b"[]"), scanner.push(b"{}"));
         assert!(scanner.finish().is_err());
@@ -416,8 +432,8 @@ fn cbor_texts_of_every_length_are_checked() {
                 b"\xff\x6aStreamName\x61s",
             ]
             .concat();
-            let read = scan(Format::Cbor, &[&body]).map(|_| ());
-            let expected = bad.map_or(Ok(()), |_| Err(Malformed::InvalidUtf8));
+            let read = scan(WireFormat::Cbor, &[&body]).map(|_| ());
+            let expected = bad.map_or(Ok(()), |_| Err(MalformedBody::InvalidUtf8));
             assert_eq!(read, expected, "{len} bytes, {bad:?}");
         }
     }
@@ -442,7 +458,7 @@ fn records_that_change_their_shape_are_read_in_full() {
                 let good = format!(
                     r#"{{"Records":[{first},{first},{second},{third},{first},{second}],"StreamName":"s"}}{tail}"#
                 );
-                let scanner = scan(Format::Json, &[good.as_bytes()]).unwrap();
+                let scanner = scan(WireFormat::Json, &[good.as_bytes()]).unwrap();
                 assert_eq!(scanner.members().stream_name(), Some("s"), "{good}");
             }
         }
@@ -453,7 +469,7 @@ fn records_that_change_their_shape_are_read_in_full() {
             let body = format!(
                 r#"{{"Records":[{first},{first},{broken},{first}],"StreamName":"s"}}{tail}"#
             );
-            let ours = scan(Format::Json, &[body.as_bytes()]).is_ok();
+            let ours = scan(WireFormat::Json, &[body.as_bytes()]).is_ok();
             assert_eq!(
                 ours,
                 serde_json::from_str::<serde_json::Value>(&body).is_ok(),
@@ -465,8 +481,8 @@ fn records_that_change_their_shape_are_read_in_full() {
         r#"{{"R":[{{"D":"a","P":"p"}},{{"D":"a","P":"p"}}],"Q":{{"D":"a","P":"p"}},{{"D":"a"}}],"StreamName":"s"}}{tail}"#
     );
     assert_eq!(
-        scan(Format::Json, &[closes_early.as_bytes()]).err(),
-        Some(Malformed::Unexpected)
+        scan(WireFormat::Json, &[closes_early.as_bytes()]).err(),
+        Some(MalformedBody::Unexpected)
     );
 }
 
@@ -475,9 +491,9 @@ fn a_gap_never_crosses_the_top_level() {
     let tail = format!("{:64}", "");
     // Were what stands between the members remembered, the third would be taken for text.
     for (between, rule) in [
-        (r#""},"B":{"x":""#, Malformed::DuplicateKey),
-        (r#""]  ,"B":[""#, Malformed::DuplicateKey),
-        (r#""},"B":[{"x":""#, Malformed::Unexpected),
+        (r#""},"B":{"x":""#, MalformedBody::DuplicateKey),
+        (r#""]  ,"B":[""#, MalformedBody::DuplicateKey),
+        (r#""},"B":[{"x":""#, MalformedBody::Unexpected),
     ] {
         let body = format!(r#"{{"A":{{"x":"1{between}1{between}1{between}1"}}}}{tail}"#);
         let body = if between.contains("]") {
@@ -486,7 +502,7 @@ fn a_gap_never_crosses_the_top_level() {
             body
         };
         assert_eq!(
-            scan(Format::Json, &[body.as_bytes()]).err(),
+            scan(WireFormat::Json, &[body.as_bytes()]).err(),
             Some(rule),
             "{body}"
         );
@@ -494,8 +510,8 @@ fn a_gap_never_crosses_the_top_level() {
     let body =
         format!(r#"{{"A":{{"x":"1"}},"StreamName":"a","B":{{"x":"1"}},"StreamName":"b"}}{tail}"#);
     assert_eq!(
-        scan(Format::Json, &[body.as_bytes()]).err(),
-        Some(Malformed::DuplicateKey)
+        scan(WireFormat::Json, &[body.as_bytes()]).err(),
+        Some(MalformedBody::DuplicateKey)
     );
 }
 
@@ -547,84 +563,90 @@ fn cbor_rules() {
     let name = "6a'StreamName'";
     let deep = format!("a1 61'A' {} 00", "81".repeat(32));
     let long_key = format!("a1 78 81 '{}' 00", "k".repeat(129));
-    let rules: Vec<(String, Malformed)> = [
-        ("", Malformed::Empty),
-        ("a1", Malformed::Truncated),
-        ("bf", Malformed::Truncated),
-        ("a1 61", Malformed::Truncated),
-        ("a1 61'A'", Malformed::Truncated),
-        ("a1 61'A' 1b 0000", Malformed::Truncated),
-        ("a1 61'A' c1", Malformed::Truncated),
-        ("a1 61'A' 7f 61'x'", Malformed::Truncated),
-        ("a0 00", Malformed::TrailingBytes),
-        ("a0 a0", Malformed::TrailingBytes),
-        ("bf ff ff", Malformed::TrailingBytes),
-        ("80", Malformed::NotAMap),
-        ("81 a1 NAME 61'a'", Malformed::NotAMap),
-        ("61'a'", Malformed::NotAMap),
-        ("41'a'", Malformed::NotAMap),
-        ("00", Malformed::NotAMap),
-        ("f6", Malformed::NotAMap),
-        ("f5", Malformed::NotAMap),
-        ("d9 d9f7 a1 NAME 61'a'", Malformed::Tagged),
-        ("a1 61'A' 61 ff", Malformed::InvalidUtf8),
-        ("a1 61 ff 00", Malformed::InvalidUtf8),
-        ("a1 61'A' 62 e282", Malformed::InvalidUtf8),
+    let rules: Vec<(String, MalformedBody)> = [
+        ("", MalformedBody::Empty),
+        ("a1", MalformedBody::Truncated),
+        ("bf", MalformedBody::Truncated),
+        ("a1 61", MalformedBody::Truncated),
+        ("a1 61'A'", MalformedBody::Truncated),
+        ("a1 61'A' 1b 0000", MalformedBody::Truncated),
+        ("a1 61'A' c1", MalformedBody::Truncated),
+        ("a1 61'A' 7f 61'x'", MalformedBody::Truncated),
+        ("a0 00", MalformedBody::TrailingBytes),
+        ("a0 a0", MalformedBody::TrailingBytes),
+        ("bf ff ff", MalformedBody::TrailingBytes),
+        ("80", MalformedBody::NotAMap),
+        ("81 a1 NAME 61'a'", MalformedBody::NotAMap),
+        ("61'a'", MalformedBody::NotAMap),
+        ("41'a'", MalformedBody::NotAMap),
+        ("00", MalformedBody::NotAMap),
+        ("f6", MalformedBody::NotAMap),
+        ("f5", MalformedBody::NotAMap),
+        ("d9 d9f7 a1 NAME 61'a'", MalformedBody::Tagged),
+        ("a1 61'A' 61 ff", MalformedBody::InvalidUtf8),
+        ("a1 61 ff 00", MalformedBody::InvalidUtf8),
+        ("a1 61'A' 62 e282", MalformedBody::InvalidUtf8),
         // A character cut in two pieces of a text.
-        ("a1 61'A' 7f 62 e282 61 ac ff", Malformed::InvalidUtf8),
-        ("ff", Malformed::Unexpected),
-        ("a1 ff", Malformed::Unexpected),
-        ("a1 61'A' ff", Malformed::Unexpected),
-        ("bf 61'A' ff", Malformed::Unexpected),
-        ("a1 61'A' 81 ff", Malformed::Unexpected),
-        ("a1 61'A' 9f c1 ff", Malformed::Unexpected),
-        ("a1 61'A' 7f 41'x' ff", Malformed::Unexpected),
-        ("a1 61'A' 5f 61'x' ff", Malformed::Unexpected),
-        ("a1 61'A' 7f 7f 61'x' ff ff", Malformed::Unexpected),
-        ("a1 61'A' 7f 00 ff", Malformed::Unexpected),
-        ("a1 61'A' 1c", Malformed::ReservedItem),
-        ("a1 61'A' 1f", Malformed::ReservedItem),
-        ("a1 61'A' df", Malformed::ReservedItem),
-        ("a1 61'A' f8 1f", Malformed::ReservedItem),
-        ("a1 61'A' fc", Malformed::ReservedItem),
-        ("a1 41'A' 00", Malformed::KeyNotText),
-        ("a1 4a'StreamName' 61'a'", Malformed::KeyNotText),
-        ("a1 00 00", Malformed::KeyNotText),
-        ("a1 f6 00", Malformed::KeyNotText),
-        ("a1 f5 00", Malformed::KeyNotText),
-        ("a1 80 00", Malformed::KeyNotText),
-        ("a1 a0 00", Malformed::KeyNotText),
-        ("a1 5f ff 00", Malformed::KeyNotText),
-        ("a1 61'A' a1 00 00", Malformed::KeyNotText),
-        ("a1 c1 61'A' 00", Malformed::Tagged),
-        ("a1 61'A' a1 c1 61'B' 00", Malformed::Tagged),
-        ("a1 NAME c1 61'a'", Malformed::Tagged),
-        ("a1 64'Tags' a1 61'k' c0 61'v'", Malformed::Tagged),
-        ("a1 61'A' 5b ffffffffffffffff", Malformed::LengthTooLarge),
-        ("a1 61'A' 9b ffffffffffffffff", Malformed::LengthTooLarge),
-        ("bb ffffffffffffffff", Malformed::LengthTooLarge),
-        ("a2 NAME 61'a' NAME 61'b'", Malformed::DuplicateKey),
+        ("a1 61'A' 7f 62 e282 61 ac ff", MalformedBody::InvalidUtf8),
+        ("ff", MalformedBody::Unexpected),
+        ("a1 ff", MalformedBody::Unexpected),
+        ("a1 61'A' ff", MalformedBody::Unexpected),
+        ("bf 61'A' ff", MalformedBody::Unexpected),
+        ("a1 61'A' 81 ff", MalformedBody::Unexpected),
+        ("a1 61'A' 9f c1 ff", MalformedBody::Unexpected),
+        ("a1 61'A' 7f 41'x' ff", MalformedBody::Unexpected),
+        ("a1 61'A' 5f 61'x' ff", MalformedBody::Unexpected),
+        ("a1 61'A' 7f 7f 61'x' ff ff", MalformedBody::Unexpected),
+        ("a1 61'A' 7f 00 ff", MalformedBody::Unexpected),
+        ("a1 61'A' 1c", MalformedBody::ReservedItem),
+        ("a1 61'A' 1f", MalformedBody::ReservedItem),
+        ("a1 61'A' df", MalformedBody::ReservedItem),
+        ("a1 61'A' f8 1f", MalformedBody::ReservedItem),
+        ("a1 61'A' fc", MalformedBody::ReservedItem),
+        ("a1 41'A' 00", MalformedBody::KeyNotText),
+        ("a1 4a'StreamName' 61'a'", MalformedBody::KeyNotText),
+        ("a1 00 00", MalformedBody::KeyNotText),
+        ("a1 f6 00", MalformedBody::KeyNotText),
+        ("a1 f5 00", MalformedBody::KeyNotText),
+        ("a1 80 00", MalformedBody::KeyNotText),
+        ("a1 a0 00", MalformedBody::KeyNotText),
+        ("a1 5f ff 00", MalformedBody::KeyNotText),
+        ("a1 61'A' a1 00 00", MalformedBody::KeyNotText),
+        ("a1 c1 61'A' 00", MalformedBody::Tagged),
+        ("a1 61'A' a1 c1 61'B' 00", MalformedBody::Tagged),
+        ("a1 NAME c1 61'a'", MalformedBody::Tagged),
+        ("a1 64'Tags' a1 61'k' c0 61'v'", MalformedBody::Tagged),
+        (
+            "a1 61'A' 5b ffffffffffffffff",
+            MalformedBody::LengthTooLarge,
+        ),
+        (
+            "a1 61'A' 9b ffffffffffffffff",
+            MalformedBody::LengthTooLarge,
+        ),
+        ("bb ffffffffffffffff", MalformedBody::LengthTooLarge),
+        ("a2 NAME 61'a' NAME 61'b'", MalformedBody::DuplicateKey),
         (
             "bf NAME 61'a' 7f 66'Stream' 64'Name' ff 61'a' ff",
-            Malformed::DuplicateKey,
+            MalformedBody::DuplicateKey,
         ),
-        ("a2 61'A' 00 61'A' 00", Malformed::DuplicateKey),
+        ("a2 61'A' 00 61'A' 00", MalformedBody::DuplicateKey),
         (
             "a1 64'Tags' a2 61'k' 61'v' 61'k' 61'w'",
-            Malformed::DuplicateKey,
+            MalformedBody::DuplicateKey,
         ),
-        ("a1 6a'streamName' 61'a'", Malformed::KeyCase),
-        ("a1 69'StreamArn' 61'a'", Malformed::KeyCase),
-        ("a1 NAME 00", Malformed::WrongType),
-        ("a1 NAME 41'a'", Malformed::WrongType),
-        ("a1 NAME f7", Malformed::WrongType),
-        ("a1 NAME 81 61'a'", Malformed::WrongType),
-        ("a1 NAME 5f 41'a' ff", Malformed::WrongType),
-        ("a1 64'Tags' 80", Malformed::WrongType),
-        ("a1 64'Tags' a1 61'k' 41'v'", Malformed::WrongType),
-        ("a1 67'TagKeys' 81 00", Malformed::WrongType),
-        (&*deep, Malformed::TooDeep),
-        (&*long_key, Malformed::KeyTooLong),
+        ("a1 6a'streamName' 61'a'", MalformedBody::KeyCase),
+        ("a1 69'StreamArn' 61'a'", MalformedBody::KeyCase),
+        ("a1 NAME 00", MalformedBody::WrongType),
+        ("a1 NAME 41'a'", MalformedBody::WrongType),
+        ("a1 NAME f7", MalformedBody::WrongType),
+        ("a1 NAME 81 61'a'", MalformedBody::WrongType),
+        ("a1 NAME 5f 41'a' ff", MalformedBody::WrongType),
+        ("a1 64'Tags' 80", MalformedBody::WrongType),
+        ("a1 64'Tags' a1 61'k' 41'v'", MalformedBody::WrongType),
+        ("a1 67'TagKeys' 81 00", MalformedBody::WrongType),
+        (&*deep, MalformedBody::TooDeep),
+        (&*long_key, MalformedBody::KeyTooLong),
     ]
     .into_iter()
     .map(|(hex, rule)| (hex.replace("NAME", name), rule))
@@ -637,7 +659,7 @@ fn cbor_rules() {
 #[test]
 fn nothing_secret_is_shown() {
     let body = r#"{"StreamName":"s","ShardIterator":"AAAA-secret","NextToken":"t-secret","Tags":{"k":"v-secret"}}"#;
-    let scanner = scan(Format::Json, &[body.as_bytes()]).unwrap();
+    let scanner = scan(WireFormat::Json, &[body.as_bytes()]).unwrap();
     assert!(!format!("{:?}", scanner.members()).contains("secret"));
     assert!(format!("{:?}", scanner.members()).contains("StreamName"));
 }

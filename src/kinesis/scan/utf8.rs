@@ -1,6 +1,6 @@
 //! UTF-8 validity of text that arrives in pieces.
 
-use super::Malformed;
+use super::MalformedBody;
 
 /// The beginning of a character whose end has not arrived.
 #[derive(Default)]
@@ -11,7 +11,7 @@ pub(super) struct Utf8 {
 
 impl Utf8 {
     /// Checks the next piece.
-    pub(super) fn feed(&mut self, mut piece: &[u8]) -> Result<(), Malformed> {
+    pub(super) fn feed(&mut self, mut piece: &[u8]) -> Result<(), MalformedBody> {
         while self.len > 0 {
             let Some((byte, rest)) = piece.split_first() else {
                 return Ok(());
@@ -24,7 +24,7 @@ impl Utf8 {
             match std::str::from_utf8(self.partial.get(..=at).unwrap_or_default()) {
                 Ok(_) => self.len = 0,
                 Err(error) if error.error_len().is_none() && at < 3 => self.len += 1,
-                Err(_) => return Err(Malformed::InvalidUtf8),
+                Err(_) => return Err(MalformedBody::InvalidUtf8),
             }
         }
         match std::str::from_utf8(piece) {
@@ -38,12 +38,12 @@ impl Utf8 {
                 self.len = u8::try_from(partial.len()).unwrap_or(4);
                 Ok(())
             }
-            Err(_) => Err(Malformed::InvalidUtf8),
+            Err(_) => Err(MalformedBody::InvalidUtf8),
         }
     }
 
     /// Says that ASCII follows, or nothing at all.
-    pub(super) fn boundary_or_empty(&self, piece: &[u8]) -> Result<(), Malformed> {
+    pub(super) fn boundary_or_empty(&self, piece: &[u8]) -> Result<(), MalformedBody> {
         if piece.is_empty() {
             Ok(())
         } else {
@@ -52,11 +52,11 @@ impl Utf8 {
     }
 
     /// Says that ASCII follows, or the end.
-    pub(super) fn boundary(&self) -> Result<(), Malformed> {
+    pub(super) fn boundary(&self) -> Result<(), MalformedBody> {
         if self.len == 0 {
             Ok(())
         } else {
-            Err(Malformed::InvalidUtf8)
+            Err(MalformedBody::InvalidUtf8)
         }
     }
 }

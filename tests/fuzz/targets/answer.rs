@@ -2,7 +2,7 @@
 //! repeated keys: whole and in pieces.
 
 use ciborium::Value;
-use kinesis_gate::kinesis::{Format, Scanner};
+use kinesis_gate::kinesis::{Scanner, WireFormat};
 
 use super::generate;
 use super::naming::{Tree, Wins};
@@ -14,8 +14,8 @@ pub fn check(input: &[u8]) {
         return;
     };
     let format = match format % 2 {
-        0 => Format::Json,
-        _ => Format::Cbor,
+        0 => WireFormat::Json,
+        _ => WireFormat::Cbor,
     };
     let body = generate::body(*how, rest, format);
     let whole = token(format, &body, body.len().max(1));
@@ -25,7 +25,7 @@ pub fn check(input: &[u8]) {
         return;
     };
     let tree = match format {
-        Format::Json => serde_json::from_slice::<Tree>(&body).ok(),
+        WireFormat::Json => serde_json::from_slice::<Tree>(&body).ok(),
         _ => ciborium::from_reader::<Value, _>(body.as_slice())
             .ok()
             .map(Tree::from),
@@ -43,8 +43,8 @@ pub fn check(input: &[u8]) {
 }
 
 /// What the scanner finds in an answer that can be read in one way only.
-fn token(format: Format, body: &[u8], step: usize) -> Option<Option<String>> {
-    let mut scanner = Scanner::of_answer(format, MEMBER);
+fn token(format: WireFormat, body: &[u8], step: usize) -> Option<Option<String>> {
+    let mut scanner = Scanner::for_response(format, MEMBER);
     body.chunks(step)
         .try_for_each(|piece| scanner.push(piece))
         .ok()?;

@@ -2,7 +2,7 @@
 //! Jackson: whole and in pieces.
 
 use ciborium::Value;
-use kinesis_gate::kinesis::Format;
+use kinesis_gate::kinesis::WireFormat;
 
 use super::generate;
 use super::naming::{Tree, Wins, named_by, of_tree, scan};
@@ -11,9 +11,9 @@ pub fn check(input: &[u8]) {
     let Some((&how, rest)) = input.split_first() else {
         return;
     };
-    let body = generate::body(how, rest, Format::Cbor);
-    let whole = scan(Format::Cbor, &body, body.len().max(1));
-    let pieces = scan(Format::Cbor, &body, usize::from(how & 0x7f) + 1);
+    let body = generate::body(how, rest, WireFormat::Cbor);
+    let whole = scan(WireFormat::Cbor, &body, body.len().max(1));
+    let pieces = scan(WireFormat::Cbor, &body, usize::from(how & 0x7f) + 1);
     assert_eq!(
         whole.as_ref().map(|scanner| named_by(scanner.members())),
         pieces.as_ref().map(|scanner| named_by(scanner.members()))
@@ -30,5 +30,5 @@ pub fn check(input: &[u8]) {
         assert_eq!(ours, of_tree(&tree, Wins::Last));
         assert!(left.is_empty(), "bytes after the body passed");
     }
-    super::jackson::compare(Format::Cbor, &body, ours);
+    super::jackson::compare(WireFormat::Cbor, &body, ours);
 }

@@ -1,16 +1,16 @@
 //! Bodies out of the bytes of a fuzzer: nearly valid ones, which random bytes seldom are, so that what
 //! lies behind the first brace is reached.
 
-use kinesis_gate::kinesis::Format;
+use kinesis_gate::kinesis::WireFormat;
 
 /// A body: the bytes themselves, or, where `how` has its highest bit, what they choose.
-pub fn body(how: u8, bytes: &[u8], format: Format) -> Vec<u8> {
+pub fn body(how: u8, bytes: &[u8], format: WireFormat) -> Vec<u8> {
     if how & 0x80 == 0 {
         return bytes.to_vec();
     }
     let mut writer = Writer {
         choices: bytes,
-        cbor: format != Format::Json,
+        cbor: format != WireFormat::Json,
         out: Vec::new(),
     };
     writer.document();

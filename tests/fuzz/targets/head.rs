@@ -3,7 +3,7 @@
 
 use http::Request;
 use kinesis_gate::gate::{Head, check_form};
-use kinesis_gate::kinesis::Format;
+use kinesis_gate::kinesis::WireFormat;
 
 const REGION: &str = "us-east-1";
 
@@ -48,12 +48,12 @@ pub fn check(input: &[u8]) {
         [] => {
             assert_eq!(path, "/");
             assert_eq!(targets, [format!("Kinesis_20131202.{name}")]);
-            assert_ne!(head.format, Format::RpcV2Cbor);
+            assert_ne!(head.format, WireFormat::RpcV2Cbor);
         }
         ["rpc-v2-cbor"] => {
             assert_eq!(path, format!("/service/Kinesis_20131202/operation/{name}"));
             assert!(targets.is_empty());
-            assert_eq!(head.format, Format::RpcV2Cbor);
+            assert_eq!(head.format, WireFormat::RpcV2Cbor);
         }
         _ => panic!("`smithy-protocol` passed"),
     }

@@ -1,6 +1,8 @@
 //! Endpoint names and authorities.
 
-use kinesis_gate::kinesis::{Host, canonical, partition_of, regional_endpoint, split_authority};
+use kinesis_gate::kinesis::{
+    Host, canonical_host, partition_of, regional_endpoint, split_authority,
+};
 
 pub fn check(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
@@ -10,7 +12,7 @@ pub fn check(input: &[u8]) {
         assert_eq!(partition_of(host.region), Some(host.partition));
         assert!(regional_endpoint(host.region).is_some());
         assert!(text.ends_with(host.suffix));
-        assert_eq!(canonical(text), text);
+        assert_eq!(canonical_host(text), text);
         // Whatever a name is: it is the service's own name in a domain of AWS, which nobody else can
         // have names in.
         assert!(text.contains("kinesis") && text.contains(host.region));
@@ -18,10 +20,10 @@ pub fn check(input: &[u8]) {
             text.bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))
         );
-        // Another spelling is the same name once it is canonical, and none before.
+        // Another spelling is the same name once it is canonical_host, and none before.
         let upper = text.to_ascii_uppercase();
         assert!(Host::parse(&upper).is_none());
-        assert_eq!(Host::parse(&canonical(&upper)), Some(host));
+        assert_eq!(Host::parse(&canonical_host(&upper)), Some(host));
     }
     if let Some((host, port)) = split_authority(text) {
         assert!(!host.is_empty() && port != Some(0));

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::io::{BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use kinesis_gate::kinesis::Format;
+use kinesis_gate::kinesis::WireFormat;
 
 /// Bodies sent at once.
 const BATCH: usize = 256;
@@ -15,7 +15,7 @@ const REFUSED: u32 = u32::MAX;
 struct Jackson {
     child: Child,
     answers: BufReader<ChildStdout>,
-    asked: Vec<(Format, Vec<u8>, Vec<String>)>,
+    asked: Vec<(WireFormat, Vec<u8>, Vec<String>)>,
     compared: u64,
     refused: u64,
 }
@@ -25,7 +25,7 @@ thread_local! {
 }
 
 /// Notes what a body names; every so often Jackson must say the same of all that were noted.
-pub fn compare(format: Format, body: &[u8], ours: Vec<String>) {
+pub fn compare(format: WireFormat, body: &[u8], ours: Vec<String>) {
     JACKSON.with_borrow_mut(|jackson| {
         if let Some(jackson) = jackson {
             jackson.asked.push((format, body.to_vec(), ours));
@@ -64,7 +64,7 @@ impl Jackson {
     fn ask(&mut self) {
         let mut out = (self.asked.len() as u32).to_be_bytes().to_vec();
         for (format, body, _) in &self.asked {
-            out.push(u8::from(*format != Format::Json));
+            out.push(u8::from(*format != WireFormat::Json));
             out.extend((body.len() as u32).to_be_bytes());
             out.extend(body);
         }

@@ -1,7 +1,7 @@
 //! The JSON scanner against serde_json, with the first and with the last of repeated keys, and against
 //! Jackson: whole and in pieces.
 
-use kinesis_gate::kinesis::Format;
+use kinesis_gate::kinesis::WireFormat;
 
 use super::generate;
 use super::naming::{Tree, Wins, named_by, of_tree, scan};
@@ -10,9 +10,9 @@ pub fn check(input: &[u8]) {
     let Some((&how, rest)) = input.split_first() else {
         return;
     };
-    let body = generate::body(how, rest, Format::Json);
-    let whole = scan(Format::Json, &body, body.len().max(1));
-    let pieces = scan(Format::Json, &body, usize::from(how & 0x7f) + 1);
+    let body = generate::body(how, rest, WireFormat::Json);
+    let whole = scan(WireFormat::Json, &body, body.len().max(1));
+    let pieces = scan(WireFormat::Json, &body, usize::from(how & 0x7f) + 1);
     assert_eq!(
         whole.as_ref().map(|scanner| named_by(scanner.members())),
         pieces.as_ref().map(|scanner| named_by(scanner.members()))
@@ -29,5 +29,5 @@ pub fn check(input: &[u8]) {
         // serde_json reads numbers into 64 bits; JSON has no such limit.
         Err(error) => assert!(error.to_string().contains("out of range"), "{error}"),
     }
-    super::jackson::compare(Format::Json, &body, ours);
+    super::jackson::compare(WireFormat::Json, &body, ours);
 }

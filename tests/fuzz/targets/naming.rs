@@ -1,7 +1,7 @@
 //! Everything that a body names, in one form, whoever read it.
 
 use ciborium::Value;
-use kinesis_gate::kinesis::{Format, Member, Members, Scanner};
+use kinesis_gate::kinesis::{Member, Members, Scanner, WireFormat};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 pub const MEMBERS: [Member; 13] = [
@@ -38,7 +38,7 @@ pub enum Wins {
 }
 
 /// Scans a body in pieces of so many bytes.
-pub fn scan(format: Format, body: &[u8], step: usize) -> Option<Scanner> {
+pub fn scan(format: WireFormat, body: &[u8], step: usize) -> Option<Scanner> {
     let mut scanner = Scanner::new(format);
     body.chunks(step)
         .try_for_each(|piece| scanner.push(piece))

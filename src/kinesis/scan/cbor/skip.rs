@@ -2,7 +2,7 @@
 
 use super::super::MAX_DEPTH;
 use super::super::collect::{Collector, Container};
-use super::{Cbor, Frame, Malformed};
+use super::{Cbor, Frame, MalformedBody};
 
 impl Cbor {
     /// Skips items while they are whole and of the usual forms; what is left begins with one that the
@@ -14,7 +14,7 @@ impl Cbor {
         &mut self,
         mut rest: &'a [u8],
         out: &mut Collector,
-    ) -> Result<&'a [u8], Malformed> {
+    ) -> Result<&'a [u8], MalformedBody> {
         let mut depth = self.depth as usize;
         let Some(mut frame) = self.frame() else {
             return Ok(rest);

@@ -1,6 +1,6 @@
 //! Numbers, by RFC 8259 section 6.
 
-use super::Malformed;
+use super::MalformedBody;
 
 /// How far a number has been read.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ impl Number {
     }
 
     /// The state after `byte`, or none when the number ended before it.
-    pub(super) fn next(self, byte: u8) -> Result<Option<Number>, Malformed> {
+    pub(super) fn next(self, byte: u8) -> Result<Option<Number>, MalformedBody> {
         let next = match (self, byte) {
             (Number::Minus, b'0') => Number::Zero,
             (Number::Minus, b'1'..=b'9') | (Number::Digits, b'0'..=b'9') => Number::Digits,
@@ -35,11 +35,11 @@ impl Number {
             (Number::Zero | Number::Digits | Number::Fraction, b'e' | b'E') => Number::E,
             (Number::E, b'+' | b'-') => Number::Sign,
             (Number::E | Number::Sign | Number::Exponent, b'0'..=b'9') => Number::Exponent,
-            (Number::Zero, b'0'..=b'9') => return Err(Malformed::InvalidNumber),
+            (Number::Zero, b'0'..=b'9') => return Err(MalformedBody::InvalidNumber),
             (Number::Zero | Number::Digits | Number::Fraction | Number::Exponent, _) => {
                 return Ok(None);
             }
-            _ => return Err(Malformed::InvalidNumber),
+            _ => return Err(MalformedBody::InvalidNumber),
         };
         Ok(Some(next))
     }

@@ -1,17 +1,17 @@
-//! What a request names does not fit together.
+//! Conflicts between what a request names, the endpoint and the caller.
 
 use std::fmt;
 
 use super::super::members::Member;
 
-/// Why a request's names were refused. The service would refuse most of these too; where one of its
-/// implementations would pick one name and another the other, nobody is asked.
+/// Why the names in a request are refused. The service refuses most of these too. Where one of its
+/// implementations picks one name and another implementation the other, the gate picks neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disagreement {
+pub enum ResourceConflict {
     /// A name has characters or a length that the service's model does not admit.
     InvalidName(Member),
     /// A member that holds an ARN holds something else.
-    NotAnArn(Member),
+    InvalidArn(Member),
     /// An ARN of another service, or of another kind of resource than the member names.
     WrongKind(Member),
     /// An ARN of another partition than the endpoint's.
@@ -26,86 +26,94 @@ pub enum Disagreement {
     Stream,
     /// `ConsumerARN` is not a consumer of `StreamARN`, or not the one called `ConsumerName`.
     Consumer,
-    /// A token was handed out for another stream than the one named beside it.
+    /// The token was issued for another stream than the one that the request names.
     Token,
 }
 
-impl Disagreement {
-    /// The AWS error type that the client gets: what two readers could read differently is refused
-    /// like a body that is malformed.
+impl ResourceConflict {
+    /// The AWS error type for the client: what two readers could read differently is refused like a
+    /// malformed body.
     pub fn error_type(&self) -> &'static str {
         match self {
-            Disagreement::InvalidName(_) | Disagreement::NotAnArn(_) => "ValidationException",
-            Disagreement::Partition(_)
-            | Disagreement::Region(_)
-            | Disagreement::HostAccount(_)
-            | Disagreement::CallerAccount(_)
-            | Disagreement::Stream => "SerializationException",
-            Disagreement::WrongKind(_) | Disagreement::Consumer | Disagreement::Token => {
-                "InvalidArgumentException"
+            ResourceConflict::InvalidName(_) | ResourceConflict::InvalidArn(_) => {
+                "ValidationException"
             }
+            ResourceConflict::Partition(_)
+            | ResourceConflict::Region(_)
+            | ResourceConflict::HostAccount(_)
+            | ResourceConflict::CallerAccount(_)
+            | ResourceConflict::Stream => "SerializationException",
+            ResourceConflict::WrongKind(_)
+            | ResourceConflict::Consumer
+            | ResourceConflict::Token => "InvalidArgumentException",
         }
     }
 
-    /// The message that the client gets. The value is left out, as AWS does for values that it does
-    /// not show.
+    /// The message for the client, without the value: AWS does the same for values that it does not
+    /// show.
     pub fn message(&self) -> String {
         match self {
-            Disagreement::InvalidName(member) | Disagreement::NotAnArn(member) => format!(
-                "1 validation error detected: Value at '{}' failed to satisfy constraint: Member \
+            ResourceConflict::InvalidName(member) | ResourceConflict::InvalidArn(member) => {
+                format!(
+                    "1 validation error detected: Value at '{}' failed to satisfy constraint: Member \
                  must satisfy regular expression pattern: {}",
-                lower_first(member.name()),
-                pattern(*member),
-            ),
-            Disagreement::WrongKind(member) => {
+                    lower_first(member.name()),
+                    pattern(*member),
+                )
+            }
+            ResourceConflict::WrongKind(member) => {
                 format!("{} is not the ARN of such a resource.", member.name())
             }
-            Disagreement::Partition(member)
-            | Disagreement::Region(member)
-            | Disagreement::HostAccount(member)
-            | Disagreement::CallerAccount(member) => format!(
+            ResourceConflict::Partition(member)
+            | ResourceConflict::Region(member)
+            | ResourceConflict::HostAccount(member)
+            | ResourceConflict::CallerAccount(member) => format!(
                 "{} belongs to another partition, region or account than the endpoint of this \
                  request.",
                 member.name()
             ),
-            Disagreement::Stream => {
+            ResourceConflict::Stream => {
                 "StreamName and StreamARN do not name the same stream.".to_owned()
             }
-            Disagreement::Consumer => {
+            ResourceConflict::Consumer => {
                 "ConsumerARN does not fit the StreamARN and ConsumerName.".to_owned()
             }
-            Disagreement::Token => {
+            ResourceConflict::Token => {
                 "The token does not belong to the stream that the request names.".to_owned()
             }
         }
     }
 }
 
-/// The rule, for the log.
-impl fmt::Display for Disagreement {
+/// The reason, for the decision log.
+impl fmt::Display for ResourceConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (member, rule) = match self {
-            Disagreement::InvalidName(member) => (member, "has characters that no such name has"),
-            Disagreement::NotAnArn(member) => (member, "is not an ARN"),
-            Disagreement::WrongKind(member) => (member, "is an ARN of another kind of resource"),
-            Disagreement::Partition(member) => {
+            ResourceConflict::InvalidName(member) => {
+                (member, "has characters that no such name has")
+            }
+            ResourceConflict::InvalidArn(member) => (member, "is not an ARN"),
+            ResourceConflict::WrongKind(member) => {
+                (member, "is an ARN of another kind of resource")
+            }
+            ResourceConflict::Partition(member) => {
                 (member, "is of another partition than the endpoint")
             }
-            Disagreement::Region(member) => (member, "is of another region than the endpoint"),
-            Disagreement::HostAccount(member) => {
+            ResourceConflict::Region(member) => (member, "is of another region than the endpoint"),
+            ResourceConflict::HostAccount(member) => {
                 (member, "is of another account than the endpoint's name")
             }
-            Disagreement::CallerAccount(member) => (
+            ResourceConflict::CallerAccount(member) => (
                 member,
                 "was sent to the endpoint of another account than the caller's",
             ),
-            Disagreement::Stream => {
+            ResourceConflict::Stream => {
                 return f.write_str("`StreamName` and `StreamARN` name different streams");
             }
-            Disagreement::Consumer => {
+            ResourceConflict::Consumer => {
                 return f.write_str("`ConsumerARN` does not fit `StreamARN` and `ConsumerName`");
             }
-            Disagreement::Token => {
+            ResourceConflict::Token => {
                 return f
                     .write_str("the token was handed out for another stream than the named one");
             }
@@ -114,7 +122,7 @@ impl fmt::Display for Disagreement {
     }
 }
 
-impl std::error::Error for Disagreement {}
+impl std::error::Error for ResourceConflict {}
 
 /// Members in validation messages begin in lower case.
 fn lower_first(name: &str) -> String {
