@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::app::{self, Bound};
 use crate::observe::{Format, Sink};
-use crate::sandbox::{Authority, Error, Kinesis};
+use crate::sandbox::{Authority, Emulator, Error};
 
 use super::fail;
 
@@ -45,7 +45,7 @@ fn start(folder: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(folder)?;
     let authority = Authority::create()?;
     authority.write(folder)?;
-    let kinesis = Kinesis::start(&authority, ACCOUNT, &["MyStream", "OtherStream"])?;
+    let kinesis = Emulator::start(&authority, ACCOUNT, &["MyStream", "OtherStream"])?;
     let configuration = configuration(folder, kinesis.address())?;
     let bound = app::load(&configuration, app::clock)?.bind()?;
     let tour = tour(folder, &bound)?;

@@ -1,11 +1,11 @@
-//! A Kinesis and a CA to throw away: for the `sandbox` command and for tests. Production builds
-//! leave this out.
+//! The sandbox: a Kinesis emulator and a throw-away CA, for the `sandbox` command and for tests.
+//! Production builds leave it out.
 
-mod authority;
-mod kinesis;
+mod certificate_authority;
+mod emulator;
 
-pub use authority::Authority;
-pub use kinesis::Kinesis;
+pub use certificate_authority::Authority;
+pub use emulator::Emulator;
 
-/// Whatever stopped a sandbox from starting.
+/// Why a sandbox did not start.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

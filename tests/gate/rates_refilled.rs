@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
-use kinesis_gate::sandbox::{Authority, Kinesis};
+use kinesis_gate::sandbox::{Authority, Emulator};
 
 use crate::lifecycle::get;
 use crate::sdk::{Speaks, block_on, client_with};
@@ -41,9 +41,9 @@ fn room_comes_back_with_time_and_no_faster() {
     assert_eq!(recorder.requests().len(), 8);
 }
 
-fn parts(requests: &str) -> (Gate, Kinesis) {
+fn parts(requests: &str) -> (Gate, Emulator) {
     let authority = Arc::new(Authority::create().unwrap());
-    let kinesis = Kinesis::start(&authority, ACCOUNT, &["orders"]).unwrap();
+    let kinesis = Emulator::start(&authority, ACCOUNT, &["orders"]).unwrap();
     let gate = GateBuilder::new(&authority, kinesis.address())
         .tables(&format!(
             "[[rate]]\nname = \"each\"\nper = \"stream\"\nrequests = {requests}\nburst = 1\n"

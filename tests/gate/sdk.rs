@@ -11,7 +11,7 @@ use aws_sdk_kinesis::{Client, Config};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use kinesis_gate::sandbox::{Authority, Kinesis};
+use kinesis_gate::sandbox::{Authority, Emulator};
 
 use crate::support::{ACCOUNT, ANALYST, Gate, GateBuilder, KEY_ID, SECRET, http1};
 
@@ -22,12 +22,12 @@ const FULL: &str =
 
 struct Parts {
     gate: Gate,
-    kinesis: Kinesis,
+    kinesis: Emulator,
 }
 
 fn parts() -> Parts {
     let authority = Arc::new(Authority::create().unwrap());
-    let kinesis = Kinesis::start(&authority, ACCOUNT, &["MyStream", "OtherStream"]).unwrap();
+    let kinesis = Emulator::start(&authority, ACCOUNT, &["MyStream", "OtherStream"]).unwrap();
     let gate = GateBuilder::new(&authority, kinesis.address())
         .endpoint("vpce-22bb33cc", READ_ONLY)
         .endpoint("vpce-33cc44dd", ONE_STREAM)

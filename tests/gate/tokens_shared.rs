@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
-use kinesis_gate::sandbox::{Authority, Kinesis};
+use kinesis_gate::sandbox::{Authority, Emulator};
 
 use crate::sdk::{Speaks, block_on, client};
 use crate::support::redis::Redis;
@@ -157,7 +157,7 @@ fn shared_again(callers: &[Caller<'_>; 2]) {
 #[test]
 fn a_consumer_of_a_restarted_gate_heals_itself_with_one_call() {
     let authority = Arc::new(Authority::create().unwrap());
-    let emulator = Kinesis::start(&authority, ACCOUNT, &["orders", "private"]).unwrap();
+    let emulator = Emulator::start(&authority, ACCOUNT, &["orders", "private"]).unwrap();
     let start = || {
         GateBuilder::new(&authority, emulator.address())
             .endpoint(ENDPOINT, POLICY)

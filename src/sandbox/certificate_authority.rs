@@ -1,4 +1,4 @@
-//! A throw-away CA.
+//! A throw-away certificate authority (CA).
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -14,14 +14,14 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::Error;
 
-/// A CA that nobody trusts unless told to.
+/// A CA that is in no trust store.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    /// Makes a CA.
+    /// Creates a CA with a key of its own.
     ///
     /// # Errors
-    /// When the provider cannot make keys.
+    /// When the provider cannot generate keys.
     pub fn create() -> Result<Authority, Error> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
@@ -41,7 +41,7 @@ impl Authority {
         self.0.pem()
     }
 
-    /// Writes `ca.pem` and `ca-key.pem` into a folder, the key readable by its owner only.
+    /// Writes `ca.pem` and `ca-key.pem` into a folder. Only the owner can read the key.
     ///
     /// # Errors
     /// When the files cannot be written.
@@ -53,10 +53,10 @@ impl Authority {
         key.write_all(self.0.key().serialize_pem().as_bytes())
     }
 
-    /// The TLS side of a server called `name`, for HTTP/2 and HTTP/1.1.
+    /// The TLS configuration of a server called `name`, with ALPN for HTTP/2 and HTTP/1.1.
     ///
     /// # Errors
-    /// When `name` cannot stand in a certificate.
+    /// When `name` is not valid in a certificate.
     pub fn server(&self, name: &str) -> Result<ServerConfig, Error> {
         let key = KeyPair::generate()?;
         let leaf = CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &self.0)?;

@@ -1,4 +1,4 @@
-//! An emulator in this process, behind TLS on a free port.
+//! A Kinesis emulator in this process, behind TLS on a free port.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,19 +20,23 @@ use tower::ServiceExt as _;
 
 use super::{Authority, Error};
 
-/// An emulator that serves until it is dropped. Its certificate is for `localhost`.
-pub struct Kinesis {
+/// A Kinesis emulator that serves until it is dropped. Its certificate is for `localhost`.
+pub struct Emulator {
     address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    shutdown: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Kinesis {
+impl Emulator {
     /// Starts an emulator for an account in us-east-1 that holds streams of one shard each.
     ///
     /// # Errors
-    /// When no port or thread is to be had, or a stream's name is no stream name.
-    pub fn start(authority: &Authority, account: &str, streams: &[&str]) -> Result<Kinesis, Error> {
+    /// When there is no free port or thread, or a name in `streams` is not a stream name.
+    pub fn start(
+        authority: &Authority,
+        account: &str,
+        streams: &[&str],
+    ) -> Result<Emulator, Error> {
         let tls = TlsAcceptor::from(Arc::new(authority.server("localhost")?));
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (socket, router) = runtime.block_on(async {
@@ -47,37 +51,37 @@ impl Kinesis {
                 ..StoreOptions::default()
             });
             for stream in streams {
-                create(&router, stream).await?;
+                create_stream(&router, stream).await?;
             }
             Ok::<_, Error>((socket, router))
         })?;
         let address = socket.local_addr()?;
-        let (stop, stopped) = oneshot::channel();
+        let (shutdown, on_shutdown) = oneshot::channel();
         let name = "sandbox-kinesis".to_owned();
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = accept(socket, tls, router) => {}
-                    _ = stopped => {}
+                    () = serve(socket, tls, router) => {}
+                    _ = on_shutdown => {}
                 }
             });
         })?;
-        Ok(Kinesis {
+        Ok(Emulator {
             address,
-            stop: Some(stop),
+            shutdown: Some(shutdown),
             thread: Some(thread),
         })
     }
 
-    /// Where it listens.
+    /// The address that the emulator listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-impl Drop for Kinesis {
+impl Drop for Emulator {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        drop(self.shutdown.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -86,8 +90,8 @@ impl Drop for Kinesis {
 
 const REGION: &str = "us-east-1";
 
-async fn create(router: &Router, stream: &str) -> Result<(), Error> {
-    // The emulator wants to see a signature; it does not verify one.
+async fn create_stream(router: &Router, stream: &str) -> Result<(), Error> {
+    // The emulator requires a signature and does not verify it.
     let signature = format!(
         "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/{REGION}/kinesis/aws4_request, \
          SignedHeaders=host, Signature=0"
@@ -99,19 +103,19 @@ async fn create(router: &Router, stream: &str) -> Result<(), Error> {
         .header("x-amz-date", "20261123T000000Z")
         .header(AUTHORIZATION, signature)
         .body(Body::from(body))?;
-    let answer = router.clone().oneshot(request).await?;
-    if answer.status().is_success() {
+    let response = router.clone().oneshot(request).await?;
+    if response.status().is_success() {
         Ok(())
     } else {
         Err(format!(
             "the emulator refused to create `{stream}`: {}",
-            answer.status()
+            response.status()
         )
         .into())
     }
 }
 
-async fn accept(socket: TcpListener, tls: TlsAcceptor, router: Router) {
+async fn serve(socket: TcpListener, tls: TlsAcceptor, router: Router) {
     loop {
         let Ok((tcp, _)) = socket.accept().await else {
             continue;
