@@ -1,4 +1,4 @@
-//! What a token costs: reading it from an answer, binding it, and knowing it again.
+//! The cost of a token binding: reading the token in a response, binding it, and resolving it.
 //!
 //! `cargo bench --bench tokens`; a million tokens are alive, each of 268 characters.
 
@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher, black_box};
 use kinesis_gate::kinesis::{Scanner, WireFormat};
-use kinesis_gate::tokens::{Digest, Key, Store, Tokens};
+use kinesis_gate::tokens::{HashKey, TokenHash, TokenStore, TokenStoreHandle};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -26,9 +26,10 @@ fn main() {
     divan::main();
 }
 
-const TOKENS: usize = 1 << 20;
+const CAPACITY: usize = 1 << 20;
 const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";
-const RECORD: usize = 16 * 1024;
+/// A TLS record.
+const CHUNK_BYTES: usize = 16 * 1024;
 
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000)
@@ -38,19 +39,22 @@ fn token(n: usize) -> String {
     format!("AAAAAAAAAAE{n:0257}")
 }
 
-/// A full store.
-fn full() -> Tokens {
-    let key = Key::random().expect("random bytes");
-    let tokens = Tokens::new(&Arc::new(Store::new(key, TOKENS, None)));
-    for n in 0..TOKENS + TOKENS / 4 {
-        tokens.bind(tokens.digest("GetRecords", &token(n)), STREAM, now());
-    }
-    tokens
+fn store(capacity: usize) -> TokenStoreHandle {
+    let key = HashKey::random().expect("random bytes");
+    TokenStoreHandle::new(&Arc::new(TokenStore::new(key, capacity, None)))
 }
 
-fn stream(tokens: &Tokens, digest: Digest) -> bool {
-    let asked = pin!(tokens.stream(digest, now()));
-    match asked.poll(&mut Context::from_waker(Waker::noop())) {
+fn full_store() -> TokenStoreHandle {
+    let store = store(CAPACITY);
+    for n in 0..CAPACITY + CAPACITY / 4 {
+        store.bind(store.hash_token("GetRecords", &token(n)), STREAM, now());
+    }
+    store
+}
+
+fn is_bound(store: &TokenStoreHandle, token: TokenHash) -> bool {
+    let resolution = pin!(store.resolve(token, now()));
+    match resolution.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(stream)) => stream.is_some(),
         _ => panic!("memory waits for nobody"),
     }
@@ -59,71 +63,64 @@ fn stream(tokens: &Tokens, digest: Digest) -> bool {
 /// The keyed hash alone; it is part of both that follow.
 #[divan::bench]
 fn hash(bencher: Bencher<'_, '_>) {
-    let tokens = Tokens::new(&Arc::new(Store::new(
-        Key::random().expect("random bytes"),
-        1,
-        None,
-    )));
-    let token = token(1);
-    bencher.bench_local(|| tokens.digest("GetRecords", black_box(&token)));
+    let (store, token) = (store(1), token(1));
+    bencher.bench_local(|| store.hash_token("GetRecords", black_box(&token)));
 }
 
-/// What an answer that hands out a token costs, once it is read.
+/// What a response that issues a token costs, once it is read.
 #[divan::bench]
 fn bind(bencher: Bencher<'_, '_>) {
-    let tokens = full();
-    let next = Cell::new(2 * TOKENS);
+    let store = full_store();
+    let next = Cell::new(2 * CAPACITY);
     bencher
         .with_inputs(|| {
             next.set(next.get() + 1);
             token(next.get())
         })
         .bench_local_refs(|token| {
-            tokens.bind(tokens.digest("GetRecords", token), STREAM, now());
+            store.bind(store.hash_token("GetRecords", token), STREAM, now());
         });
 }
 
-/// What a request with a known token costs.
+/// What a request with a token that is bound costs.
 #[divan::bench]
-fn known(bencher: Bencher<'_, '_>) {
-    let tokens = full();
-    let next = Cell::new(TOKENS / 2);
+fn resolve_bound(bencher: Bencher<'_, '_>) {
+    let store = full_store();
+    let next = Cell::new(CAPACITY / 2);
     bencher
         .with_inputs(|| {
-            next.set(TOKENS / 2 + (next.get() + 7919) % (TOKENS / 2));
+            next.set(CAPACITY / 2 + (next.get() + 7919) % (CAPACITY / 2));
             token(next.get())
         })
         .bench_local_refs(|token| {
-            assert!(stream(&tokens, tokens.digest("GetRecords", token)));
+            assert!(is_bound(&store, store.hash_token("GetRecords", token)));
         });
 }
 
-/// What a request with an unknown token costs.
+/// What a request with a token that is not bound costs.
 #[divan::bench]
-fn unknown(bencher: Bencher<'_, '_>) {
-    let tokens = full();
-    let token = token(5 * TOKENS);
+fn resolve_unbound(bencher: Bencher<'_, '_>) {
+    let store = full_store();
+    let token = token(5 * CAPACITY);
     bencher.bench_local(|| {
-        assert!(!stream(
-            &tokens,
-            tokens.digest("GetRecords", black_box(&token))
-        ));
+        let hash = store.hash_token("GetRecords", black_box(&token));
+        assert!(!is_bound(&store, hash));
     });
 }
 
-/// Reading an answer of `GetShardIterator`.
+/// Reading a response of `GetShardIterator`.
 #[divan::bench]
 fn read_iterator(bencher: Bencher<'_, '_>) {
-    let answer = format!(r#"{{"ShardIterator":"{}"}}"#, token(1));
+    let response = format!(r#"{{"ShardIterator":"{}"}}"#, token(1));
     read(
         bencher,
         WireFormat::Json,
         "ShardIterator",
-        answer.as_bytes(),
+        response.as_bytes(),
     );
 }
 
-/// Reading an answer of `GetRecords` with records of about 2 KB.
+/// Reading a response of `GetRecords` with records of about 2 KB.
 #[divan::bench(args = [1, 512, 5120])]
 fn read_records(bencher: Bencher<'_, '_>, records: usize) {
     let record = format!(
@@ -131,7 +128,7 @@ fn read_records(bencher: Bencher<'_, '_>, records: usize) {
         "QUJD".repeat(512)
     );
     let records = vec![record; records].join(",");
-    let answer = format!(
+    let response = format!(
         r#"{{"MillisBehindLatest":0,"NextShardIterator":"{}","Records":[{records}]}}"#,
         token(1)
     );
@@ -139,18 +136,18 @@ fn read_records(bencher: Bencher<'_, '_>, records: usize) {
         bencher,
         WireFormat::Json,
         "NextShardIterator",
-        answer.as_bytes(),
+        response.as_bytes(),
     );
 }
 
-fn read(bencher: Bencher<'_, '_>, format: WireFormat, member: &'static str, answer: &[u8]) {
-    let bytes = BytesCount::of_slice(answer);
+fn read(bencher: Bencher<'_, '_>, format: WireFormat, member: &'static str, response: &[u8]) {
+    let bytes = BytesCount::of_slice(response);
     bencher.counter(bytes).bench_local(|| {
         let mut scanner = Scanner::for_response(format, member);
-        for chunk in black_box(answer).chunks(RECORD) {
-            scanner.push(chunk).expect("an answer that is valid");
+        for chunk in black_box(response).chunks(CHUNK_BYTES) {
+            scanner.push(chunk).expect("a valid response");
         }
-        scanner.finish().expect("an answer that is whole");
+        scanner.finish().expect("a whole response");
         assert!(scanner.members().next_token().is_some());
     });
 }

@@ -20,7 +20,8 @@ use crate::admin::Access;
 use crate::config::{self, Config, Limits, LogTo, Problem, Problems};
 use crate::listener::{self, Door};
 use crate::observe::{Clock, Format, Sink, TraceSettings};
-use crate::{tokens, upstream};
+use crate::tokens::TokenStore;
+use crate::upstream;
 
 use control::Inventory;
 use identity::Kept;
@@ -44,7 +45,7 @@ pub struct Loaded {
     doors: Vec<At>,
     /// The names that connections go to unless clients ask for others.
     services: Vec<String>,
-    tokens: Arc<tokens::Store>,
+    tokens: Arc<TokenStore>,
     traces: Option<TraceSettings>,
     kept: Kept,
     notices: Vec<Problem>,

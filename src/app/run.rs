@@ -21,7 +21,7 @@ use crate::observe::{
     SpanBuffer, SpanCounts, Streams, Traces,
 };
 use crate::shutdown::{self, Drain, Trigger};
-use crate::tokens::{self, Tokens};
+use crate::tokens::{TokenStore, TokenStoreHandle};
 use crate::upstream::{self, Upstream};
 
 use super::control::{self, Steering};
@@ -56,7 +56,7 @@ struct Seed {
     clock: crate::observe::Clock,
     draining: Drain,
     permits: Arc<Permits>,
-    tokens: Arc<tokens::Store>,
+    tokens: Arc<TokenStore>,
 }
 
 /// How often a loop hands its log lines over and closes connections that were not used.
@@ -318,7 +318,7 @@ fn run_loop(seed: Seed) -> io::Result<()> {
             limits: seed.limits,
             on_reload: seed.on_reload,
             budget: seed.budget,
-            tokens: Tokens::new(&seed.tokens),
+            tokens: TokenStoreHandle::new(&seed.tokens),
         });
         let mut accepting = Vec::new();
         for listener in seed.listeners {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::config;
 use crate::observe::{Clock, Gauge};
-use crate::tokens::{Key, Settings, Store};
+use crate::tokens::{HashKey, RedisSettings, TokenStore};
 
 use super::load::Opening;
 
 /// How full it is.
-pub(super) fn gauges(store: &Arc<Store>, clock: Clock) -> [Gauge; 2] {
-    let gauge = |name, help, of: fn(&Store, Clock) -> usize| {
+pub(super) fn gauges(store: &Arc<TokenStore>, clock: Clock) -> [Gauge; 2] {
+    let gauge = |name, help, of: fn(&TokenStore, Clock) -> usize| {
         let store = Arc::clone(store);
         Gauge {
             name,
@@ -23,7 +23,7 @@ pub(super) fn gauges(store: &Arc<Store>, clock: Clock) -> [Gauge; 2] {
         gauge(
             "tokens",
             "Opaque tokens that are bound to a stream in memory, and alive",
-            |store, clock| store.alive(clock()),
+            |store, clock| store.count_alive(clock()),
         ),
         gauge(
             "tokens_capacity",
@@ -37,13 +37,13 @@ impl Opening<'_> {
     /// The store; `None` if it cannot be opened. Nobody is connected to yet: a gateway starts
     /// without its shared store. Where no policy makes it necessary to know a token, it stays empty
     /// and takes no memory.
-    pub(super) fn tokens(&mut self, config: &config::Tokens) -> Option<Arc<Store>> {
+    pub(super) fn tokens(&mut self, config: &config::Tokens) -> Option<Arc<TokenStore>> {
         let (key, shared) = match &config.redis {
             Some(redis) => {
                 let (key, settings) = self.redis(redis)?;
                 (key, Some(settings))
             }
-            None => match Key::random() {
+            None => match HashKey::random() {
                 Ok(key) => (key, None),
                 Err(error) => {
                     self.problem("tokens", format_args!("no random key: {error}"));
@@ -51,19 +51,19 @@ impl Opening<'_> {
                 }
             },
         };
-        Some(Arc::new(Store::new(key, config.capacity, shared)))
+        Some(Arc::new(TokenStore::new(key, config.capacity, shared)))
     }
 
-    fn redis(&mut self, redis: &config::Redis) -> Option<(Key, Settings)> {
+    fn redis(&mut self, redis: &config::Redis) -> Option<(HashKey, RedisSettings)> {
         let secret = self.read("tokens.key-file", &redis.key_file)?;
-        let key = Key::shared(secret.trim().as_bytes());
+        let key = HashKey::shared(secret.trim().as_bytes());
         if key.is_none() {
             self.problem(
                 "tokens.key-file",
                 format_args!(
                     "`{}` holds fewer than {} characters: make one with `openssl rand -hex 32`",
                     redis.key_file.display(),
-                    Key::FEWEST_BYTES
+                    HashKey::MIN_BYTES
                 ),
             );
         }
@@ -76,7 +76,7 @@ impl Opening<'_> {
             None => None,
         };
         let password = password.as_deref().map(str::trim);
-        let settings = Settings::new(&redis.url, password, root, redis.timeout)
+        let settings = RedisSettings::new(&redis.url, password, root, redis.timeout)
             .map_err(|error| self.problem("tokens.url", format_args!("no store: {error}")))
             .ok();
         key.zip(settings)

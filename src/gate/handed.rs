@@ -17,7 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use crate::http::{BodyError, MessageBody};
 use crate::kinesis::{Scanner, Target};
 use crate::observe::Observer;
-use crate::tokens::{Bound, Sharing, Tokens};
+use crate::tokens::{BindOutcome, PublishFuture, TokenStoreHandle};
 use crate::upstream::ResponseBody;
 
 use super::asked::Asked;
@@ -53,7 +53,7 @@ pub(super) struct Watched {
     body: ResponseBody,
     scanner: Scanner,
     expected: Expected,
-    tokens: Tokens,
+    tokens: TokenStoreHandle,
     observer: Rc<Observer>,
     /// The piece that was read last, never an empty one, and what follows it.
     held: Option<Bytes>,
@@ -65,8 +65,8 @@ pub(super) struct Watched {
 
 enum Stage {
     Reading,
-    /// The other replicas are being told.
-    Sharing(Sharing),
+    /// The other replicas have to know of the binding first.
+    Publishing(PublishFuture),
     /// Nothing more to be read: what is held leaves, and what may follow.
     Passing,
 }
@@ -156,13 +156,13 @@ impl Watched {
         };
         let Expected { handed, stream } = &self.expected;
         let now = self.observer.now();
-        let digest = self.tokens.digest(handed.taker.name, token);
+        let token = self.tokens.hash_token(handed.taker.name, token);
         self.observer.token_bound();
-        if self.tokens.bind(digest, stream, now) == Bound::Evicted {
+        if self.tokens.bind(token, stream, now) == BindOutcome::Evicted {
             self.observer.token_evicted();
         }
-        if let Some(sharing) = self.tokens.share(digest, stream, now) {
-            self.stage = Stage::Sharing(sharing);
+        if let Some(publish) = self.tokens.publish(token, stream, now) {
+            self.stage = Stage::Publishing(publish);
         }
     }
 
@@ -200,8 +200,8 @@ impl Watched {
                         self.bind();
                     }
                 },
-                Stage::Sharing(sharing) => {
-                    if ready!(sharing.as_mut().poll(cx)).is_err() {
+                Stage::Publishing(publish) => {
+                    if ready!(publish.as_mut().poll(cx)).is_err() {
                         self.observer.token_store_failed();
                     }
                     self.stage = Stage::Passing;

@@ -33,8 +33,8 @@ pub(super) async fn settle(
         return Ok(ruled);
     };
     let now = record.arrived();
-    let digest = worker.tokens.digest(operation.name, token);
-    match worker.tokens.stream(digest, now).await {
+    let hash = worker.tokens.hash_token(operation.name, token);
+    match worker.tokens.resolve(hash, now).await {
         Ok(Some(stream)) => asked.judge_token_of(Some(&stream), members, now),
         unknown => {
             worker.observer.token_unknown();

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Limits, OnReload};
 use crate::observe::Observer;
-use crate::tokens::Tokens;
+use crate::tokens::TokenStoreHandle;
 use crate::upstream::Upstream;
 
 use super::principals::Certified;
@@ -30,7 +30,7 @@ pub struct Worker {
     /// Bytes of request bodies this loop may still hold.
     pub budget: Arc<Semaphore>,
     /// What opaque tokens stand for.
-    pub tokens: Tokens,
+    pub tokens: TokenStoreHandle,
 }
 
 /// What is known of a connection before its first request.

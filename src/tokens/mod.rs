@@ -1,16 +1,16 @@
-//! Which stream an opaque token stands for.
+//! Token bindings: the stream that an opaque token (shard iterator, `NextToken`) stands for.
 //!
-//! `GetRecords` and further pages of lists name no stream: they carry a token that an earlier answer
-//! handed out. The gate binds a token to the stream of the request that it was handed out for, and
-//! asks here when it comes back. Stored is a keyed hash, never the token; for as long as the service
-//! honours tokens; in memory that is fixed; and, for gateways of several replicas, in Redis or Valkey
-//! as well.
+//! `GetRecords` and further pages of lists name no stream: they carry a token that an earlier response
+//! issued. The gate binds a token to the stream of the request that it was issued for, and resolves the
+//! token when it comes back. The stores hold a keyed hash and never the token; for as long as the
+//! service honours tokens; in fixed memory; and, for gateways of several replicas, in Redis or Valkey
+//! too.
 
-mod key;
-mod memory;
-mod replicas;
-mod streams;
-mod table;
+mod binding_table;
+mod keyed_hash;
+mod memory_store;
+mod redis_store;
+mod stream_interner;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,126 +18,119 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use memory::{Known, Memory};
-use replicas::{Binding, Replicas};
-use table::Inserted;
+use memory_store::{Lookup, MemoryStore};
+use redis_store::{Binding, RedisStore};
 
-pub use key::{Digest, Key};
-pub use replicas::{Settings, Unreachable};
+pub use binding_table::BindOutcome;
+pub use keyed_hash::{HashKey, TokenHash};
+pub use redis_store::{RedisSettings, StoreUnavailable};
 
 /// How long the service honours a shard iterator or a `NextToken`, in seconds.
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html>,
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListShards.html>
 pub const LIFETIME_SECONDS: u32 = 300;
 
-/// Bindings, shared by every event loop of the process.
-pub struct Store {
-    key: Key,
-    memory: Memory,
-    shared: Option<Settings>,
+/// The bindings, shared by every event loop of the process.
+pub struct TokenStore {
+    key: HashKey,
+    memory: MemoryStore,
+    redis: Option<RedisSettings>,
 }
 
-/// One event loop's way to the bindings.
+/// A handle to the bindings for one event loop.
 #[derive(Clone)]
-pub struct Tokens {
-    store: Arc<Store>,
-    replicas: Option<Rc<Replicas>>,
+pub struct TokenStoreHandle {
+    store: Arc<TokenStore>,
+    redis: Option<Rc<RedisStore>>,
 }
 
-/// What became of a binding in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// It is there.
-    Kept,
-    /// It took the place of one that was alive, or there was no room for its stream.
-    Evicted,
-}
+/// Resolves when the other replicas can read a binding, or cannot be reached.
+pub type PublishFuture = Pin<Box<dyn Future<Output = Result<(), StoreUnavailable>>>>;
 
-/// Waits until the other replicas know of a binding, or cannot be told.
-pub type Sharing = Pin<Box<dyn Future<Output = Result<(), Unreachable>>>>;
+impl TokenStore {
+    /// Bytes for each token of the capacity, ARNs of streams included.
+    pub const BYTES_PER_TOKEN: usize = 40;
 
-impl Store {
-    /// Room for so many tokens at once, [`Store::BYTES_A_TOKEN`] each. With `shared`, `key` must be
-    /// the one that the other replicas have.
-    pub fn new(key: Key, capacity: usize, shared: Option<Settings>) -> Store {
-        Store {
+    /// Room for `capacity` tokens at once, [`TokenStore::BYTES_PER_TOKEN`] each. With `redis`, `key`
+    /// must be the one of the other replicas.
+    pub fn new(key: HashKey, capacity: usize, redis: Option<RedisSettings>) -> TokenStore {
+        TokenStore {
             key,
-            memory: Memory::new(capacity),
-            shared,
+            memory: MemoryStore::new(capacity),
+            redis,
         }
     }
 
-    /// How many tokens are bound in memory and alive.
-    pub fn alive(&self, now: SystemTime) -> usize {
-        self.memory.alive(seconds(now))
+    /// How many bindings in memory are alive.
+    pub fn count_alive(&self, now: SystemTime) -> usize {
+        self.memory.count_alive(unix_seconds(now))
     }
 
     /// How many tokens there is room for in memory.
     pub fn capacity(&self) -> usize {
         self.memory.capacity()
     }
-
-    /// Bytes for each token of the capacity, names of streams included.
-    pub const BYTES_A_TOKEN: usize = 40;
 }
 
-impl Tokens {
-    /// One event loop's way. Opens nothing yet.
-    pub fn new(store: &Arc<Store>) -> Tokens {
-        let shared = store.shared.clone();
-        Tokens {
+impl TokenStoreHandle {
+    /// A handle, which connects when it is first needed.
+    pub fn new(store: &Arc<TokenStore>) -> TokenStoreHandle {
+        let redis = store.redis.clone();
+        TokenStoreHandle {
             store: Arc::clone(store),
-            replicas: shared.map(|settings| Rc::new(Replicas::new(settings))),
+            redis: redis.map(|settings| Rc::new(RedisStore::new(settings))),
         }
     }
 
     /// The keyed hash of a token that `operation` takes.
-    pub fn digest(&self, operation: &str, token: &str) -> Digest {
-        self.store.key.digest(operation, token)
+    pub fn hash_token(&self, operation: &str, token: &str) -> TokenHash {
+        self.store.key.hash_token(operation, token)
     }
 
     /// Binds a token to the stream with the ARN `stream`, in this process.
-    pub fn bind(&self, digest: Digest, stream: &str, now: SystemTime) -> Bound {
-        let now = seconds(now);
+    pub fn bind(&self, token: TokenHash, stream: &str, now: SystemTime) -> BindOutcome {
+        let now = unix_seconds(now);
         let expires = now.saturating_add(LIFETIME_SECONDS);
-        match self.store.memory.bind(digest, stream, expires, now) {
-            Inserted::Kept => Bound::Kept,
-            Inserted::Evicted => Bound::Evicted,
-        }
+        self.store.memory.bind(token, stream, expires, now)
     }
 
-    /// Tells the other replicas of a binding; `None` where there are none.
-    pub fn share(&self, digest: Digest, stream: &str, now: SystemTime) -> Option<Sharing> {
-        let replicas = Rc::clone(self.replicas.as_ref()?);
+    /// Publishes a binding to the other replicas; `None` where there are none.
+    pub fn publish(
+        &self,
+        token: TokenHash,
+        stream: &str,
+        now: SystemTime,
+    ) -> Option<PublishFuture> {
+        let redis = Rc::clone(self.redis.as_ref()?);
         let store = Arc::clone(&self.store);
         let binding = Binding {
-            expires: seconds(now).saturating_add(LIFETIME_SECONDS),
+            expires: unix_seconds(now).saturating_add(LIFETIME_SECONDS),
             stream: stream.to_owned(),
         };
         Some(Box::pin(async move {
-            replicas.share(&store.key, digest, &binding).await
+            redis.publish(&store.key, token, &binding).await
         }))
     }
 
-    /// The stream that a token is bound to; `None` if it is not known here or anywhere.
+    /// The ARN of the stream that a token is bound to; `None` if it is bound here nor elsewhere.
     ///
     /// # Errors
-    /// When it is not known here and the shared store cannot be asked.
-    pub async fn stream(
+    /// When the token is not bound here and the shared store is unavailable.
+    pub async fn resolve(
         &self,
-        digest: Digest,
+        token: TokenHash,
         now: SystemTime,
-    ) -> Result<Option<Arc<str>>, Unreachable> {
-        let now = seconds(now);
-        let replicas = match (self.store.memory.known(digest, now), &self.replicas) {
-            (Known::Stream(stream), _) => return Ok(Some(stream)),
-            (Known::Nothing, Some(replicas)) => replicas,
-            (Known::Contested, _) | (Known::Nothing, None) => return Ok(None),
+    ) -> Result<Option<Arc<str>>, StoreUnavailable> {
+        let now = unix_seconds(now);
+        let redis = match (self.store.memory.lookup(token, now), &self.redis) {
+            (Lookup::Bound(stream), _) => return Ok(Some(stream)),
+            (Lookup::Unbound, Some(redis)) => redis,
+            (Lookup::Conflict, _) | (Lookup::Unbound, None) => return Ok(None),
         };
-        // On the heap, as whatever a request rarely waits for: room for it would be in every one.
-        match Box::pin(replicas.binding(&self.store.key, digest)).await? {
+        // On the heap: few requests wait for it, and each would have room for it.
+        match Box::pin(redis.fetch(&self.store.key, token)).await? {
             Some(Binding { expires, stream }) if expires > now => {
-                self.store.memory.bind(digest, &stream, expires, now);
+                self.store.memory.bind(token, &stream, expires, now);
                 Ok(Some(stream.into()))
             }
             _ => Ok(None),
@@ -146,7 +139,7 @@ impl Tokens {
 }
 
 /// Seconds since 1970: 32 bits reach to the year 2106.
-fn seconds(time: SystemTime) -> u32 {
+fn unix_seconds(time: SystemTime) -> u32 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
 }
