@@ -12,7 +12,7 @@ use kinesis_gate::sandbox::Authority;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
-use crate::support::clients::{Client, Clients, uri};
+use crate::support::client_certificates::{Client, Clients, uri};
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder};
 

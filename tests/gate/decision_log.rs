@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use kinesis_gate::sandbox::Authority;
 use serde_json::Value;
 
-use crate::lifecycle::get;
+use crate::health_and_drain::get;
 use crate::support::gate::schema;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder};

@@ -9,7 +9,7 @@ use kinesis_gate::sandbox::Authority;
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 
-use crate::lifecycle::get;
+use crate::health_and_drain::get;
 use crate::support::http2::signed_headers;
 use crate::support::raw::{Connection, Request, client_config};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder};

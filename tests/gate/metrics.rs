@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kinesis_gate::sandbox::Authority;
 
-use crate::lifecycle::get;
+use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
 use crate::support::{ANALYST, Behaviour, Gate, GateBuilder, HOST, Recorder};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kinesis_gate::sandbox::Authority;
 
-use crate::program::Program;
+use crate::cli_run::Program;
 use crate::support::raw::{Connection, Request, header};
 use crate::support::{ACCOUNT, Behaviour, KEY_ID, Recorder};
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use kinesis_gate::sandbox::Authority;
 use serde_json::{Value, json};
 
-use crate::lifecycle::get;
+use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, ENDPOINT, Gate, GateBuilder, HOST, Recorder};
 

@@ -1,20 +1,20 @@
 //! Parts that tests are made of.
 
-pub mod clients;
-pub mod fake;
+pub mod client_certificates;
+pub mod credential_servers;
 pub mod gate;
-pub mod guarded_redis;
 pub mod http1;
 pub mod http2;
-pub mod leaf;
-pub mod local;
+pub mod local_credentials;
 pub mod process;
 pub mod raw;
 pub mod recorder;
 pub mod redis;
+pub mod redis_tls;
 pub mod responder;
+pub mod scripted;
+pub mod server_certificates;
 pub mod signature;
-pub mod stage;
 
 pub use gate::{Gate, GateBuilder};
 pub use recorder::{Behaviour, Recorder};

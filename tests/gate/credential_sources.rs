@@ -9,8 +9,8 @@ use kinesis_gate::app;
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
-use crate::support::fake::{Fake, assumed, key_id, metadata};
-use crate::support::local::{ROLE, Signing, USER, local};
+use crate::support::credential_servers::{Fake, assumed, key_id, metadata};
+use crate::support::local_credentials::{ROLE, Signing, USER, local};
 use crate::support::process::Process;
 use crate::support::raw::{Answer, Request};
 use crate::support::{Behaviour, KEY_ID, Recorder, SECRET, signature};

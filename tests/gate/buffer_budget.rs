@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::support::raw::{Connection, Request};
-use crate::support::stage::{self, BOTH, Client, Http};
+use crate::support::scripted::{self, BOTH, Client, Http};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 
 /// A gate as it is run, so that what it holds can be told from what the test holds.
@@ -99,7 +99,7 @@ fn body(len: usize) -> Bytes {
 /// Many requests on their way at once to an upstream that reads no body and does not answer, so that
 /// each holds as much as it ever can; what the gate holds then for each, its connections included.
 async fn held_for_each(authority: &Authority, http: Http, len: usize) -> usize {
-    let (upstream, mut calls) = stage::upstream(authority, http).await;
+    let (upstream, mut calls) = scripted::upstream(authority, http).await;
     let gate = Process::start(authority, upstream);
     let body = body(len);
     let mut open = Vec::new();
@@ -110,7 +110,7 @@ async fn held_for_each(authority: &Authority, http: Http, len: usize) -> usize {
             before = gate.held();
         }
         let mut client = Client::connect(authority, gate.address, HOST, http).await;
-        let (sender, pieces) = stage::pieces();
+        let (sender, pieces) = scripted::pieces();
         let mut headers = http2::signed_headers("PutRecords", "", "host");
         headers.push(("content-length".to_owned(), body.len().to_string()));
         let asked = tokio::spawn(async move { client.send(&headers, pieces).await.map(drop) });
@@ -187,7 +187,7 @@ async fn client_that_stalls(gate: SocketAddr) -> (SocketAddr, oneshot::Sender<()
 fn answers_that_a_client_does_not_take_are_not_stored() {
     let authority = Arc::new(Authority::create().unwrap());
     http2::block_on(async {
-        let (upstream, mut calls) = stage::upstream(&authority, Http::Two).await;
+        let (upstream, mut calls) = scripted::upstream(&authority, Http::Two).await;
         let gate = Process::start(&authority, upstream);
         let (address, stall) = client_that_stalls(gate.address).await;
         let windows = Some(http2::Windows(4 << 20, 256 << 20));

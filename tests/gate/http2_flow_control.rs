@@ -11,8 +11,8 @@ use kinesis_gate::sandbox::Authority;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{sleep, timeout};
 
-use crate::lifecycle::get;
-use crate::support::stage::{self, Call, Http, Sender};
+use crate::health_and_drain::get;
+use crate::support::scripted::{self, Call, Http, Sender};
 use crate::support::{Gate, GateBuilder, http2};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ struct Parts {
 /// A client with so large a window for each stream, which opens as it takes what came.
 async fn parts(window: u32) -> Parts {
     let authority = Arc::new(Authority::create().unwrap());
-    let (address, calls) = stage::upstream(&authority, Http::Two).await;
+    let (address, calls) = scripted::upstream(&authority, Http::Two).await;
     let gate = GateBuilder::new(&authority, address)
         .limits("body-timeout = \"1s\"\ndrain = \"100ms\"")
         .start();

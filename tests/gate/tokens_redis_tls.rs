@@ -5,10 +5,10 @@ use std::sync::Arc;
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
-use crate::support::guarded_redis::{GuardedRedis, PASSWORD};
+use crate::support::redis_tls::{GuardedRedis, PASSWORD};
 use crate::support::responder::Responder;
 use crate::support::{ENDPOINT, Gate, GateBuilder};
-use crate::tokens::{Caller, POLICY, WIRES, kinesis, metric};
+use crate::token_binding::{Caller, POLICY, WIRES, kinesis, metric};
 
 /// How a gate is told to reach the store.
 struct Told<'a> {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
-use super::leaf::write_leaf;
 use super::redis::installed;
+use super::server_certificates::write_leaf;
 
 /// A server that runs until it is dropped.
 pub struct GuardedRedis {

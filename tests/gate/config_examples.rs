@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use kinesis_gate::sandbox::Authority;
 
-use crate::support::clients::Clients;
+use crate::support::client_certificates::Clients;
 use crate::support::process::Process;
 use crate::support::raw::Request;
 use crate::support::{ANALYST, Behaviour, KEY_ID, Recorder, SECRET, signature};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use kinesis_gate::sandbox::Authority;
 use serde_json::{Value, json};
 
-use crate::lifecycle::get;
+use crate::health_and_drain::get;
 use crate::support::raw::{Answer, Connection, Request};
 use crate::support::{Behaviour, ENDPOINT, Gate, GateBuilder, HOST, KEY_ID, Recorder, http2};
-use crate::tokens::{Caller, WIRES, kinesis};
+use crate::token_binding::{Caller, WIRES, kinesis};
 
 /// Another key of the principal that `KEY_ID` is of, by [`KEYS`].
 const SECOND: &str = "AKIARZPUZDIKGBSECOND";

@@ -12,10 +12,10 @@ use serde_json::json;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
-use crate::resign::{EVERYONE, HOUR, IDENTITY, OWN, SIGV4};
-use crate::support::local::{Signing, USER, local};
+use crate::re_sign::{EVERYONE, HOUR, IDENTITY, OWN, SIGV4};
+use crate::support::local_credentials::{Signing, USER, local};
 use crate::support::process::Process;
-use crate::support::stage::{self, BOTH, Call, Client, Http, Sender};
+use crate::support::scripted::{self, BOTH, Call, Client, Http, Sender};
 use crate::support::{ENDPOINT, Gate, GateBuilder, HOST, http2};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,7 +67,7 @@ async fn send(
     headers: &[(String, String)],
     body: String,
 ) -> Response<Incoming> {
-    let (sender, pieces) = stage::pieces();
+    let (sender, pieces) = scripted::pieces();
     sender.send(Bytes::from(body)).await.unwrap();
     drop(sender);
     let asked = timeout(PATIENCE, client.send(headers, pieces));
@@ -156,7 +156,7 @@ fn a_subscription_that_a_reload_denies_is_ended_and_another_goes_on() {
     for http in BOTH {
         for an_event_comes in [false, true] {
             http2::block_on(async {
-                let (address, mut calls) = stage::upstream(&authority, http).await;
+                let (address, mut calls) = scripted::upstream(&authority, http).await;
                 let gate = gate(&authority, address, "on-reload = \"terminate\"");
                 let open = Subscription::open(&gate, http, &mut calls, "stream/orders");
                 let mut orders = open.await;
@@ -207,7 +207,7 @@ fn a_subscription_ends_where_a_new_one_would_be_refused_and_only_there() {
     for http in BOTH {
         for ((from, to), ended) in cases {
             http2::block_on(async {
-                let (address, mut calls) = stage::upstream(&authority, http).await;
+                let (address, mut calls) = scripted::upstream(&authority, http).await;
                 let gate = gate(&authority, address, "on-reload = \"terminate\"");
                 let open = Subscription::open(&gate, http, &mut calls, "stream/orders");
                 let mut orders = open.await;
@@ -234,7 +234,7 @@ fn a_subscription_goes_on_to_its_end_unless_it_is_configured_otherwise() {
     for http in BOTH {
         for on_reload in ["", "on-reload = \"finish\""] {
             http2::block_on(async {
-                let (address, mut calls) = stage::upstream(&authority, http).await;
+                let (address, mut calls) = scripted::upstream(&authority, http).await;
                 let gate = gate(&authority, address, on_reload);
                 let open = Subscription::open(&gate, http, &mut calls, "stream/orders");
                 let orders = open.await;
@@ -254,7 +254,7 @@ fn a_subscription_that_is_signed_anew_is_judged_again_as_it_was_signed() {
     let authority = Authority::create().unwrap();
     for http in BOTH {
         http2::block_on(async {
-            let (address, mut calls) = stage::upstream(&authority, http).await;
+            let (address, mut calls) = scripted::upstream(&authority, http).await;
             let folder = tempfile::tempdir().unwrap();
             let write = |name: &str, text: &str| {
                 let (new, file) = (folder.path().join("new"), folder.path().join(name));

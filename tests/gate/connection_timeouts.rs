@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use kinesis_gate::sandbox::Authority;
 
 use crate::decision_log::until;
-use crate::lifecycle::get;
+use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder};
 

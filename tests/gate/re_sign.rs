@@ -13,8 +13,8 @@ use kinesis_gate::app;
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
-use crate::sdk::{Speaks, http_client};
-use crate::support::local::{Local, ROLE, Signing, USER, local, sha256};
+use crate::sdk_client::{Speaks, http_client};
+use crate::support::local_credentials::{Local, ROLE, Signing, USER, local, sha256};
 use crate::support::process::Process;
 use crate::support::raw::Request;
 use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET, http2, signature};

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use kinesis_gate::sandbox::{Authority, Emulator};
 
-use crate::sdk::{Speaks, block_on, client};
+use crate::sdk_client::{Speaks, block_on, client};
 use crate::support::redis::Redis;
 use crate::support::responder::Responder;
 use crate::support::{ACCOUNT, ENDPOINT, Gate, GateBuilder, KEY_ID};
-use crate::tokens::{Caller, POLICY, WIRES, kinesis, metric};
+use crate::token_binding::{Caller, POLICY, WIRES, kinesis, metric};
 
 const EXPIRED: &str = "ExpiredIteratorException";
 const DENIED: &str = "AccessDeniedException";

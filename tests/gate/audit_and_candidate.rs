@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kinesis_gate::sandbox::Authority;
 use serde_json::{Value, json};
 
-use crate::lifecycle::get;
+use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder, http2};
 

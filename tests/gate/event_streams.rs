@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use kinesis_gate::sandbox::Authority;
 use tokio::time::timeout;
 
-use crate::support::stage::{self, BOTH, Client, Http, Sender};
+use crate::support::scripted::{self, BOTH, Client, Http, Sender};
 use crate::support::{Gate, GateBuilder, HOST, http2};
 
 const SUBSCRIBE: &str = r#"{"ConsumerARN":"arn:aws:kinesis:us-east-1:123456789012:stream/orders/consumer/c:1700000000","ShardId":"shardId-000000000000","StartingPosition":{"Type":"LATEST"}}"#;
@@ -45,11 +45,11 @@ async fn subscribe(
     address: SocketAddr,
     name: &str,
     http: Http,
-    calls: &mut tokio::sync::mpsc::Receiver<stage::Call>,
+    calls: &mut tokio::sync::mpsc::Receiver<scripted::Call>,
 ) -> Vec<Duration> {
     let mut client = Client::connect(authority, address, name, http).await;
     let headers = http2::signed_headers("SubscribeToShard", SUBSCRIBE, "host");
-    let (sender, body) = stage::pieces();
+    let (sender, body) = scripted::pieces();
     sender.send(Bytes::from(SUBSCRIBE)).await.unwrap();
     drop(sender);
     let asked = client.send(&headers, body);
@@ -71,7 +71,7 @@ fn events_arrive_one_by_one_without_delay() {
     let authority = Arc::new(Authority::create().unwrap());
     for http in BOTH {
         http2::block_on(async {
-            let (address, mut calls) = stage::upstream(&authority, http).await;
+            let (address, mut calls) = scripted::upstream(&authority, http).await;
             let gate = gate(&authority, address);
             let direct = subscribe(&authority, address, "localhost", http, &mut calls).await;
             let through = subscribe(&authority, gate.address(), HOST, http, &mut calls).await;
@@ -119,10 +119,10 @@ fn an_answer_before_the_end_of_the_body_is_passed_on() {
     for http in BOTH {
         for length in [Some(2 << 20), None] {
             http2::block_on(async {
-                let (address, mut calls) = stage::upstream(&authority, http).await;
+                let (address, mut calls) = scripted::upstream(&authority, http).await;
                 let gate = gate(&authority, address);
                 let mut client = Client::connect(&authority, gate.address(), HOST, http).await;
-                let (sender, body) = stage::pieces();
+                let (sender, body) = scripted::pieces();
                 let headers = large_headers(http, length);
                 let asked = client.send(&headers, body);
                 let answered = async {
@@ -156,10 +156,10 @@ fn a_client_that_leaves_cancels_upstream() {
     for http in BOTH {
         for length in [Some(2 << 20), None] {
             http2::block_on(async {
-                let (address, mut calls) = stage::upstream(&authority, http).await;
+                let (address, mut calls) = scripted::upstream(&authority, http).await;
                 let gate = gate(&authority, address);
                 let mut client = Client::connect(&authority, gate.address(), HOST, http).await;
-                let (sender, body) = stage::pieces();
+                let (sender, body) = scripted::pieces();
                 sender.send(beginning()).await.unwrap();
                 let headers = large_headers(http, length);
                 let request = {
@@ -197,11 +197,11 @@ fn a_client_that_leaves_its_event_stream_ends_it_upstream() {
     let authority = Arc::new(Authority::create().unwrap());
     for http in BOTH {
         http2::block_on(async {
-            let (address, mut calls) = stage::upstream(&authority, http).await;
+            let (address, mut calls) = scripted::upstream(&authority, http).await;
             let gate = gate(&authority, address);
             let mut client = Client::connect(&authority, gate.address(), HOST, http).await;
             let headers = http2::signed_headers("SubscribeToShard", SUBSCRIBE, "host");
-            let (sender, body) = stage::pieces();
+            let (sender, body) = scripted::pieces();
             sender.send(Bytes::from(SUBSCRIBE)).await.unwrap();
             drop(sender);
             let asked = client.send(&headers, body);

@@ -190,7 +190,7 @@ fn parts_with(with: impl FnOnce(GateBuilder) -> GateBuilder) -> Parts {
 
 /// A number of the metrics page.
 pub fn metric(gate: &Gate, name: &str) -> u64 {
-    let (_, page) = crate::lifecycle::get(gate.admin(), "/metrics");
+    let (_, page) = crate::health_and_drain::get(gate.admin(), "/metrics");
     number(&page, &format!("{name}_total"))
 }
 
@@ -458,7 +458,7 @@ fn the_oldest_is_forgotten_first_and_counted() {
     caller.read(&iterators[2]);
     assert_eq!(metric(&gate, "tokens_bound"), 4);
     assert_eq!(metric(&gate, "tokens_evicted"), 2);
-    let (_, page) = crate::lifecycle::get(gate.admin(), "/metrics");
+    let (_, page) = crate::health_and_drain::get(gate.admin(), "/metrics");
     assert_eq!(number(&page, "tokens"), 2);
     assert_eq!(number(&page, "tokens_capacity"), 2);
 }

@@ -8,9 +8,9 @@ use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
 use kinesis_gate::sandbox::Authority;
 
-use crate::failures::refusing;
-use crate::sdk::{Speaks, block_on, client_with};
+use crate::sdk_client::{Speaks, block_on, client_with};
 use crate::support::{Behaviour, GateBuilder, KEY_ID, Recorder};
+use crate::upstream_failures::refusing;
 
 #[test]
 fn an_upstream_failure_is_retried_by_the_sdk() {

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use kinesis_gate::app;
 use serde_json::json;
 
-use crate::sources::Site;
+use crate::credential_sources::Site;
 use crate::support::SECRET;
-use crate::support::fake::{Fake, key_id, time};
+use crate::support::credential_servers::{Fake, key_id, time};
 
 const START: &str = "https://d-0000aaaa.awsapps.com/start";
 /// Names of the files that a login writes: the SHA-1 of the session's name, or of the start URL.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use kinesis_gate::sandbox::Authority;
 use serde_json::Value;
 
-use crate::lifecycle::get;
-use crate::support::leaf::write_leaf;
+use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
+use crate::support::server_certificates::write_leaf;
 use crate::support::{ACCOUNT, ANALYST, Behaviour, HOST, KEY_ID, Recorder};
 
 /// A process of the program. Dropped, it is killed.

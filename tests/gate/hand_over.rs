@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kinesis_gate::sandbox::Authority;
 
-use crate::lifecycle::get;
+use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder};
 

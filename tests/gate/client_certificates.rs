@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 
-use crate::support::clients::{Client, Clients, REVOKED, dns, uri};
+use crate::support::client_certificates::{Client, Clients, REVOKED, dns, uri};
 use crate::support::process::Process;
 use crate::support::raw::{Answer, Connection, Request};
 use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET, signature};

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use kinesis_gate::app;
 
-use crate::resign::{ALL, HOUR, sigv4};
+use crate::re_sign::{ALL, HOUR, sigv4};
 use crate::support::KEY_ID;
-use crate::support::local::{ROLE, Signing, USER, local, sha256};
+use crate::support::local_credentials::{ROLE, Signing, USER, local, sha256};
 use crate::support::raw::Request;
 
 /// Each would pass were it not for what was changed.

@@ -8,8 +8,8 @@ use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
 use kinesis_gate::sandbox::{Authority, Emulator};
 
-use crate::lifecycle::get;
-use crate::sdk::{Speaks, block_on, client_with};
+use crate::health_and_drain::get;
+use crate::sdk_client::{Speaks, block_on, client_with};
 use crate::support::raw::{Connection, Request};
 use crate::support::{ACCOUNT, Behaviour, Gate, GateBuilder, HOST, KEY_ID, Recorder};
 

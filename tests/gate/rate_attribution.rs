@@ -7,11 +7,11 @@ use std::sync::Arc;
 use kinesis_gate::sandbox::Authority;
 use serde_json::{Value, json};
 
-use crate::rates::{BUT_PRIVATE, Site, THROUGHPUT, record, rule};
-use crate::resign::{ALL, EVERYONE, SIGV4, parts};
-use crate::support::local::{ROLE, Signing, USER};
+use crate::rate_limits::{BUT_PRIVATE, Site, THROUGHPUT, record, rule};
+use crate::re_sign::{ALL, EVERYONE, SIGV4, parts};
+use crate::support::local_credentials::{ROLE, Signing, USER};
 use crate::support::{Behaviour, ENDPOINT, Gate, GateBuilder, KEY_ID, Recorder};
-use crate::tokens::{Caller, POLICY, WIRES, kinesis};
+use crate::token_binding::{Caller, POLICY, WIRES, kinesis};
 
 /// A gate whose endpoint has these settings.
 fn configured(

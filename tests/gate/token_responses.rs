@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::support::raw::{Connection, Request};
 use crate::support::responder::{Asked, Broken, Reply, Responder, encode};
 use crate::support::{ENDPOINT, Gate, GateBuilder, HOST};
-use crate::tokens::{Caller, POLICY, WIRES, metric};
+use crate::token_binding::{Caller, POLICY, WIRES, metric};
 
 const EXPIRED: &str = "ExpiredIteratorException";
 

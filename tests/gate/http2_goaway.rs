@@ -12,10 +12,10 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use tokio::time::timeout;
 
-use crate::failures::relay;
-use crate::lifecycle::get;
+use crate::health_and_drain::get;
 use crate::support::raw::client_config;
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
+use crate::upstream_failures::relay;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const SETTINGS: u8 = 4;
