@@ -6,11 +6,11 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{self, Config, IdentityMap, NamePattern, Problem};
+use crate::config::{self, Config, NamePattern, Problem};
 use crate::credentials::{LocalStore, Own, Source, holder};
 use crate::gate::{
-    Authenticate, CertificatePattern, Organization, Owner, Principal, Principals, Rates, ReSign,
-    Role,
+    CertificatePattern, ClientAuthentication, EndpointOwner, IdentityMap, MappedPrincipal,
+    Organization, RateRules, ReSignConfig, RoleMapping,
 };
 use crate::policy::{Arn, PrincipalPattern};
 use crate::sigv4::account_of;
@@ -25,7 +25,7 @@ pub(super) struct Kept {
     /// The gate's own credentials, by profile.
     pub(super) sources: Vec<Source>,
     /// How many requests a second go on.
-    pub(super) rates: Arc<Rates>,
+    pub(super) rates: Arc<RateRules>,
 }
 
 impl Kept {
@@ -42,8 +42,8 @@ impl Kept {
 
 impl Opening<'_> {
     /// Everything that is known of callers.
-    pub(super) fn principals(&mut self, config: &Config) -> Principals {
-        let mut principals = Principals::default();
+    pub(super) fn principals(&mut self, config: &Config) -> IdentityMap {
+        let mut principals = IdentityMap::default();
         let map = self.identity_map(config);
         for (n, account) in map.accounts.into_iter().enumerate() {
             if !is_account(&account.id) {
@@ -82,8 +82,8 @@ impl Opening<'_> {
         &mut self,
         path: &str,
         arn: &str,
-        principals: &Principals,
-    ) -> Option<Arc<Principal>> {
+        principals: &IdentityMap,
+    ) -> Option<Arc<MappedPrincipal>> {
         if let Some(known) = principals.by_arn.get(arn) {
             return Some(Arc::clone(known));
         }
@@ -92,7 +92,7 @@ impl Opening<'_> {
             self.problem(path, format_args!("`{arn}` {message}"));
             return None;
         };
-        Some(Arc::new(Principal {
+        Some(Arc::new(MappedPrincipal {
             holder,
             user_id: None,
             source_identity: None,
@@ -107,7 +107,7 @@ impl Opening<'_> {
         place: usize,
         endpoint: &config::Endpoint,
         partition: &str,
-    ) -> Owner {
+    ) -> EndpointOwner {
         if let Some(account) = &endpoint.account
             && !is_account(account)
         {
@@ -117,7 +117,7 @@ impl Opening<'_> {
             );
         }
         let vpc = endpoint.account.as_ref().zip(endpoint.vpc.as_ref());
-        Owner {
+        EndpointOwner {
             account: endpoint.account.clone(),
             organization: Organization {
                 id: endpoint.org_id.clone(),
@@ -138,7 +138,7 @@ impl Opening<'_> {
         place: usize,
         endpoint: &config::Endpoint,
         kept: &mut Kept,
-    ) -> Option<ReSign> {
+    ) -> Option<ReSignConfig> {
         let re_sign = endpoint.re_sign.as_ref()?;
         if !cfg!(feature = "re-sign") {
             self.problem(
@@ -147,9 +147,11 @@ impl Opening<'_> {
             );
         }
         let authenticate = match &re_sign.authenticate {
-            config::Authenticate::Mtls => Authenticate::Mtls,
-            config::Authenticate::Loopback => Authenticate::Loopback,
-            config::Authenticate::Sigv4(file) => Authenticate::Sigv4(self.store(file, kept)?),
+            config::Authenticate::Mtls => ClientAuthentication::Mtls,
+            config::Authenticate::Loopback => ClientAuthentication::Loopback,
+            config::Authenticate::Sigv4(file) => {
+                ClientAuthentication::Sigv4(self.store(file, kept)?)
+            }
         };
         let mut roles = Vec::new();
         for role in &re_sign.roles {
@@ -165,7 +167,7 @@ impl Opening<'_> {
             };
             for principal in &role.principals {
                 match PrincipalPattern::parse(principal) {
-                    Ok(principal) => roles.push(Role {
+                    Ok(principal) => roles.push(RoleMapping {
                         principal,
                         arn: role.role.as_str().into(),
                         account: account.to_owned(),
@@ -176,9 +178,9 @@ impl Opening<'_> {
                 }
             }
         }
-        Some(ReSign {
-            authenticate,
-            own: own(
+        Some(ReSignConfig {
+            client_authentication: authenticate,
+            credentials: own(
                 re_sign.profile.as_deref(),
                 &endpoint.region,
                 kept,
@@ -216,7 +218,7 @@ impl Opening<'_> {
     }
 
     /// The entries of the configuration and of its map, without overlaps.
-    fn identity_map(&mut self, config: &Config) -> IdentityMap {
+    fn identity_map(&mut self, config: &Config) -> config::IdentityMap {
         let mut all = config.identities.clone();
         let Some(file) = &config.identity_map else {
             return all;
@@ -224,7 +226,7 @@ impl Opening<'_> {
         let Some(text) = self.read("identity-map", file) else {
             return all;
         };
-        match IdentityMap::parse(&text, file) {
+        match config::IdentityMap::parse(&text, file) {
             Ok(map) => {
                 all.principals.extend(map.principals);
                 all.accounts.extend(map.accounts);
@@ -248,7 +250,7 @@ impl Opening<'_> {
         }
     }
 
-    fn add(&mut self, place: Place<'_>, entry: config::Principal, principals: &mut Principals) {
+    fn add(&mut self, place: Place<'_>, entry: config::Principal, principals: &mut IdentityMap) {
         let Some(holder) = holder(&entry.arn, entry.session.as_deref()) else {
             return self.wrong(
                 place,
@@ -293,7 +295,7 @@ impl Opening<'_> {
                 ),
             );
         }
-        let principal = Arc::new(Principal {
+        let principal = Arc::new(MappedPrincipal {
             holder,
             user_id: entry.user_id,
             source_identity: entry.source_identity,
@@ -301,7 +303,9 @@ impl Opening<'_> {
             organization,
         });
         match entry.access_key_id {
-            Some(id) => principals.by_key.insert(id.into_boxed_str(), principal),
+            Some(id) => principals
+                .by_access_key
+                .insert(id.into_boxed_str(), principal),
             None => principals
                 .by_arn
                 .insert(entry.arn.into_boxed_str(), principal),

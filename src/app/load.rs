@@ -16,7 +16,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::config::{self, Config, EndpointPolicy, Problem, Problems};
-use crate::gate::{Endpoint, Identity, Principals, TokenRules};
+use crate::gate::{Endpoint, IdentityMap, IdentityPolicies, TokenRules};
 use crate::kinesis::{partition_of, regional_endpoint};
 use crate::observe::Clock;
 use crate::policy::{AttachedPolicy, Attachment, Policy, PrincipalPattern};
@@ -70,14 +70,14 @@ pub(super) struct Opening<'a> {
 
 impl Opening<'_> {
     fn all(&mut self, config: &Config) -> Option<Loaded> {
-        let mut identity = Identity::default();
+        let mut identity = IdentityPolicies::default();
         for candidate in [false, true] {
             let policies = config.identity_policies.iter().enumerate();
             for (place, policy) in policies.filter(|(_, it)| it.candidate == candidate) {
                 self.identity(place, policy, &mut identity);
             }
             if !candidate {
-                identity.enforced = identity.policies.len();
+                identity.enforced_count = identity.policies.len();
             }
         }
         let identity = Arc::new(identity);
@@ -147,8 +147,8 @@ impl Opening<'_> {
         &mut self,
         place: usize,
         endpoint: &config::Endpoint,
-        identity: &Arc<Identity>,
-        principals: &Principals,
+        identity: &Arc<IdentityPolicies>,
+        principals: &IdentityMap,
         kept: &mut Kept,
     ) -> Option<Arc<Endpoint>> {
         let region = &endpoint.region;
@@ -184,7 +184,7 @@ impl Opening<'_> {
         let owner = self.owner(place, endpoint, partition);
         let (policy_name, policy) = policy?;
         let mut endpoint = Endpoint {
-            place: self.counted_at(place, &endpoint.id),
+            index: self.counted_at(place, &endpoint.id),
             id: endpoint.id.as_str().into(),
             vpc: endpoint.vpc.clone(),
             region: region.clone(),
@@ -195,14 +195,14 @@ impl Opening<'_> {
             policy_name,
             mode: endpoint.mode,
             candidate,
-            identity: Arc::clone(identity),
-            rates: Arc::clone(&kept.rates),
-            tokens: TokenRules::default(),
+            identity_policies: Arc::clone(identity),
+            rate_rules: Arc::clone(&kept.rates),
+            token_rules: TokenRules::default(),
             principal,
             owner,
             re_sign,
         };
-        endpoint.tokens = TokenRules::of(&endpoint);
+        endpoint.token_rules = TokenRules::of(&endpoint);
         Some(Arc::new(endpoint))
     }
 
@@ -216,7 +216,12 @@ impl Opening<'_> {
     }
 
     /// A policy is compiled once for each principal that it is attached to.
-    fn identity(&mut self, place: usize, identity: &config::IdentityPolicy, into: &mut Identity) {
+    fn identity(
+        &mut self,
+        place: usize,
+        identity: &config::IdentityPolicy,
+        into: &mut IdentityPolicies,
+    ) {
         let path = format!("identity-policy[{place}].file");
         for (n, principal) in identity.principals.iter().enumerate() {
             match PrincipalPattern::parse(principal) {

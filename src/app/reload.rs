@@ -12,7 +12,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use crate::admin::{ReloadStatus, Status};
 use crate::config::{Config, Intercept, Problem, Problems};
 use crate::credentials::Keeper;
-use crate::gate::{Live, Rates};
+use crate::gate::{RateRules, SnapshotCell};
 use crate::listener::Door;
 use crate::observe::{Clock, DecisionLog};
 
@@ -30,7 +30,7 @@ pub(super) struct Reloader {
     /// By itself: who asks for it does not wait for a reload under way.
     status: Mutex<Status>,
     /// As well.
-    rates: Mutex<Arc<Rates>>,
+    rates: Mutex<Arc<RateRules>>,
 }
 
 /// A listener that serves.
@@ -40,7 +40,7 @@ pub(super) struct Listening {
     /// Where it listens.
     pub(super) bound: SocketAddr,
     pub(super) intercept: Option<Intercept>,
-    pub(super) door: Arc<Live<Door>>,
+    pub(super) door: Arc<SnapshotCell<Door>>,
 }
 
 /// What changes with each reload.
@@ -210,7 +210,7 @@ impl Reloader {
             };
             let found = doors.iter_mut().find(|at| configured(at));
             match found.and_then(Option::take) {
-                Some(at) => listening.door.replace(at.door),
+                Some(at) => listening.door.store(at.door),
                 None => kept_back.push(format!(
                     "that no listener, or another one, is at `{}`",
                     listening.configured

@@ -14,7 +14,7 @@ use tokio::time::{interval, sleep, timeout};
 use crate::admin::Admin;
 use crate::config::{Limits, OnReload, Problems};
 use crate::credentials::Keeper;
-use crate::gate::{Live, Worker};
+use crate::gate::{SnapshotCell, Worker};
 use crate::listener::{Listener, Permits};
 use crate::observe::{
     Counters, DecisionLog, Format, Gauge, LogBuffer, LogWriter, Metrics, Observer, Sink,
@@ -106,7 +106,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
         configured: at.address,
         bound: *bound,
         intercept: at.door.intercept,
-        door: Arc::new(Live::new(Arc::clone(&at.door))),
+        door: Arc::new(SnapshotCell::new(Arc::clone(&at.door))),
     };
     let listening: Vec<_> = loaded.doors.iter().zip(&addresses).map(listening).collect();
     let mut sockets: Vec<_> = sockets.into_iter().map(Vec::into_iter).collect();

@@ -9,9 +9,9 @@ use crate::reject::Rejection;
 use crate::sigv4::BodyHash;
 
 use super::asked::Asked;
-use super::authenticate::ReSign;
+use super::authenticate::ReSignConfig;
 use super::decide::Ruled;
-use super::{Connection, head, principal};
+use super::{ConnectionInfo, head, principal};
 
 /// What a request is judged by beside its connection and what its body says: its head, owned.
 pub(super) struct Kept {
@@ -38,19 +38,19 @@ impl Kept {
     /// Why it would not be forwarded.
     pub(super) fn judge(
         &self,
-        connection: &Connection,
+        connection: &ConnectionInfo,
         members: &Members,
         now: SystemTime,
         told: impl FnOnce(&Ruled),
     ) -> Result<(), Rejection> {
-        if let Some(why) = connection.expelled {
+        if let Some(why) = connection.revoked {
             return Err(Rejection::UnknownClient(why));
         }
         let endpoint = connection.endpoint();
         let host = head::host(&self.parts, connection)?;
         let route = connection.route(&host);
         let route = route.ok_or_else(|| Rejection::MisdirectedRequest(host.clone()))?;
-        let keys = endpoint.re_sign.as_ref().and_then(ReSign::keys);
+        let keys = endpoint.re_sign.as_ref().and_then(ReSignConfig::keys);
         let asked = Asked::read(
             connection,
             &self.parts,

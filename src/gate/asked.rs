@@ -8,7 +8,7 @@ use crate::kinesis::{self, Members, ResolveContext, Resources, Target};
 use crate::reject::Rejection;
 use crate::sigv4::LocalKeys;
 
-use super::Connection;
+use super::ConnectionInfo;
 use super::decide::{self, Ruled};
 use super::facts::Facts;
 use super::head::Head;
@@ -17,7 +17,7 @@ use super::site::{Endpoint, Route};
 
 /// A head, read.
 pub(super) struct Asked<'a> {
-    connection: &'a Connection,
+    connection: &'a ConnectionInfo,
     parts: &'a Parts,
     route: Route<'a>,
     pub(super) head: Head<'a>,
@@ -31,7 +31,7 @@ impl<'a> Asked<'a> {
     /// Reads the head of a request that goes where `route` leads. Where the gate authenticates by
     /// signature, it does so with `keys`.
     pub(super) fn read(
-        connection: &'a Connection,
+        connection: &'a ConnectionInfo,
         parts: &'a Parts,
         route: Route<'a>,
         keys: Option<&'a LocalKeys>,
@@ -65,7 +65,7 @@ impl<'a> Asked<'a> {
         let names_more = match self.head.target {
             Target::Operation(operation) => {
                 (operation.has_stream_list || self.caller.account().is_none())
-                    && self.endpoint().rates.tell_streams_apart(operation)
+                    && self.endpoint().rate_rules.tell_streams_apart(operation)
             }
             Target::UnmodeledOperation(_) => false,
         };

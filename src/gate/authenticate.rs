@@ -11,24 +11,24 @@ use crate::policy::{Match, PrincipalPattern};
 use crate::reject::Rejection;
 use crate::sigv4::{Caller, Head, LocalKeys, Unauthenticated};
 
-use super::Connection;
+use super::ConnectionInfo;
 use super::principal::KnownCaller;
-use super::principals::{Certified, Principal};
+use super::principals::{CertificateIdentity, MappedPrincipal};
 
 /// An endpoint that authenticates its clients, and signs anew.
-pub struct ReSign {
+pub struct ReSignConfig {
     /// How clients prove who they are.
-    pub authenticate: Authenticate,
+    pub client_authentication: ClientAuthentication,
     /// The gate's own credentials.
-    pub own: Arc<Own>,
+    pub credentials: Arc<Own>,
     /// Their account, where it is stated.
     pub account: Option<String>,
     /// The roles to sign as, by principal. With any, a principal that has none is refused.
-    pub roles: Vec<Role>,
+    pub roles: Vec<RoleMapping>,
 }
 
 /// How clients prove who they are.
-pub enum Authenticate {
+pub enum ClientAuthentication {
     /// By a signature with local credentials.
     Sigv4(Arc<LocalStore>),
     /// By a client certificate.
@@ -38,7 +38,7 @@ pub enum Authenticate {
 }
 
 /// A role, for some principals.
-pub struct Role {
+pub struct RoleMapping {
     /// For whom.
     pub principal: PrincipalPattern,
     /// Its ARN.
@@ -52,19 +52,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who calls, as far as the head proves it.
 pub(super) fn caller<'a>(
-    how: &Authenticate,
-    connection: &'a Connection,
+    how: &ClientAuthentication,
+    connection: &'a ConnectionInfo,
     signed: Option<Caller<'a>>,
     parts: &'a Parts,
     keys: Option<&'a LocalKeys>,
     now: SystemTime,
 ) -> Result<KnownCaller<'a>, Rejection> {
-    let stated = |principal: &'a Arc<Principal>, signed| {
+    let stated = |principal: &'a Arc<MappedPrincipal>, signed| {
         let (holder, details) = (&principal.holder, Some(&**principal));
         KnownCaller::authenticated(connection, signed, holder, details, None)
     };
-    match (how, &connection.certified, keys) {
-        (Authenticate::Sigv4(_), _, Some(keys)) => {
+    match (how, &connection.certificate_identity, keys) {
+        (ClientAuthentication::Sigv4(_), _, Some(keys)) => {
             let missing = Rejection::Unauthenticated(Unauthenticated::Missing);
             let signed = signed.ok_or(missing)?;
             let head = Head {
@@ -78,7 +78,7 @@ pub(super) fn caller<'a>(
                 .check(signed, head, now)
                 .map_err(Rejection::InvalidSignature)?;
             let holder = &pending.key().holder;
-            let known = connection.site.principals.by_arn.get(&*holder.arn);
+            let known = connection.listener.identity_map.by_arn.get(&*holder.arn);
             let details = known.map(|known| &**known);
             Ok(KnownCaller::authenticated(
                 connection,
@@ -88,18 +88,20 @@ pub(super) fn caller<'a>(
                 Some(pending),
             ))
         }
-        (Authenticate::Mtls, Some(Certified::As(principal)), _) => Ok(stated(principal, signed)),
-        (Authenticate::Mtls, Some(Certified::Several), _) => Err(Rejection::UnknownClient(
-            "the client certificate is of several principals",
-        )),
-        (Authenticate::Mtls, Some(Certified::Nobody) | None, _) => Err(Rejection::UnknownClient(
-            "the client certificate is of no principal",
-        )),
-        (Authenticate::Loopback, _, _) => match &connection.endpoint().principal {
+        (ClientAuthentication::Mtls, Some(CertificateIdentity::Principal(principal)), _) => {
+            Ok(stated(principal, signed))
+        }
+        (ClientAuthentication::Mtls, Some(CertificateIdentity::Ambiguous), _) => Err(
+            Rejection::UnknownClient("the client certificate is of several principals"),
+        ),
+        (ClientAuthentication::Mtls, Some(CertificateIdentity::Unmapped) | None, _) => Err(
+            Rejection::UnknownClient("the client certificate is of no principal"),
+        ),
+        (ClientAuthentication::Loopback, _, _) => match &connection.endpoint().principal {
             Some(principal) if connection.peer.is_loopback() => Ok(stated(principal, signed)),
             _ => Err(Rejection::UnknownClient("the client is not on loopback")),
         },
-        (Authenticate::Sigv4(_), _, None) => Err(Rejection::UnknownClient(
+        (ClientAuthentication::Sigv4(_), _, None) => Err(Rejection::UnknownClient(
             "there are no local credentials to verify with",
         )),
     }
@@ -112,12 +114,12 @@ pub(super) struct Signing<'a> {
     account: Option<String>,
 }
 
-impl ReSign {
+impl ReSignConfig {
     /// The keys to verify signatures with, as they are now.
     pub(super) fn keys(&self) -> Option<Arc<LocalKeys>> {
-        match &self.authenticate {
-            Authenticate::Sigv4(store) => Some(store.keys()),
-            Authenticate::Mtls | Authenticate::Loopback => None,
+        match &self.client_authentication {
+            ClientAuthentication::Sigv4(store) => Some(store.keys()),
+            ClientAuthentication::Mtls | ClientAuthentication::Loopback => None,
         }
     }
 
@@ -128,9 +130,9 @@ impl ReSign {
     pub(super) fn signing(&self, caller: &KnownCaller<'_>) -> Result<Signing<'_>, Rejection> {
         if self.roles.is_empty() {
             return Ok(Signing {
-                own: &self.own,
+                own: &self.credentials,
                 role: None,
-                account: self.account.clone().or_else(|| self.own.account()),
+                account: self.account.clone().or_else(|| self.credentials.account()),
             });
         }
         let principal = caller.principal();
@@ -144,7 +146,7 @@ impl ReSign {
             return Err(Rejection::NoRole);
         };
         Ok(Signing {
-            own: &self.own,
+            own: &self.credentials,
             role: Some(caller.session_of(&role.arn)),
             account: Some(role.account.clone()),
         })

@@ -46,7 +46,7 @@ pub(super) struct Begun<'w> {
 }
 
 /// An answer's body. Its record is closed when it has ended or the client has gone.
-pub struct Answer {
+pub struct RecordedBody {
     body: Source,
     record: Record,
 }
@@ -208,18 +208,18 @@ async fn reserve(
     }
 }
 
-impl Answer {
+impl RecordedBody {
     /// Kinesis' answer, streaming.
-    pub(super) fn upstream(body: Passing, record: Record) -> Answer {
-        Answer {
+    pub(super) fn upstream(body: Passing, record: Record) -> RecordedBody {
+        RecordedBody {
             body: Source::Upstream(body),
             record,
         }
     }
 
     /// An answer of the gate's own.
-    pub(super) fn own(body: Bytes, record: Record) -> Answer {
-        Answer {
+    pub(super) fn own(body: Bytes, record: Record) -> RecordedBody {
+        RecordedBody {
             body: Source::Own(Full::new(body)),
             record,
         }
@@ -232,7 +232,7 @@ impl Answer {
     }
 }
 
-impl Body for Answer {
+impl Body for RecordedBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -280,7 +280,7 @@ impl Body for Answer {
     }
 }
 
-impl MessageBody for Answer {
+impl MessageBody for RecordedBody {
     fn raw_head(&self) -> Option<&Bytes> {
         match &self.body {
             Source::Upstream(body) => body.raw_head(),

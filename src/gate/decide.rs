@@ -14,7 +14,7 @@ use crate::reject::{AccessDenied, PolicyType};
 
 use super::facts::{AnyRequest, Facts, FactsOf};
 use super::principal::KnownCaller;
-use super::site::{Endpoint, Identity};
+use super::site::{Endpoint, IdentityPolicies};
 
 /// What was decided about one request.
 pub(super) struct Ruled {
@@ -247,7 +247,7 @@ impl Endpoint {
     fn layers(&self) -> Layers<'_> {
         Layers {
             endpoint: &self.policy,
-            identity: self.identity.enforced(),
+            identity: self.identity_policies.enforced(),
             identity_role: match self.re_sign {
                 Some(_) => policy::IdentityRole::Full,
                 None => policy::IdentityRole::GuardRail,
@@ -257,8 +257,8 @@ impl Endpoint {
 
     /// The policies as they would be if those that are tried held; none where none are.
     fn candidate_layers(&self) -> Option<Layers<'_>> {
-        let identity = &self.identity.policies;
-        if self.candidate.is_none() && identity.len() == self.identity.enforced().len() {
+        let identity = &self.identity_policies.policies;
+        if self.candidate.is_none() && identity.len() == self.identity_policies.enforced().len() {
             return None;
         }
         let candidate = self.candidate.as_ref().map(|(_, policy)| policy);
@@ -272,10 +272,10 @@ impl Endpoint {
     fn policy_of(&self, layer: Layer) -> (&Arc<str>, &policy::Policy) {
         let identity = match layer {
             Layer::Identity(place) => self
-                .identity
+                .identity_policies
                 .names
                 .get(place)
-                .zip(self.identity.policies.get(place)),
+                .zip(self.identity_policies.policies.get(place)),
             Layer::Endpoint | Layer::NoIdentity => None,
         };
         match identity {
@@ -285,9 +285,11 @@ impl Endpoint {
     }
 }
 
-impl Identity {
+impl IdentityPolicies {
     fn enforced(&self) -> &[policy::AttachedPolicy] {
-        self.policies.get(..self.enforced).unwrap_or(&self.policies)
+        self.policies
+            .get(..self.enforced_count)
+            .unwrap_or(&self.policies)
     }
 }
 

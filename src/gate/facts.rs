@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::kinesis::{Members, Target};
 use crate::policy::{Context, Fact, Key, Value, Values, same_name};
 
-use super::Connection;
+use super::ConnectionInfo;
 use super::principal::KnownCaller;
 use super::principals::Organization;
 use super::site::Endpoint;
@@ -49,7 +49,7 @@ struct Tags<'a> {
 
 impl<'a> Facts<'a> {
     pub(super) fn new(
-        connection: &'a Connection,
+        connection: &'a ConnectionInfo,
         headers: &'a HeaderMap,
         caller: &'a KnownCaller<'a>,
         target: &Target<'_>,
@@ -58,7 +58,7 @@ impl<'a> Facts<'a> {
     ) -> Facts<'a> {
         Facts {
             endpoint: connection.endpoint(),
-            organizations: &connection.site.principals.organizations,
+            organizations: &connection.listener.identity_map.organizations,
             peer: connection.peer,
             caller,
             headers,

@@ -23,13 +23,13 @@ use crate::upstream::ResponseBody;
 use super::asked::Asked;
 use super::body::Reading;
 use super::decide::Ruled;
-use super::site::Handed;
+use super::site::TokenRule;
 use super::subscription::Events;
 use super::{Worker, head};
 
 /// A token that the answer to a request will hand out.
 pub(super) struct Expected {
-    handed: Handed,
+    handed: TokenRule,
     /// The ARN of the stream that it will stand for.
     stream: Arc<str>,
 }
@@ -80,7 +80,7 @@ pub(super) fn expected(
     let Target::Operation(operation) = asked.head.target else {
         return None;
     };
-    let handed = asked.endpoint().tokens.handed_out_by(operation)?;
+    let handed = asked.endpoint().token_rules.handed_out_by(operation)?;
     // A body that is still arriving may name another stream yet.
     if !reading.has_ended() {
         return None;

@@ -8,7 +8,7 @@ use crate::kinesis::{Target, WireFormat, canonical_host, split_authority};
 use crate::reject::Rejection;
 use crate::sigv4::{self, Caller, Unauthenticated};
 
-use super::Connection;
+use super::ConnectionInfo;
 
 /// A head that can be read in one way only, once its form was checked too.
 pub struct Head<'a> {
@@ -232,7 +232,7 @@ impl<'a> Head<'a> {
 
 /// The name asked for, in lower case. HTTP/1.1 says it in `Host`, HTTP/2 in `:authority`; said
 /// twice, it must be the same.
-pub(super) fn host(parts: &Parts, connection: &Connection) -> Result<String, Rejection> {
+pub(super) fn host(parts: &Parts, connection: &ConnectionInfo) -> Result<String, Rejection> {
     let fields = Fields::of(&parts.headers);
     check(parts, &fields)?;
     let header = fields.text(Field::Host)?;
@@ -261,7 +261,7 @@ pub(super) fn host(parts: &Parts, connection: &Connection) -> Result<String, Rej
     match &connection.server_name {
         // TLS asked for one Kinesis endpoint and HTTP for another: a connection that was meant for
         // the first must not be coalesced onto the second.
-        Some(asked) if *asked != name && !connection.site.is_own(asked) => Err(
+        Some(asked) if *asked != name && !connection.listener.is_own(asked) => Err(
             Rejection::MisdirectedRequest(format!("{name} over TLS for {asked}")),
         ),
         _ => Ok(name),

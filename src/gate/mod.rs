@@ -4,16 +4,17 @@ mod again;
 mod asked;
 mod authenticate;
 mod body;
+mod connection;
 mod decide;
 mod facts;
 mod handed;
 mod head;
-mod live;
 mod pace;
 mod principal;
 mod principals;
 mod rates;
 mod site;
+mod snapshot;
 mod subscription;
 mod tail;
 mod token;
@@ -32,14 +33,20 @@ use crate::reject::{Overloaded, Rejection};
 use crate::sigv4::BodyHash;
 use crate::upstream::{Destination, Signature};
 
-pub use authenticate::{Authenticate, ReSign, Role};
-pub use body::Answer;
+pub use authenticate::{ClientAuthentication, ReSignConfig, RoleMapping};
+pub use body::RecordedBody;
+pub use connection::{ClientConnection, ConnectionInfo};
 pub use head::{Head, check_form};
-pub use live::{Live, Sites, Visit};
-pub use principals::{CertificatePattern, Certified, Organization, Principal, Principals};
-pub use rates::{Rate, Rates};
-pub use site::{Arrival, Endpoint, Identity, Owner, Site, TokenRules, Unchosen};
-pub use worker::{Connection, Worker};
+pub use principals::{
+    CertificateIdentity, CertificatePattern, IdentityMap, MappedPrincipal, Organization,
+};
+pub use rates::{RateRule, RateRules};
+pub use site::{
+    Endpoint, EndpointOwner, EndpointQuery, IdentityPolicies, ListenerEndpoints, SelectError,
+    TokenRules,
+};
+pub use snapshot::{SnapshotCell, SnapshotSource};
+pub use worker::Worker;
 
 use again::Kept;
 use asked::Asked;
@@ -50,14 +57,14 @@ use subscription::Subscription;
 /// Answers one request: by Kinesis if the policy allows it, as AWS would if not.
 pub async fn handle(
     worker: &Worker,
-    visit: &Rc<Visit>,
+    visit: &Rc<ClientConnection>,
     request: Request<IncomingBody>,
-) -> Response<Answer> {
-    let connection = visit.connection(|| worker.observer.now());
+) -> Response<RecordedBody> {
+    let connection = visit.info(|| worker.observer.now());
     let endpoint = connection.endpoint();
     let mut record = Record::open(
         &worker.observer,
-        endpoint.place,
+        endpoint.index,
         &endpoint.id,
         connection.peer,
     );
@@ -73,7 +80,7 @@ pub async fn handle(
             record.status = response.status().as_u16();
             record.upstream_status = Some(record.status);
             record.request_id = head::request_id(response.headers());
-            response.map(|body| Answer::upstream(body, record))
+            response.map(|body| RecordedBody::upstream(body, record))
         }
         Err(rejection) => {
             let (request_id, response) = rejection.response(format, record.arrived());
@@ -92,7 +99,7 @@ pub async fn handle(
             if let Some(limit) = limit(&rejection) {
                 worker.observer.limited(limit);
             }
-            response.map(|body| Answer::own(body, record))
+            response.map(|body| RecordedBody::own(body, record))
         }
     }
 }
@@ -111,12 +118,12 @@ fn limit(rejection: &Rejection) -> Option<Limited> {
 
 async fn exchange(
     worker: &Worker,
-    visit: &Rc<Visit>,
-    connection: &Rc<Connection>,
+    visit: &Rc<ClientConnection>,
+    connection: &Rc<ConnectionInfo>,
     request: Request<IncomingBody>,
     record: &mut Record,
 ) -> Result<Response<Passing>, Rejection> {
-    if let Some(why) = connection.expelled {
+    if let Some(why) = connection.revoked {
         return Err(Rejection::UnknownClient(why));
     }
     let (parts, incoming) = request.into_parts();
@@ -127,7 +134,7 @@ async fn exchange(
     let route = route.ok_or_else(|| Rejection::MisdirectedRequest(host.clone()))?;
     record.addressed(&host, route.server_name);
     let re_sign = connection.endpoint().re_sign.as_ref();
-    let keys = re_sign.and_then(ReSign::keys);
+    let keys = re_sign.and_then(ReSignConfig::keys);
     let asked = Asked::read(connection, &parts, route, keys.as_deref(), record.arrived())?;
     let action = asked.head.target.action();
     record.operation = asked.head.target.number();
@@ -168,7 +175,9 @@ async fn exchange(
     record.audited = endpoint.mode == Mode::Audit;
 
     // 4. Room for it, where the configuration says how many a second go on.
-    endpoint.rates.admit(&asked, &ruled, decided.into_std())?;
+    endpoint
+        .rate_rules
+        .admit(&asked, &ruled, decided.into_std())?;
 
     // 5. The request as it came, if it is permitted.
     let watch = handed::expected(&asked, &reading, &ruled);
@@ -214,7 +223,7 @@ async fn exchange(
     });
     let to = Destination {
         name: route.server_name,
-        address: connection.destination,
+        address: connection.original_destination,
     };
     let answer = worker.upstream.forward(to, permitted, signature).await;
     record.forwarded(decided);

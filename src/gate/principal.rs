@@ -8,18 +8,18 @@ use crate::policy::{Fact, Principal as InPolicy, PrincipalKind};
 use crate::reject::Rejection;
 use crate::sigv4::{BodyHash, Caller, Holder, LocalKeys, Pending};
 
-use super::Connection;
+use super::ConnectionInfo;
 use super::authenticate;
-use super::principals::{Certified, Organization, Principal, Principals};
+use super::principals::{CertificateIdentity, IdentityMap, MappedPrincipal, Organization};
 
 /// The caller of one request.
 pub(super) struct KnownCaller<'a> {
     pub(super) signed: Option<Caller<'a>>,
-    pub(super) principals: &'a Principals,
+    pub(super) principals: &'a IdentityMap,
     /// Who it is, where that is known.
     pub(super) holder: Option<&'a Holder>,
     /// What else is known of it.
-    pub(super) details: Option<&'a Principal>,
+    pub(super) details: Option<&'a MappedPrincipal>,
     /// Whether the gate itself has it proven, and not the service behind it.
     pub(super) authenticated: bool,
     /// The signature that is to prove it, until the body is there.
@@ -31,15 +31,20 @@ impl<'a> KnownCaller<'a> {
     ///
     /// The access key, a client certificate and the endpoint's `principal` may each tell who calls.
     /// Where they contradict each other, or the account that the key id tells, nobody knows.
-    pub(super) fn of_signature(connection: &'a Connection, signed: Caller<'a>) -> KnownCaller<'a> {
-        let principals = &connection.site.principals;
-        let by_key = principals.by_key.get(signed.access_key_id);
-        let by_certificate = match &connection.certified {
-            Some(Certified::As(principal)) => Some(principal),
-            Some(Certified::Nobody | Certified::Several) | None => None,
+    pub(super) fn of_signature(
+        connection: &'a ConnectionInfo,
+        signed: Caller<'a>,
+    ) -> KnownCaller<'a> {
+        let principals = &connection.listener.identity_map;
+        let by_access_key = principals.by_access_key.get(signed.access_key_id);
+        let by_certificate = match &connection.certificate_identity {
+            Some(CertificateIdentity::Principal(principal)) => Some(principal),
+            Some(CertificateIdentity::Unmapped | CertificateIdentity::Ambiguous) | None => None,
         };
         let stated = connection.endpoint().principal.as_ref();
-        let mut told = [by_key, by_certificate, stated].into_iter().flatten();
+        let mut told = [by_access_key, by_certificate, stated]
+            .into_iter()
+            .flatten();
         let first = told.next();
         let agree = first.is_none_or(|first| {
             told.all(|other| other.holder.arn == first.holder.arn)
@@ -60,15 +65,15 @@ impl<'a> KnownCaller<'a> {
 
     /// The caller of a request that the gate authenticates.
     pub(super) fn authenticated(
-        connection: &'a Connection,
+        connection: &'a ConnectionInfo,
         signed: Option<Caller<'a>>,
         holder: &'a Holder,
-        details: Option<&'a Principal>,
+        details: Option<&'a MappedPrincipal>,
         pending: Option<Pending<'a>>,
     ) -> KnownCaller<'a> {
         KnownCaller {
             signed,
-            principals: &connection.site.principals,
+            principals: &connection.listener.identity_map,
             holder: Some(holder),
             details,
             authenticated: true,
@@ -133,8 +138,8 @@ impl<'a> KnownCaller<'a> {
 
     /// The session of a role that its requests are signed as.
     pub(super) fn session_of(&self, role: &Arc<str>) -> RoleSession {
-        let source_identity = |details: &'a Principal| details.source_identity.as_deref();
-        let tags = |details: &'a Principal| details.tags.as_deref();
+        let source_identity = |details: &'a MappedPrincipal| details.source_identity.as_deref();
+        let tags = |details: &'a MappedPrincipal| details.tags.as_deref();
         RoleSession::new(
             role,
             self.holder,
@@ -273,16 +278,21 @@ impl<'a> KnownCaller<'a> {
 
 /// Who calls, in the way that the endpoint wants to know it.
 pub(super) fn caller<'a>(
-    connection: &'a Connection,
+    connection: &'a ConnectionInfo,
     signed: Option<Caller<'a>>,
     parts: &'a http::request::Parts,
     keys: Option<&'a LocalKeys>,
     now: std::time::SystemTime,
 ) -> Result<KnownCaller<'a>, Rejection> {
     match (&connection.endpoint().re_sign, signed) {
-        (Some(re_sign), signed) => {
-            authenticate::caller(&re_sign.authenticate, connection, signed, parts, keys, now)
-        }
+        (Some(re_sign), signed) => authenticate::caller(
+            &re_sign.client_authentication,
+            connection,
+            signed,
+            parts,
+            keys,
+            now,
+        ),
         (None, Some(signed)) => Ok(KnownCaller::of_signature(connection, signed)),
         (None, None) => Err(Rejection::Unauthenticated(
             crate::sigv4::Unauthenticated::Missing,

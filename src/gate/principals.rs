@@ -7,20 +7,20 @@ use crate::sigv4::{CertificateName, Holder};
 
 /// All that is known of callers. Read-only, shared by every event loop.
 #[derive(Default)]
-pub struct Principals {
+pub struct IdentityMap {
     /// By the id of an access key.
-    pub by_key: HashMap<Box<str>, Arc<Principal>>,
+    pub by_access_key: HashMap<Box<str>, Arc<MappedPrincipal>>,
     /// By the ARN of a user or role.
-    pub by_arn: HashMap<Box<str>, Arc<Principal>>,
+    pub by_arn: HashMap<Box<str>, Arc<MappedPrincipal>>,
     /// Organizations by account.
     pub organizations: HashMap<Box<str>, Organization>,
     /// Whose client certificates are, by the names in them.
-    pub by_certificate: Vec<(CertificatePattern, Arc<Principal>)>,
+    pub by_certificate: Vec<(CertificatePattern, Arc<MappedPrincipal>)>,
 }
 
 /// A principal that the configuration names.
 #[derive(Debug, Clone)]
-pub struct Principal {
+pub struct MappedPrincipal {
     /// User or role, session and account.
     pub holder: Holder,
     /// `aws:userid`.
@@ -53,31 +53,33 @@ pub enum CertificatePattern {
 
 /// Whose a client certificate is.
 #[derive(Debug, Clone)]
-pub enum Certified {
+pub enum CertificateIdentity {
     /// This principal's.
-    As(Arc<Principal>),
+    Principal(Arc<MappedPrincipal>),
     /// No entry of the configuration is for it.
-    Nobody,
+    Unmapped,
     /// Entries for different principals are for it.
-    Several,
+    Ambiguous,
 }
 
-impl Principals {
+impl IdentityMap {
     /// Whose a certificate with these names is.
-    pub fn of_certificate(&self, names: &[CertificateName]) -> Certified {
-        let mut found: Option<&Arc<Principal>> = None;
+    pub fn identify(&self, names: &[CertificateName]) -> CertificateIdentity {
+        let mut found: Option<&Arc<MappedPrincipal>> = None;
         for (pattern, principal) in &self.by_certificate {
             if !names.iter().any(|name| pattern.matches(name)) {
                 continue;
             }
             match found {
                 Some(other) if other.holder.arn != principal.holder.arn => {
-                    return Certified::Several;
+                    return CertificateIdentity::Ambiguous;
                 }
                 _ => found = Some(principal),
             }
         }
-        found.map_or(Certified::Nobody, |found| Certified::As(Arc::clone(found)))
+        found.map_or(CertificateIdentity::Unmapped, |found| {
+            CertificateIdentity::Principal(Arc::clone(found))
+        })
     }
 }
 

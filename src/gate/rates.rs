@@ -19,11 +19,11 @@ use super::decide::{self, Ruled};
 
 /// The rules of a configuration, in its order.
 #[derive(Debug, Default)]
-pub struct Rates(pub Vec<Rate>);
+pub struct RateRules(pub Vec<RateRule>);
 
 /// One rule.
 #[derive(Debug)]
-pub struct Rate {
+pub struct RateRule {
     /// What the log and the metrics call it.
     pub name: Arc<str>,
     /// What it counts apart.
@@ -46,7 +46,7 @@ enum Named<'a> {
     Unknown,
 }
 
-impl Rates {
+impl RateRules {
     /// Counts a request that is about to go on.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Rates {
     /// Whether a rule counts what an operation's streams are asked for.
     pub(super) fn tell_streams_apart(&self, operation: &'static Operation) -> bool {
         let action = decide::action_of(&Target::Operation(operation));
-        let tells = |rate: &Rate| rate.per != Per::Principal || !rate.streams.is_empty();
+        let tells = |rate: &RateRule| rate.per != Per::Principal || !rate.streams.is_empty();
         self.0
             .iter()
             .any(|rate| tells(rate) && rate.is_for_action(&action))
@@ -97,13 +97,13 @@ impl Rates {
         &'r self,
         asked: &Asked<'_>,
         ruled: &Ruled,
-        mut goes_on: impl FnMut(&'r Rate, u64) -> bool,
-    ) -> Option<&'r Rate> {
+        mut goes_on: impl FnMut(&'r RateRule, u64) -> bool,
+    ) -> Option<&'r RateRule> {
         let principal = asked.caller.principal();
         let who = asked.caller.counted_as();
         let action = decide::action_of(&asked.head.target);
         let streams = || ruled.named().iter().filter_map(|named| stream(&named));
-        let is_for = |rate: &&Rate| {
+        let is_for = |rate: &&RateRule| {
             rate.is_for_action(&action)
                 && of(&rate.principals, |pattern| pattern.matches(&principal))
         };
@@ -126,7 +126,7 @@ impl Rates {
     }
 }
 
-impl Rate {
+impl RateRule {
     fn is_for_action(&self, action: &Action<'_>) -> bool {
         self.actions.is_empty() || self.actions.iter().any(|named| named.matches(action))
     }

@@ -12,55 +12,55 @@ use crate::kinesis::{Host, Operation, operations};
 use crate::policy::{AttachedPolicy, Policy};
 use crate::sigv4::names_in;
 
-use super::authenticate::ReSign;
-use super::principals::{Certified, Organization, Principal, Principals};
-use super::rates::Rates;
+use super::authenticate::ReSignConfig;
+use super::principals::{CertificateIdentity, IdentityMap, MappedPrincipal, Organization};
+use super::rates::RateRules;
 
 /// What one listener stands for. Read-only, shared by every event loop.
-pub struct Site {
-    /// The endpoints whose clients come in here; [`Site::choose`] tells which.
+pub struct ListenerEndpoints {
+    /// The endpoints whose clients come in here; [`ListenerEndpoints::choose`] tells which.
     pub endpoints: Vec<Arc<Endpoint>>,
     /// What is known of callers.
-    pub principals: Arc<Principals>,
+    pub identity_map: Arc<IdentityMap>,
     /// Names of this listener that are no Kinesis endpoint names.
     pub names: Names,
     /// Whether connections come here that were meant for another address: their clients ask for
     /// Kinesis endpoints by name, and by nothing else.
-    pub intercepts: bool,
+    pub is_intercepting: bool,
     /// Hosts that clients may reach through this listener without being decrypted.
     pub tunnels: Vec<Tunnel>,
     /// Which client certificates are taken, where clients show them.
-    pub clients: Option<Arc<dyn ClientCertVerifier>>,
+    pub client_verifier: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 /// What a connection shows before its first request.
 #[derive(Debug, Clone, Copy)]
-pub struct Arrival<'a> {
+pub struct EndpointQuery<'a> {
     /// The client's address.
     pub peer: IpAddr,
     /// The endpoint's id, from the load balancer.
-    pub vpce: Option<&'a str>,
+    pub vpce_id: Option<&'a str>,
     /// The name that the client asked for, in lower case.
-    pub name: Option<&'a str>,
+    pub server_name: Option<&'a str>,
 }
 
 /// Why a connection is of no endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unchosen {
+pub enum SelectError {
     /// The load balancer names an endpoint that is not served here.
-    Endpoint,
+    UnknownEndpoint,
     /// The client is in no network of the endpoints served here.
-    Network,
+    OutsideNetworks,
     /// The name asked for is of no endpoint that the rest leaves.
-    Name,
+    UnknownName,
     /// Nothing tells which of several endpoints it is.
-    Several,
+    Ambiguous,
 }
 
 /// One endpoint, compiled.
 pub struct Endpoint {
     /// Its place in the configuration.
-    pub place: usize,
+    pub index: usize,
     /// `aws:SourceVpce`.
     pub id: Arc<str>,
     /// `aws:SourceVpc`.
@@ -82,22 +82,22 @@ pub struct Endpoint {
     /// A policy that is tried beside it, and its file.
     pub candidate: Option<(Arc<str>, Policy)>,
     /// Policies of principals.
-    pub identity: Arc<Identity>,
+    pub identity_policies: Arc<IdentityPolicies>,
     /// How many requests a second go on; the same for all endpoints.
-    pub rates: Arc<Rates>,
+    pub rate_rules: Arc<RateRules>,
     /// Which opaque tokens these policies and rates make it necessary to know.
-    pub tokens: TokenRules,
+    pub token_rules: TokenRules,
     /// Who calls through it, where it serves one workload.
-    pub principal: Option<Arc<Principal>>,
+    pub principal: Option<Arc<MappedPrincipal>>,
     /// Whose endpoint it is.
-    pub owner: Owner,
+    pub owner: EndpointOwner,
     /// Set: clients are authenticated here, and requests are signed anew.
-    pub re_sign: Option<ReSign>,
+    pub re_sign: Option<ReSignConfig>,
 }
 
 /// Whose a VPC endpoint is, as far as it is stated.
 #[derive(Default)]
-pub struct Owner {
+pub struct EndpointOwner {
     /// `aws:VpceAccount`.
     pub account: Option<String>,
     /// `aws:VpceOrgID` and `aws:VpceOrgPaths`.
@@ -106,13 +106,13 @@ pub struct Owner {
     pub vpc_arn: Option<String>,
 }
 
-/// Identity policies, each with the file it came from.
+/// IdentityPolicies policies, each with the file it came from.
 #[derive(Default)]
-pub struct Identity {
+pub struct IdentityPolicies {
     /// The policies and whom they are attached to; those that are only tried come last.
     pub policies: Vec<AttachedPolicy>,
     /// How many of them hold.
-    pub enforced: usize,
+    pub enforced_count: usize,
     /// Their files, in the same order.
     pub names: Vec<Arc<str>>,
 }
@@ -121,11 +121,11 @@ pub struct Identity {
 /// apart.
 /// Where they do not, an answer is passed on unread and nothing is remembered.
 #[derive(Debug, Default)]
-pub struct TokenRules(Box<[Option<Handed>]>);
+pub struct TokenRules(Box<[Option<TokenRule>]>);
 
 /// A token that an answer hands out.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Handed {
+pub(super) struct TokenRule {
     /// The operation that takes it.
     pub(super) taker: &'static Operation,
     /// The member of the answer that holds it.
@@ -151,8 +151,8 @@ impl TokenRules {
         let handed = |operation: &'static Operation| {
             let (taker, member) = operation.issued_token()?;
             let (needed, tried) = endpoint.tells_streams_apart(taker);
-            let counted = endpoint.rates.tell_streams_apart(taker);
-            (needed || tried || counted).then_some(Handed {
+            let counted = endpoint.rate_rules.tell_streams_apart(taker);
+            (needed || tried || counted).then_some(TokenRule {
                 taker,
                 member,
                 needed: needed || counted,
@@ -163,7 +163,7 @@ impl TokenRules {
     }
 
     /// The token that answers to an operation hand out, if it has to be known.
-    pub(super) fn handed_out_by(&self, operation: &Operation) -> Option<Handed> {
+    pub(super) fn handed_out_by(&self, operation: &Operation) -> Option<TokenRule> {
         *self.0.get(usize::from(operation.number))?
     }
 
@@ -181,34 +181,43 @@ impl TokenRules {
     }
 }
 
-impl Site {
+impl ListenerEndpoints {
     /// The one endpoint that a connection came through: the load balancer's word, the client's
     /// network and the name asked for each leave some out.
     ///
     /// # Errors
     /// When none is left, or more than one: there is no default.
-    pub fn choose(&self, arrival: &Arrival<'_>) -> Result<&Arc<Endpoint>, Unchosen> {
-        let stated = |endpoint: &&Arc<Endpoint>| arrival.vpce.is_none_or(|id| *endpoint.id == *id);
+    pub fn select_endpoint(
+        &self,
+        arrival: &EndpointQuery<'_>,
+    ) -> Result<&Arc<Endpoint>, SelectError> {
+        let stated =
+            |endpoint: &&Arc<Endpoint>| arrival.vpce_id.is_none_or(|id| *endpoint.id == *id);
         let near = |endpoint: &&Arc<Endpoint>| endpoint.admits(arrival.peer);
-        let named = |endpoint: &&Arc<Endpoint>| match arrival.name {
+        let named = |endpoint: &&Arc<Endpoint>| match arrival.server_name {
             Some(name) => self.is_own(name) || endpoint.route(name).is_some(),
-            None => !self.intercepts,
+            None => !self.is_intercepting,
         };
         let candidates = || self.endpoints.iter().filter(stated);
         let mut left = candidates().filter(near).filter(named);
         match (left.next(), left.next()) {
             (Some(endpoint), None) => Ok(endpoint),
-            (Some(_), Some(_)) => Err(Unchosen::Several),
-            (None, _) if candidates().next().is_none() => Err(Unchosen::Endpoint),
-            (None, _) if !candidates().any(|endpoint| near(&endpoint)) => Err(Unchosen::Network),
-            (None, _) => Err(Unchosen::Name),
+            (Some(_), Some(_)) => Err(SelectError::Ambiguous),
+            (None, _) if candidates().next().is_none() => Err(SelectError::UnknownEndpoint),
+            (None, _) if !candidates().any(|endpoint| near(&endpoint)) => {
+                Err(SelectError::OutsideNetworks)
+            }
+            (None, _) => Err(SelectError::UnknownName),
         }
     }
 
     /// Whose the first of the certificates is that a client showed.
-    pub fn certified(&self, shown: &[CertificateDer<'_>]) -> Option<Certified> {
+    pub fn identify_certificate(
+        &self,
+        shown: &[CertificateDer<'_>],
+    ) -> Option<CertificateIdentity> {
         let leaf = shown.first()?;
-        Some(self.principals.of_certificate(&names_in(leaf)))
+        Some(self.identity_map.identify(&names_in(leaf)))
     }
 
     /// Whether an endpoint with this id is served here.
@@ -228,7 +237,8 @@ impl Site {
 
     /// Whether `name` is an endpoint override: a name of this listener and of no Kinesis endpoint.
     pub(super) fn is_own(&self, name: &str) -> bool {
-        !self.intercepts && (name == "localhost" || is_address(name) || self.names.contains(name))
+        !self.is_intercepting
+            && (name == "localhost" || is_address(name) || self.names.contains(name))
     }
 }
 

@@ -21,15 +21,15 @@ use crate::upstream::ResponseBody;
 
 use super::again::Kept;
 use super::asked::Asked;
-use super::{Connection, Visit, Worker};
+use super::{ClientConnection, ConnectionInfo, Worker};
 
 /// What an event stream is judged by, again and again.
 pub(super) struct Subscription {
     kept: Kept,
     members: Members,
-    visit: Rc<Visit>,
+    visit: Rc<ClientConnection>,
     /// Under which it was judged last.
-    connection: Rc<Connection>,
+    connection: Rc<ConnectionInfo>,
     observer: Rc<Observer>,
     /// Told by the next reload.
     reload: Pin<Box<OwnedNotified>>,
@@ -51,8 +51,8 @@ impl Subscription {
     /// Of a request that was judged under `connection`.
     pub(super) fn new(
         worker: &Worker,
-        visit: &Rc<Visit>,
-        connection: &Rc<Connection>,
+        visit: &Rc<ClientConnection>,
+        connection: &Rc<ConnectionInfo>,
         kept: Kept,
         members: Members,
     ) -> Subscription {
@@ -62,7 +62,7 @@ impl Subscription {
             visit: Rc::clone(visit),
             connection: Rc::clone(connection),
             observer: Rc::clone(&worker.observer),
-            reload: Box::pin(visit.reload()),
+            reload: Box::pin(visit.changed()),
         }
     }
 
@@ -78,10 +78,10 @@ impl Subscription {
     fn judge(&mut self, cx: &mut Context<'_>) -> Result<(), Rejection> {
         // INVARIANT: waits for the next reload before it looks, so that none falls between the two.
         while self.reload.as_mut().poll(cx).is_ready() {
-            self.reload.set(self.visit.reload());
+            self.reload.set(self.visit.changed());
         }
         let now = || self.observer.now();
-        let connection = self.visit.connection(now);
+        let connection = self.visit.info(now);
         if Rc::ptr_eq(&connection, &self.connection) {
             return Ok(());
         }

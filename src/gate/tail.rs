@@ -25,7 +25,7 @@ use crate::reject::Rejection;
 use crate::sigv4::BodyHash;
 use crate::upstream::{RequestBody, Rest, Withheld};
 
-use super::Connection;
+use super::ConnectionInfo;
 use super::again::Kept;
 use super::body::{Begun, Reading, TRAILERS};
 use super::decide::Ruled;
@@ -41,7 +41,7 @@ pub(super) struct Tail {
     limit: u64,
     pace: Pace,
     deadline: Pin<Box<Sleep>>,
-    connection: Rc<Connection>,
+    connection: Rc<ConnectionInfo>,
     kept: Kept,
     /// When the request arrived.
     now: SystemTime,
@@ -70,7 +70,7 @@ struct Told {
 /// The body of a request that was judged before its end, and a view of what becomes of it.
 pub(super) fn follow(
     reading: Reading<'_>,
-    connection: &Rc<Connection>,
+    connection: &Rc<ConnectionInfo>,
     parts: &Parts,
     now: SystemTime,
 ) -> (RequestBody, Rc<RefCell<Passage>>) {

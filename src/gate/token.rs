@@ -25,7 +25,7 @@ pub(super) async fn settle(
     let Target::Operation(operation) = asked.head.target else {
         return Ok(ruled);
     };
-    let tokens = &asked.endpoint().tokens;
+    let tokens = &asked.endpoint().token_rules;
     if ruled.is_hopeless() || !tokens.matter_to(operation, ruled.is_allowed()) {
         return Ok(ruled);
     }

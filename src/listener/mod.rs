@@ -23,7 +23,10 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::{Intercept, Limits, ProxyProtocol};
-use crate::gate::{self, Answer, Arrival, Connection, Live, Site, Sites, Unchosen, Visit, Worker};
+use crate::gate::{
+    self, ClientConnection, ConnectionInfo, EndpointQuery, ListenerEndpoints, RecordedBody,
+    SelectError, SnapshotCell, SnapshotSource, Worker,
+};
 use crate::http::{self, IncomingBody, Service};
 use crate::observe::{Dropped, OpenConnection, TlsFailure};
 use crate::shutdown::Drain;
@@ -38,13 +41,13 @@ use hello::Hello;
 /// A bound socket with what it serves. Every event loop has one of its own on the same address.
 pub struct Listener {
     socket: std::net::TcpListener,
-    door: Arc<Live<Door>>,
+    door: Arc<SnapshotCell<Door>>,
 }
 
 /// What a listener serves, and to whom.
 pub struct Door {
     /// The endpoints, and the names they answer to.
-    pub site: Arc<Site>,
+    pub site: Arc<ListenerEndpoints>,
     /// The certificates.
     pub tls: Arc<ServerConfig>,
     /// Load balancers that say who their clients are.
@@ -94,24 +97,24 @@ pub fn bind(
     Ok(socket.into())
 }
 
-impl Sites for Live<Door> {
+impl SnapshotSource for SnapshotCell<Door> {
     fn generation(&self) -> u64 {
-        Live::generation(self)
+        SnapshotCell::generation(self)
     }
 
-    fn site(&self) -> (u64, Arc<Site>) {
-        let (generation, door) = self.read();
+    fn load(&self) -> (u64, Arc<ListenerEndpoints>) {
+        let (generation, door) = self.load();
         (generation, Arc::clone(&door.site))
     }
 
-    fn replaced(&self) -> OwnedNotified {
-        Live::replaced(self)
+    fn changed(&self) -> OwnedNotified {
+        SnapshotCell::changed(self)
     }
 }
 
 impl Listener {
     /// A listener on a socket that [`bind`] has bound.
-    pub fn new(socket: std::net::TcpListener, door: Arc<Live<Door>>) -> Listener {
+    pub fn new(socket: std::net::TcpListener, door: Arc<SnapshotCell<Door>>) -> Listener {
         Listener { socket, door }
     }
 
@@ -167,7 +170,7 @@ impl Listener {
 
 /// What the connections of one listener on one event loop share.
 struct Shared {
-    door: Arc<Live<Door>>,
+    door: Arc<SnapshotCell<Door>>,
     worker: Rc<Worker>,
     permits: Arc<Permits>,
     http_limits: http::Limits,
@@ -188,13 +191,16 @@ fn http_limits(limits: &Limits) -> http::Limits {
 /// The gate, as the HTTP server of one connection calls it.
 struct GateService {
     shared: Rc<Shared>,
-    visit: Rc<Visit>,
+    visit: Rc<ClientConnection>,
 }
 
 impl Service for GateService {
-    type Body = Answer;
+    type Body = RecordedBody;
 
-    fn handle(&self, request: Request<IncomingBody>) -> impl Future<Output = Response<Answer>> {
+    fn handle(
+        &self,
+        request: Request<IncomingBody>,
+    ) -> impl Future<Output = Response<RecordedBody>> {
         gate::handle(&self.shared.worker, &self.visit, request)
     }
 
@@ -203,7 +209,7 @@ impl Service for GateService {
         let mut drain = self.shared.drain.clone();
         tokio::select! {
             () = drain.wait() => {}
-            () = self.visit.expelled() => {}
+            () = self.visit.revoked() => {}
         }
     }
 }
@@ -216,7 +222,7 @@ async fn serve(
     shared: Rc<Shared>,
     _held: (OwnedSemaphorePermit, OpenConnection),
 ) {
-    let (generation, door) = shared.door.read();
+    let (generation, door) = shared.door.load();
     let (worker, permits) = (&shared.worker, &shared.permits);
     let observer = &worker.observer;
     // Answers are written whole; waiting to fill a segment would only delay them.
@@ -261,16 +267,16 @@ async fn serve(
     }
 
     // 4. The endpoint, and TLS.
-    let arrival = Arrival {
+    let arrival = EndpointQuery {
         peer: origin.peer,
-        vpce: origin.vpce.as_deref(),
-        name: name.as_deref(),
+        vpce_id: origin.vpce.as_deref(),
+        server_name: name.as_deref(),
     };
-    let chosen = door.site.choose(&arrival).map(Arc::clone);
+    let chosen = door.site.select_endpoint(&arrival).map(Arc::clone);
     if let Err(why) = chosen {
         observer.connection_dropped(dropped(why), origin.peer, unchosen(why, &arrival));
         let served = name.as_deref().is_none_or(|name| door.site.serves(name));
-        if why != Unchosen::Name || served {
+        if why != SelectError::UnknownName || served {
             return;
         }
     }
@@ -291,12 +297,16 @@ async fn serve(
     let session = stream.get_ref().1;
     let shown: Vec<_> = session.peer_certificates().unwrap_or_default().to_vec();
     let protocol = http::Protocol::from_alpn(session.alpn_protocol());
-    let mut connection = Connection::new(Arc::clone(&door.site), endpoint, origin.peer);
+    let mut connection = ConnectionInfo::new(Arc::clone(&door.site), endpoint, origin.peer);
     connection.server_name = name;
-    connection.destination = origin.destination;
-    connection.certified = door.site.certified(&shown);
-    connection.shown = shown.into();
-    let visit = Rc::new(Visit::new(shared.door.clone(), generation, connection));
+    connection.original_destination = origin.destination;
+    connection.certificate_identity = door.site.identify_certificate(&shown);
+    connection.client_certificates = shown.into();
+    let visit = Rc::new(ClientConnection::new(
+        shared.door.clone(),
+        generation,
+        connection,
+    ));
     let service = GateService {
         shared: Rc::clone(&shared),
         visit,
@@ -363,30 +373,32 @@ async fn origin(
     Some(origin)
 }
 
-fn dropped(why: Unchosen) -> Dropped {
+fn dropped(why: SelectError) -> Dropped {
     match why {
-        Unchosen::Endpoint => Dropped::EndpointUnknown,
-        Unchosen::Network => Dropped::Network,
-        Unchosen::Name => Dropped::Name,
-        Unchosen::Several => Dropped::EndpointUnclear,
+        SelectError::UnknownEndpoint => Dropped::EndpointUnknown,
+        SelectError::OutsideNetworks => Dropped::Network,
+        SelectError::UnknownName => Dropped::Name,
+        SelectError::Ambiguous => Dropped::EndpointUnclear,
     }
 }
 
 /// Why no endpoint was chosen, for people.
-fn unchosen(why: Unchosen, arrival: &Arrival<'_>) -> String {
-    let name = match arrival.name {
+fn unchosen(why: SelectError, arrival: &EndpointQuery<'_>) -> String {
+    let name = match arrival.server_name {
         Some(name) => format!("`{name}`"),
         None => "no name".to_owned(),
     };
     match why {
-        Unchosen::Endpoint => "it came through an endpoint that is not served here".to_owned(),
-        Unchosen::Network => {
+        SelectError::UnknownEndpoint => {
+            "it came through an endpoint that is not served here".to_owned()
+        }
+        SelectError::OutsideNetworks => {
             "its address is in no network of an endpoint of this listener".to_owned()
         }
-        Unchosen::Name => {
+        SelectError::UnknownName => {
             format!("it asks for {name}, which no endpoint or tunnel that it could mean has")
         }
-        Unchosen::Several => format!(
+        SelectError::Ambiguous => format!(
             "it asks for {name}, and nothing tells which of this listener's endpoints it means"
         ),
     }

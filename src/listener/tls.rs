@@ -15,7 +15,7 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
-use crate::gate::Site;
+use crate::gate::ListenerEndpoints;
 use crate::observe::TlsFailure;
 
 use super::leaf::Authority;
@@ -32,7 +32,7 @@ pub enum Certificates {
 /// Certificates for one listener: none for a name that it does not serve.
 struct ForSite {
     certificates: Certificates,
-    site: Arc<Site>,
+    site: Arc<ListenerEndpoints>,
 }
 
 /// The TLS side of a listener.
@@ -45,11 +45,11 @@ struct ForSite {
 /// When the provider cannot make a ticket key.
 pub fn server_config(
     certificates: Certificates,
-    site: Arc<Site>,
+    site: Arc<ListenerEndpoints>,
 ) -> Result<ServerConfig, rustls::Error> {
     let builder = ServerConfig::builder();
-    let verified = site.clients.is_some();
-    let mut config = match &site.clients {
+    let verified = site.client_verifier.is_some();
+    let mut config = match &site.client_verifier {
         Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
         None => builder.with_no_client_auth(),
     }

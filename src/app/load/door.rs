@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{self, ListenerTls, Tunnel};
-use crate::gate::{Endpoint, Principals, Site};
+use crate::gate::{Endpoint, IdentityMap, ListenerEndpoints};
 use crate::kinesis::{Host, canonical_host};
 use crate::listener::{Authority, Certificates, Door, clients_from_files, server_config};
 
@@ -15,7 +15,7 @@ impl Opening<'_> {
         place: usize,
         listener: &config::Listener,
         endpoints: Vec<Arc<Endpoint>>,
-        principals: Arc<Principals>,
+        principals: Arc<IdentityMap>,
     ) -> Option<At> {
         let mut good = true;
         for (n, tunnel) in listener.tunnels.iter().enumerate() {
@@ -49,12 +49,12 @@ impl Opening<'_> {
             good = false;
             None
         });
-        let site = Arc::new(Site {
-            clients,
+        let site = Arc::new(ListenerEndpoints {
+            client_verifier: clients,
             endpoints,
-            principals,
+            identity_map: principals,
             names: listener.names.clone(),
-            intercepts: listener.intercept.is_some(),
+            is_intercepting: listener.intercept.is_some(),
             tunnels: listener.tunnels.iter().map(Tunnel::clone).collect(),
         });
         let tls = certificates.and_then(|certificates| {

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::config::{self, Config, Problem};
-use crate::gate::{Rate, Rates};
+use crate::gate::{RateRule, RateRules};
 use crate::kinesis::ACTION_NAMES;
 use crate::policy::{Action, ActionSelector, Arn, PrincipalPattern, ResourceSelector};
 use crate::rate_limit::{Gcra, KeyedLimiter};
@@ -14,12 +14,12 @@ use super::Opening;
 impl Opening<'_> {
     /// The rules. Those that a running gate knows by the same name, and that count the same in the
     /// same way, go on with what was counted.
-    pub(super) fn rates(&mut self, config: &Config) -> Rates {
+    pub(super) fn rates(&mut self, config: &Config) -> RateRules {
         let rates = config.rates.iter().enumerate();
-        Rates(rates.map(|(place, rate)| self.rate(place, rate)).collect())
+        RateRules(rates.map(|(place, rate)| self.rate(place, rate)).collect())
     }
 
-    fn rate(&mut self, place: usize, rate: &config::Rate) -> Rate {
+    fn rate(&mut self, place: usize, rate: &config::Rate) -> RateRule {
         let gcra = Gcra::new(rate.requests, rate.burst);
         let known = self.before.and_then(|before| {
             let mut known = before.kept.rates.0.iter();
@@ -29,7 +29,7 @@ impl Opening<'_> {
                     && known.limiter.is_configured_as(gcra, rate.keys)
             })
         });
-        Rate {
+        RateRule {
             name: rate.name.as_str().into(),
             per: rate.per,
             principals: self.each(place, "principals", &rate.principals, |text| {

@@ -12,10 +12,12 @@ use crate::policy::{
 };
 use crate::sigv4::{self, Caller, Holder};
 
+use super::super::connection::ConnectionInfo;
 use super::super::principal::KnownCaller;
-use super::super::principals::{Organization, Principal, Principals};
-use super::super::site::{Endpoint, Identity, Owner, Site, TokenRules};
-use super::super::worker::Connection;
+use super::super::principals::{IdentityMap, MappedPrincipal, Organization};
+use super::super::site::{
+    Endpoint, EndpointOwner, IdentityPolicies, ListenerEndpoints, TokenRules,
+};
 use super::{Facts, FactsOf};
 
 const ACCOUNT: &str = "609629065308";
@@ -28,8 +30,8 @@ fn organization() -> Organization {
 }
 
 /// A role of which everything is stated.
-fn principal() -> Principal {
-    Principal {
+fn principal() -> MappedPrincipal {
+    MappedPrincipal {
         holder: sigv4::Holder {
             arn: format!("arn:aws:iam::{ACCOUNT}:role/producer").into(),
             session: Some(format!("arn:aws:sts::{ACCOUNT}:assumed-role/producer/i-1").into()),
@@ -43,21 +45,21 @@ fn principal() -> Principal {
 }
 
 /// A connection to an endpoint of which everything is stated, or only what must be.
-fn connection(everything: bool) -> Connection {
-    let mut principals = Principals::default();
-    let mut owner = Owner::default();
+fn connection(everything: bool) -> ConnectionInfo {
+    let mut principals = IdentityMap::default();
+    let mut owner = EndpointOwner::default();
     if everything {
         principals
             .organizations
             .insert(ACCOUNT.into(), organization());
-        owner = Owner {
+        owner = EndpointOwner {
             account: Some(ACCOUNT.to_owned()),
             organization: organization(),
             vpc_arn: Some(format!("arn:aws:ec2:us-east-1:{ACCOUNT}:vpc/vpc-0123abcd")),
         };
     }
     let endpoint = Arc::new(Endpoint {
-        place: 0,
+        index: 0,
         id: "vpce-11aa22bb".into(),
         vpc: everything.then(|| "vpc-0123abcd".to_owned()),
         region: "us-east-1".to_owned(),
@@ -68,22 +70,22 @@ fn connection(everything: bool) -> Connection {
         policy_name: "default-full-access".into(),
         mode: crate::config::Mode::Enforce,
         candidate: None,
-        identity: Arc::new(Identity::default()),
+        identity_policies: Arc::new(IdentityPolicies::default()),
         principal: everything.then(|| Arc::new(principal())),
         owner,
         re_sign: None,
-        tokens: TokenRules::default(),
-        rates: Arc::default(),
+        token_rules: TokenRules::default(),
+        rate_rules: Arc::default(),
     });
-    let site = Arc::new(Site {
+    let site = Arc::new(ListenerEndpoints {
         endpoints: vec![Arc::clone(&endpoint)],
-        principals: Arc::new(principals),
+        identity_map: Arc::new(principals),
         names: Names::default(),
-        intercepts: false,
+        is_intercepting: false,
         tunnels: Vec::new(),
-        clients: None,
+        client_verifier: None,
     });
-    Connection::new(site, endpoint, Ipv4Addr::LOCALHOST.into())
+    ConnectionInfo::new(site, endpoint, Ipv4Addr::LOCALHOST.into())
 }
 
 fn signed(signature: &str) -> Caller<'_> {
@@ -108,7 +110,7 @@ fn ask(everything: bool, of: Mode, mut check: impl FnMut(&FactsOf<'_>)) {
     let principal = principal();
     let caller = match of {
         Mode::Passthrough => KnownCaller::of_signature(&connection, signed(&signature)),
-        Mode::ReSign => {
+        Mode::ReSignConfig => {
             let holder: &Holder = &principal.holder;
             let details = everything.then_some(&principal);
             KnownCaller::authenticated(&connection, None, holder, details, None)
@@ -132,17 +134,17 @@ fn ask(everything: bool, of: Mode, mut check: impl FnMut(&FactsOf<'_>)) {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Passthrough,
-    ReSign,
+    ReSignConfig,
 }
 
 /// What the registry says a listener knows is what requests are given: the warnings that `check`
 /// prints from it, and the table in the docs, would lie otherwise.
 #[test]
 fn facts_and_the_registry_agree() {
-    for mode in [Mode::Passthrough, Mode::ReSign] {
+    for mode in [Mode::Passthrough, Mode::ReSignConfig] {
         let knowledge = |registered: &Registered| match mode {
             Mode::Passthrough => registered.passthrough,
-            Mode::ReSign => registered.resign,
+            Mode::ReSignConfig => registered.resign,
         };
         for everything in [false, true] {
             ask(everything, mode, |context| {
