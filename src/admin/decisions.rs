@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Interval, interval};
 
-use crate::observe::{Follower, News, Recent, Which};
+use crate::observe::{Follower, News, Recent, RingKind};
 
 /// Which lines, and how.
 #[derive(Debug, Default)]
@@ -132,10 +132,10 @@ impl Query {
         text
     }
 
-    fn ring(&self) -> Which {
+    fn ring(&self) -> RingKind {
         match self.decision.as_deref() {
-            None | Some("allow" | "tunnel") => Which::All,
-            Some(_) => Which::Remarkable,
+            None | Some("allow" | "tunnel") => RingKind::All,
+            Some(_) => RingKind::NonAllowed,
         }
     }
 

@@ -19,7 +19,7 @@ use tokio::task::LocalSet;
 use crate::admin::Access;
 use crate::config::{self, Config, Limits, LogTo, Problem, Problems};
 use crate::listener::{self, Door};
-use crate::observe::{Clock, Format, Sink, TraceSettings};
+use crate::observe::{Clock, LogFormat, Sink, TraceSettings};
 use crate::tokens::TokenStore;
 use crate::upstream;
 
@@ -262,7 +262,7 @@ impl Bound {
     ///
     /// # Errors
     /// When a thread or an event loop cannot be started.
-    pub fn start(mut self, out: Sink, format: Format) -> std::io::Result<Running> {
+    pub fn start(mut self, out: Sink, format: LogFormat) -> std::io::Result<Running> {
         let sink = self.log.take().unwrap_or(out);
         run::start(self, sink, format)
     }

@@ -17,8 +17,8 @@ use crate::credentials::Keeper;
 use crate::gate::{SnapshotCell, Worker};
 use crate::listener::{Listener, Permits};
 use crate::observe::{
-    Counters, DecisionLog, Format, Gauge, LogBuffer, LogWriter, Metrics, Observer, Sink,
-    SpanBuffer, SpanCounts, Streams, Traces,
+    Counters, DecisionLog, Gauge, LogBuffer, LogFormat, LogWriter, Metrics, Observer, Sink,
+    SpanBuffer, SpanCounts, StreamLabels, Traces,
 };
 use crate::shutdown::{self, Drain, Trigger};
 use crate::tokens::{TokenStore, TokenStoreHandle};
@@ -50,7 +50,7 @@ struct Seed {
     on_reload: OnReload,
     budget: Arc<Semaphore>,
     counters: Arc<Counters>,
-    streams: Arc<Streams>,
+    streams: Arc<StreamLabels>,
     log: LogBuffer,
     spans: Option<SpanBuffer>,
     clock: crate::observe::Clock,
@@ -64,7 +64,7 @@ const HOUSEKEEPING: Duration = Duration::from_millis(200);
 /// How often a drain looks whether it is over.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
 
-pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Running> {
+pub(super) fn start(bound: Bound, sink: Sink, format: LogFormat) -> io::Result<Running> {
     let Bound {
         mut loaded,
         sockets,
@@ -88,7 +88,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: Format) -> io::Result<Runn
     let permits = Arc::new(Permits::new(&loaded.limits));
     let mut limits = loaded.limits.clone();
     limits.requests = (limits.requests / workers).max(1);
-    let streams = Arc::new(Streams::new(loaded.metrics.streams));
+    let streams = Arc::new(StreamLabels::new(loaded.metrics.streams));
     // Those that a reload adds share the last place.
     let mut endpoints = loaded.endpoints.clone();
     endpoints.push("other".to_owned());

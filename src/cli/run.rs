@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, Running};
-use crate::observe::{Format, Sink};
+use crate::observe::{LogFormat, Sink};
 
 use super::fail;
 
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     let announcements = bound.announcements();
     let served = Sink::stdout().and_then(|out| {
-        let running = bound.start(out, Format::Json)?;
+        let running = bound.start(out, LogFormat::Json)?;
         for line in announcements {
             eprintln!("{line}");
         }

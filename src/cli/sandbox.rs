@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::app::{self, Bound};
-use crate::observe::{Format, Sink};
+use crate::observe::{LogFormat, Sink};
 use crate::sandbox::{Authority, Emulator, Error};
 
 use super::fail;
@@ -49,7 +49,7 @@ fn start(folder: &Path) -> Result<(), Error> {
     let configuration = configuration(folder, kinesis.address())?;
     let bound = app::load(&configuration, app::clock)?.bind()?;
     let tour = tour(folder, &bound)?;
-    let running = bound.start(Sink::stdout()?, Format::Readable)?;
+    let running = bound.start(Sink::stdout()?, LogFormat::Human)?;
     println!("{tour}");
     super::run::serve(running)?;
     Ok(())

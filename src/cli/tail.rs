@@ -22,7 +22,7 @@ use tokio::runtime::Builder;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::observe::readable::{self, Style};
+use crate::observe::human_format::{self, Style};
 
 use super::fail;
 
@@ -264,7 +264,7 @@ impl Printing {
             let mut text = Vec::with_capacity(data.len() + 1);
             match self.json {
                 true => text.extend_from_slice(&[data, b"\n"].concat()),
-                false => readable::write(data, self.style, &mut text),
+                false => human_format::write(data, self.style, &mut text),
             }
             let mut out = io::stdout().lock();
             out.write_all(&text)?;

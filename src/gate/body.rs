@@ -15,7 +15,7 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::http::{BodyError, IncomingBody, MessageBody};
 use crate::kinesis::{Scanner, WireFormat};
-use crate::observe::{Limited, Record};
+use crate::observe::{LimitHit, Record};
 use crate::reject::{Overloaded, Rejection};
 use crate::upstream::RequestBody;
 
@@ -227,7 +227,7 @@ impl RecordedBody {
 
     /// Records that the client took nothing more of it for `body-timeout`.
     pub fn give_up(&mut self) {
-        self.record.limited(Limited::BodyTime);
+        self.record.count_limit_hit(LimitHit::BodyTime);
         self.record.reason = Some("the client takes no more of the answer".to_owned());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Mode;
 use crate::kinesis::{self, Operation, PartialArn, Resources, Target};
-use crate::observe::{Outcome, Ruling};
+use crate::observe::{DecisionSource, RequestOutcome};
 use crate::policy::{
     self, Action, Arn, Fact, Layer, LayeredDecision, Layers, Permitted, Principal, Request,
     Resource, Unknown, Verdict,
@@ -121,7 +121,7 @@ impl Ruled {
 
     /// Whether everything it names is allowed.
     pub(super) fn is_allowed(&self) -> bool {
-        self.outcome() == Outcome::Allow
+        self.outcome() == RequestOutcome::Allow
     }
 
     /// Whether it is denied whatever it is that cannot be known here: its token's stream, say.
@@ -140,7 +140,7 @@ impl Ruled {
     }
 
     /// The outcome for the record.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> RequestOutcome {
         outcome_of(&self.verdict)
     }
 
@@ -160,14 +160,17 @@ impl Ruled {
     }
 
     /// Policy and statement for the record.
-    pub(super) fn ruling(&self, endpoint: &Endpoint) -> Option<Ruling> {
+    pub(super) fn ruling(&self, endpoint: &Endpoint) -> Option<DecisionSource> {
         let decided = self.verdict.decision()?;
         let layer = decided.layer;
         Some(ruling(endpoint.policy_of(layer), decided))
     }
 
     /// What the policies that are tried say, where it is something else.
-    pub(super) fn difference(&self, endpoint: &Endpoint) -> Option<(Outcome, Ruling)> {
+    pub(super) fn difference(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Option<(RequestOutcome, DecisionSource)> {
         let candidate = self.candidate.as_ref()?;
         let outcome = outcome_of(candidate);
         if outcome == self.outcome() {
@@ -182,16 +185,19 @@ impl Ruled {
     }
 }
 
-fn outcome_of(verdict: &Verdict) -> Outcome {
+fn outcome_of(verdict: &Verdict) -> RequestOutcome {
     match verdict.decision().map(|decided| decided.decision.outcome) {
-        Some(policy::Outcome::Allow) => Outcome::Allow,
-        Some(policy::Outcome::ExplicitDeny) => Outcome::ExplicitDeny,
-        Some(policy::Outcome::ImplicitDeny) | None => Outcome::ImplicitDeny,
+        Some(policy::Outcome::Allow) => RequestOutcome::Allow,
+        Some(policy::Outcome::ExplicitDeny) => RequestOutcome::ExplicitDeny,
+        Some(policy::Outcome::ImplicitDeny) | None => RequestOutcome::ImplicitDeny,
     }
 }
 
 /// A decision in the words of the record.
-fn ruling((name, policy): (&Arc<str>, &policy::Policy), decided: LayeredDecision) -> Ruling {
+fn ruling(
+    (name, policy): (&Arc<str>, &policy::Policy),
+    decided: LayeredDecision,
+) -> DecisionSource {
     let LayeredDecision { layer, decision } = decided;
     let statement = decision
         .statement
@@ -208,7 +214,7 @@ fn ruling((name, policy): (&Arc<str>, &policy::Policy), decided: LayeredDecision
         Layer::Endpoint => "endpoint",
         Layer::Identity(_) | Layer::NoIdentity => "identity",
     };
-    Ruling {
+    DecisionSource {
         layer,
         policy: Arc::clone(name),
         statement,

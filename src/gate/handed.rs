@@ -101,7 +101,7 @@ pub(super) fn pass(
         return answer.map(Passing::Unread);
     };
     let Some(scanner) = scanner(answer.headers(), expected.handed.member) else {
-        worker.observer.token_unread();
+        worker.observer.counters.tokens_unread.increment();
         return answer.map(Passing::Unread);
     };
     answer.map(|body| {
@@ -141,7 +141,7 @@ impl Watched {
     }
 
     fn unread(&mut self) {
-        self.observer.token_unread();
+        self.observer.counters.tokens_unread.increment();
         self.stage = Stage::Passing;
     }
 
@@ -157,9 +157,9 @@ impl Watched {
         let Expected { handed, stream } = &self.expected;
         let now = self.observer.now();
         let token = self.tokens.hash_token(handed.taker.name, token);
-        self.observer.token_bound();
+        self.observer.counters.tokens_bound.increment();
         if self.tokens.bind(token, stream, now) == BindOutcome::Evicted {
-            self.observer.token_evicted();
+            self.observer.counters.tokens_evicted.increment();
         }
         if let Some(publish) = self.tokens.publish(token, stream, now) {
             self.stage = Stage::Publishing(publish);
@@ -202,7 +202,7 @@ impl Watched {
                 },
                 Stage::Publishing(publish) => {
                     if ready!(publish.as_mut().poll(cx)).is_err() {
-                        self.observer.token_store_failed();
+                        self.observer.counters.token_store_failures.increment();
                     }
                     self.stage = Stage::Passing;
                 }

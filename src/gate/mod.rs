@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 use crate::config::Mode;
 use crate::http::IncomingBody;
-use crate::observe::{Limited, Outcome, Record};
+use crate::observe::{LimitHit, Record, RequestOutcome};
 use crate::reject::{Overloaded, Rejection};
 use crate::sigv4::BodyHash;
 use crate::upstream::{Destination, Signature};
@@ -68,7 +68,7 @@ pub async fn handle(
         &endpoint.id,
         connection.peer,
     );
-    record.trace(request.headers());
+    record.start_trace(request.headers());
     let format = head::format(request.headers());
     let exchanged = match worker.observer.requests_in_flight() > worker.limits.requests as u64 {
         true => Err(Rejection::Overloaded(Overloaded::Requests)),
@@ -83,7 +83,7 @@ pub async fn handle(
             response.map(|body| RecordedBody::upstream(body, record))
         }
         Err(rejection) => {
-            let (request_id, response) = rejection.response(format, record.arrived());
+            let (request_id, response) = rejection.response(format, record.arrival_time());
             record.status = response.status().as_u16();
             record.request_id = Some(request_id);
             record.reason = rejection.reason();
@@ -92,12 +92,12 @@ pub async fn handle(
                 Rejection::AccessDenied(_) => {}
                 Rejection::RateLimited(over) => {
                     record.rate = Some(Arc::clone(&over.rule));
-                    record.outcome = Outcome::Refused;
+                    record.outcome = RequestOutcome::Refused;
                 }
-                _ => record.outcome = Outcome::Refused,
+                _ => record.outcome = RequestOutcome::Refused,
             }
             if let Some(limit) = limit(&rejection) {
-                worker.observer.limited(limit);
+                worker.observer.count_limit_hit(limit);
             }
             response.map(|body| RecordedBody::own(body, record))
         }
@@ -105,13 +105,13 @@ pub async fn handle(
 }
 
 /// The limit that a request came up against.
-fn limit(rejection: &Rejection) -> Option<Limited> {
+fn limit(rejection: &Rejection) -> Option<LimitHit> {
     match rejection {
-        Rejection::BodyTooLarge => Some(Limited::BodyBytes),
-        Rejection::BodyTimeout => Some(Limited::BodyTime),
-        Rejection::Overloaded(Overloaded::BufferBudget) => Some(Limited::BufferedBytes),
-        Rejection::Overloaded(Overloaded::Requests) => Some(Limited::Requests),
-        Rejection::RateLimited(_) => Some(Limited::Rate),
+        Rejection::BodyTooLarge => Some(LimitHit::BodyBytes),
+        Rejection::BodyTimeout => Some(LimitHit::BodyTime),
+        Rejection::Overloaded(Overloaded::BufferBudget) => Some(LimitHit::BufferedBytes),
+        Rejection::Overloaded(Overloaded::Requests) => Some(LimitHit::Requests),
+        Rejection::RateLimited(_) => Some(LimitHit::Rate),
         _ => None,
     }
 }
@@ -132,14 +132,20 @@ async fn exchange(
     let host = head::host(&parts, connection)?;
     let route = connection.route(&host);
     let route = route.ok_or_else(|| Rejection::MisdirectedRequest(host.clone()))?;
-    record.addressed(&host, route.server_name);
+    record.set_server_names(&host, route.server_name);
     let re_sign = connection.endpoint().re_sign.as_ref();
     let keys = re_sign.and_then(ReSignConfig::keys);
-    let asked = Asked::read(connection, &parts, route, keys.as_deref(), record.arrived())?;
+    let asked = Asked::read(
+        connection,
+        &parts,
+        route,
+        keys.as_deref(),
+        record.arrival_time(),
+    )?;
     let action = asked.head.target.action();
     record.operation = asked.head.target.number();
     record.action = Some(action.clone());
-    record.caller = asked.caller.claimed();
+    record.principal = asked.caller.claimed();
 
     // 2. The body, scanned as it arrives: to its end, or as far as a large one needs to be judged.
     //    What is signed anew is hashed whole.
@@ -151,16 +157,16 @@ async fn exchange(
         None => BodyHash::default(),
     };
     if asked.caller.prove(&hash)? {
-        record.caller = asked.caller.record();
+        record.principal = asked.caller.record();
     }
 
     // 3. The resources it names, and the decision about them. What is not allowed by what is known
     //    so far is answered by what it says as a whole, and by the stream its token stands for.
     let deciding = Instant::now();
-    let mut ruled = asked.judge(reading.scanner.members(), record.arrived());
+    let mut ruled = asked.judge(reading.scanner.members(), record.arrival_time());
     if !reading.has_ended() && !ruled.as_ref().is_ok_and(|ruled| asked.is_settled(ruled)) {
         reading.read_to_end().await?;
-        ruled = asked.judge(reading.scanner.members(), record.arrived());
+        ruled = asked.judge(reading.scanner.members(), record.arrival_time());
     }
     let ruled = token::settle(worker, &asked, &reading, ruled?, record).await?;
     let endpoint = connection.endpoint();
@@ -170,7 +176,7 @@ async fn exchange(
     record.outcome = ruled.outcome();
     record.resource = Some(ruled.resource());
     record.resources = ruled.resources();
-    record.ruling = ruled.ruling(endpoint);
+    record.decision_source = ruled.ruling(endpoint);
     record.candidate = ruled.difference(endpoint);
     record.audited = endpoint.mode == Mode::Audit;
 
@@ -182,7 +188,7 @@ async fn exchange(
     // 5. The request as it came, if it is permitted.
     let watch = handed::expected(&asked, &reading, &ruled);
     let subscription = subscription::is_ended_by_reloads(worker, &asked).then(|| {
-        let kept = Kept::new(&parts, hash, record.arrived());
+        let kept = Kept::new(&parts, hash, record.arrival_time());
         let members = reading.scanner.members().clone();
         Box::new(Subscription::new(worker, visit, connection, kept, members))
     });
@@ -190,7 +196,7 @@ async fn exchange(
         true => (reading.into_whole(), None),
         // INVARIANT: what is signed anew has been read to its end.
         false => {
-            let (body, passage) = tail::follow(reading, connection, &parts, record.arrived());
+            let (body, passage) = tail::follow(reading, connection, &parts, record.arrival_time());
             (body, Some(passage))
         }
     };
@@ -200,13 +206,13 @@ async fn exchange(
     };
     let mut request = Request::from_parts(parts, body);
     head::strip(request.headers_mut());
-    let user = || principal::user(&record.caller, endpoint.partition);
+    let user = || principal::user(&record.principal, endpoint.partition);
     let permitted = ruled
         .permit(endpoint.mode, request, action, user)
         .map_err(Rejection::AccessDenied)?;
     let session = match signing {
         Some(signing) => {
-            let session = signing.session(record.arrived()).await?;
+            let session = signing.session(record.arrival_time()).await?;
             decided = Instant::now();
             Some(session)
         }
@@ -226,7 +232,7 @@ async fn exchange(
         address: connection.original_destination,
     };
     let answer = worker.upstream.forward(to, permitted, signature).await;
-    record.forwarded(decided);
+    record.set_upstream_time(decided);
     if let Some(passage) = passage {
         passage.borrow_mut().settle(record)?;
     }

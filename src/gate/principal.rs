@@ -235,11 +235,11 @@ impl<'a> KnownCaller<'a> {
 
     /// The caller in the record of a request that may not get to be proven: a key id that has still
     /// to be proven names nobody.
-    pub(super) fn claimed(&self) -> observe::Caller {
+    pub(super) fn claimed(&self) -> observe::LoggedPrincipal {
         let caller = self.record();
         match &self.pending {
             None => caller,
-            Some(_) => observe::Caller {
+            Some(_) => observe::LoggedPrincipal {
                 account: None,
                 arn: None,
                 ..caller
@@ -248,9 +248,9 @@ impl<'a> KnownCaller<'a> {
     }
 
     /// The principal in the record: a session by its own ARN, as AWS says it.
-    pub(super) fn record(&self) -> observe::Caller {
+    pub(super) fn record(&self) -> observe::LoggedPrincipal {
         let key = self.signed.as_ref().map(|signed| signed.access_key_id);
-        observe::Caller {
+        observe::LoggedPrincipal {
             access_key_id: key.map(str::to_owned),
             account: self.account().map(str::to_owned),
             arn: self
@@ -302,10 +302,10 @@ pub(super) fn caller<'a>(
 
 /// The principal in the words of a denial. Where only the key id is known, that is what stands
 /// there: the caller has it already, and can tell by it which of its keys was used.
-pub(super) fn user(caller: &observe::Caller, partition: &str) -> String {
+pub(super) fn user(caller: &observe::LoggedPrincipal, partition: &str) -> String {
     match caller {
-        observe::Caller { arn: Some(arn), .. } => arn.to_string(),
-        observe::Caller {
+        observe::LoggedPrincipal { arn: Some(arn), .. } => arn.to_string(),
+        observe::LoggedPrincipal {
             access_key_id,
             account,
             ..

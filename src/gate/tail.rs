@@ -20,7 +20,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::http::IncomingBody;
 use crate::kinesis::Scanner;
-use crate::observe::{Outcome, Record, Ruling};
+use crate::observe::{DecisionSource, Record, RequestOutcome};
 use crate::reject::Rejection;
 use crate::sigv4::BodyHash;
 use crate::upstream::{RequestBody, Rest, Withheld};
@@ -61,9 +61,9 @@ pub(super) struct Passage {
 
 /// What the record says of a decision.
 struct Told {
-    outcome: Outcome,
-    ruling: Option<Ruling>,
-    candidate: Option<(Outcome, Ruling)>,
+    outcome: RequestOutcome,
+    ruling: Option<DecisionSource>,
+    candidate: Option<(RequestOutcome, DecisionSource)>,
     resource: String,
 }
 
@@ -111,7 +111,7 @@ impl Passage {
         record.request_bytes = self.read;
         if let Some(told) = self.ruled.take() {
             record.outcome = told.outcome;
-            record.ruling = told.ruling;
+            record.decision_source = told.ruling;
             record.candidate = told.candidate;
             record.resource = Some(told.resource);
         }

@@ -32,14 +32,14 @@ pub(super) async fn settle(
     let Some((member, token)) = kinesis::stream_token(&asked.head.target, members) else {
         return Ok(ruled);
     };
-    let now = record.arrived();
+    let now = record.arrival_time();
     let hash = worker.tokens.hash_token(operation.name, token);
     match worker.tokens.resolve(hash, now).await {
         Ok(Some(stream)) => asked.judge_token_of(Some(&stream), members, now),
         unknown => {
-            worker.observer.token_unknown();
+            worker.observer.counters.tokens_unknown.increment();
             if unknown.is_err() {
-                worker.observer.token_store_failed();
+                worker.observer.counters.token_store_failures.increment();
             }
             match asked.endpoint().mode {
                 Mode::Enforce => Err(Rejection::UnknownToken(member)),

@@ -28,7 +28,7 @@ use crate::gate::{
     SelectError, SnapshotCell, SnapshotSource, Worker,
 };
 use crate::http::{self, IncomingBody, Service};
-use crate::observe::{Dropped, OpenConnection, TlsFailure};
+use crate::observe::{DropReason, OpenConnection, TlsFailure};
 use crate::shutdown::Drain;
 
 pub use leaf::{Authority, AuthorityError};
@@ -140,11 +140,16 @@ impl Listener {
         let begin = |tcp, from| match shared.permits.take() {
             Some(permit) => {
                 // Opened at once, not when the task first runs: a drain waits for what is open.
-                let held = (permit, shared.worker.observer.connection_opened());
+                let held = (permit, shared.worker.observer.open_connection());
                 let connection = serve(tcp, from, Rc::clone(&shared), held);
                 tokio::task::spawn_local(connection);
             }
-            None => shared.worker.observer.connection_refused(),
+            None => shared
+                .worker
+                .observer
+                .counters
+                .connections_refused
+                .increment(),
         };
         loop {
             let accepted = tokio::select! {
@@ -239,7 +244,7 @@ async fn serve(
         Err(limit) => {
             let reason =
                 format_args!("{limit} connections of its are open, `connections-per-client`");
-            return observer.connection_dropped(Dropped::Client, origin.peer, reason);
+            return observer.record_dropped_connection(DropReason::Client, origin.peer, reason);
         }
     };
 
@@ -247,8 +252,8 @@ async fn serve(
     let hello = match timeout_at(deadline, Hello::read(tcp)).await {
         // On the heap, as the stream below: there would be room for both as long as it is served.
         Ok(Ok(hello)) => Box::new(hello),
-        Ok(Err(error)) => return observer.tls_failed(tls::failure(&error)),
-        Err(_) => return observer.tls_failed(TlsFailure::Timeout),
+        Ok(Err(error)) => return observer.count_tls_failure(tls::failure(&error)),
+        Err(_) => return observer.count_tls_failure(TlsFailure::Timeout),
     };
     let name = hello.name();
     if let Some(meant) = origin.destination
@@ -258,7 +263,7 @@ async fn serve(
             "it was going to `{meant}` and is the gate's own, or was never meant for another: \
              take the gate's own connections out of the redirect"
         );
-        return observer.connection_dropped(Dropped::Loop, origin.peer, reason);
+        return observer.record_dropped_connection(DropReason::Loop, origin.peer, reason);
     }
 
     // 3. What passes through.
@@ -274,7 +279,7 @@ async fn serve(
     };
     let chosen = door.site.select_endpoint(&arrival).map(Arc::clone);
     if let Err(why) = chosen {
-        observer.connection_dropped(dropped(why), origin.peer, unchosen(why, &arrival));
+        observer.record_dropped_connection(dropped(why), origin.peer, unchosen(why, &arrival));
         let served = name.as_deref().is_none_or(|name| door.site.serves(name));
         if why != SelectError::UnknownName || served {
             return;
@@ -283,13 +288,13 @@ async fn serve(
     let Ok(Some(handshake)) = timeout_at(deadline, permits.handshake()).await else {
         let reason = "no place for its TLS handshake within `handshake-timeout`: `handshakes` others \
                       are under way";
-        return observer.connection_dropped(Dropped::Handshakes, origin.peer, reason);
+        return observer.record_dropped_connection(DropReason::Handshakes, origin.peer, reason);
     };
     let shaking = hello.handshake().into_stream(Arc::clone(&door.tls));
     let stream = match timeout_at(deadline, shaking).await {
         Ok(Ok(stream)) => Box::new(stream),
-        Ok(Err(error)) => return observer.tls_failed(tls::failure(&error)),
-        Err(_) => return observer.tls_failed(TlsFailure::Timeout),
+        Ok(Err(error)) => return observer.count_tls_failure(tls::failure(&error)),
+        Err(_) => return observer.count_tls_failure(TlsFailure::Timeout),
     };
     drop(handshake);
     // A name that is not served has no certificate: the client has been told by an alert.
@@ -335,7 +340,7 @@ async fn origin(
             Ok(Ok(Some(Announced::Own))) => {
                 // It has no client whose requests could be judged; that it was accepted is what a
                 // health check asks.
-                observer.health_checked();
+                observer.counters.health_checks.increment();
                 return None;
             }
             Ok(Ok(Some(Announced::Client { peer, vpce }))) => {
@@ -343,13 +348,13 @@ async fn origin(
             }
             Ok(Err(why)) => {
                 if let Some(kind) = why.kind() {
-                    observer.connection_dropped(kind, origin.peer, why);
+                    observer.record_dropped_connection(kind, origin.peer, why);
                 }
                 return None;
             }
             Err(_) => {
                 let reason = "no whole PROXY header within `handshake-timeout`";
-                observer.connection_dropped(Dropped::ProxyTimeout, origin.peer, reason);
+                observer.record_dropped_connection(DropReason::ProxyTimeout, origin.peer, reason);
                 return None;
             }
         }
@@ -358,14 +363,14 @@ async fn origin(
         && !door.site.has_endpoint(id)
     {
         let reason = format_args!("it came through `{id}`, which this listener does not serve");
-        observer.connection_dropped(Dropped::EndpointUnknown, origin.peer, reason);
+        observer.record_dropped_connection(DropReason::EndpointUnknown, origin.peer, reason);
         return None;
     }
     if let Some(intercept) = door.intercept {
         match origin::destination(tcp, origin.peer, intercept) {
             Ok(destination) => origin.destination = Some(destination),
             Err(why) => {
-                observer.connection_dropped(Dropped::NotIntercepted, origin.peer, why);
+                observer.record_dropped_connection(DropReason::NotIntercepted, origin.peer, why);
                 return None;
             }
         }
@@ -373,12 +378,12 @@ async fn origin(
     Some(origin)
 }
 
-fn dropped(why: SelectError) -> Dropped {
+fn dropped(why: SelectError) -> DropReason {
     match why {
-        SelectError::UnknownEndpoint => Dropped::EndpointUnknown,
-        SelectError::OutsideNetworks => Dropped::Network,
-        SelectError::UnknownName => Dropped::Name,
-        SelectError::Ambiguous => Dropped::EndpointUnclear,
+        SelectError::UnknownEndpoint => DropReason::EndpointUnknown,
+        SelectError::OutsideNetworks => DropReason::Network,
+        SelectError::UnknownName => DropReason::Name,
+        SelectError::Ambiguous => DropReason::EndpointUnclear,
     }
 }
 

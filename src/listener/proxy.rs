@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::config::ProxyProtocol;
-use crate::observe::Dropped;
+use crate::observe::DropReason;
 
 /// What a header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -223,11 +223,11 @@ fn cut_off(error: io::Error) -> Malformed {
 
 impl Unannounced {
     /// The label, unless there is nothing to tell.
-    pub(super) fn kind(&self) -> Option<Dropped> {
+    pub(super) fn kind(&self) -> Option<DropReason> {
         match self {
-            Unannounced::Source => Some(Dropped::ProxySource),
-            Unannounced::Missing => Some(Dropped::ProxyMissing),
-            Unannounced::Malformed(_) => Some(Dropped::ProxyMalformed),
+            Unannounced::Source => Some(DropReason::ProxySource),
+            Unannounced::Missing => Some(DropReason::ProxyMissing),
+            Unannounced::Malformed(_) => Some(DropReason::ProxyMalformed),
             Unannounced::Nothing => None,
         }
     }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::Tunnel;
 use crate::gate::Worker;
-use crate::observe::{self, Dropped, Observer};
+use crate::observe::{self, DropReason, Observer};
 use crate::shutdown::Drain;
 
 use super::hello::Hello;
@@ -42,10 +42,10 @@ pub(super) async fn serve(
         Ok(opened) => opened,
         Err(failure) => {
             let reason = format_args!("the tunnel to `{}`: {failure}", tunnel.name);
-            return observer.connection_dropped(Dropped::Tunnel, peer, reason);
+            return observer.record_dropped_connection(DropReason::Tunnel, peer, reason);
         }
     };
-    observer.tunnel_opened();
+    observer.counters.tunnels.increment();
     let began = Instant::now();
     let moved = Moved {
         observer,
@@ -70,7 +70,7 @@ pub(super) async fn serve(
         Ok(None) => "carried nothing for too long",
         Err(_) => "lasted as long as `tunnel-total`",
     };
-    observer.tunnel_closed(&observe::Tunnel {
+    observer.record_closed_tunnel(&observe::ClosedTunnel {
         peer,
         name: &tunnel.name,
         sent: moved.sent.get(),
@@ -90,12 +90,15 @@ struct Moved<'a> {
 impl Moved<'_> {
     fn sent(&self, bytes: usize) {
         self.sent.set(self.sent.get() + bytes as u64);
-        self.observer.tunnelled(bytes as u64, 0);
+        self.observer.counters.tunnel_sent_bytes.add(bytes as u64);
     }
 
     fn received(&self, bytes: usize) {
         self.received.set(self.received.get() + bytes as u64);
-        self.observer.tunnelled(0, bytes as u64);
+        self.observer
+            .counters
+            .tunnel_received_bytes
+            .add(bytes as u64);
     }
 
     fn total(&self) -> u64 {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::kinesis::ACTION_NAMES;
 use crate::upstream::Failure;
 
-use super::Outcome;
-use super::tally::Statements;
+use super::RequestOutcome;
+use super::label_counters::StatementCounts;
 
 /// A number that one thread writes and others read.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ pub enum TlsFailure {
 
 /// Why a client connection was dropped before TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dropped {
+pub enum DropReason {
     /// A PROXY header came from an address that is not listed.
     ProxySource,
     /// No PROXY header came where one is required.
@@ -71,7 +71,7 @@ pub enum Dropped {
 
 /// The limit that a request came up against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limited {
+pub enum LimitHit {
     /// `body-bytes`.
     BodyBytes,
     /// `body-timeout` or `body-rate`.
@@ -93,9 +93,9 @@ pub struct Counters {
     pub connections_open: Counter,
     /// Connections closed at once because `limits.connections` were open.
     pub connections_refused: Counter,
-    /// By [`Dropped`].
+    /// By [`DropReason`].
     pub connections_dropped: Family,
-    /// By [`Limited`].
+    /// By [`LimitHit`].
     pub limited: Family,
     /// Requests that were begun and whose answers have not ended.
     pub requests_in_flight: Counter,
@@ -106,9 +106,9 @@ pub struct Counters {
     /// Tunnels opened.
     pub tunnels: Counter,
     /// Bytes from clients through tunnels.
-    pub tunnel_sent: Counter,
+    pub tunnel_sent_bytes: Counter,
     /// Bytes to clients through tunnels.
-    pub tunnel_received: Counter,
+    pub tunnel_received_bytes: Counter,
     /// By the order of [`Failure::KINDS`].
     pub upstream_failures: Family,
     /// Bytes of request bodies.
@@ -142,7 +142,7 @@ pub struct Counters {
     requests: Family,
     by_layer: Family,
     by_stream: Family,
-    pub(super) statements: Statements,
+    pub(super) statements: StatementCounts,
 }
 
 /// Upper bounds of the histograms' buckets, in microseconds; one more bucket takes the rest.
@@ -164,14 +164,14 @@ impl Counters {
             connections: Counter::default(),
             connections_open: Counter::default(),
             connections_refused: Counter::default(),
-            connections_dropped: Family::new(Dropped::NAMES.len()),
-            limited: Family::new(Limited::NAMES.len()),
+            connections_dropped: Family::new(DropReason::NAMES.len()),
+            limited: Family::new(LimitHit::NAMES.len()),
             requests_in_flight: Counter::default(),
             health_checks: Counter::default(),
             tls_failures: Family::new(TlsFailure::NAMES.len()),
             tunnels: Counter::default(),
-            tunnel_sent: Counter::default(),
-            tunnel_received: Counter::default(),
+            tunnel_sent_bytes: Counter::default(),
+            tunnel_received_bytes: Counter::default(),
             upstream_failures: Family::new(Failure::KINDS.len()),
             request_bytes: Counter::default(),
             response_bytes: Counter::default(),
@@ -187,23 +187,23 @@ impl Counters {
             audited: Family::new(endpoints),
             newly_denied: Family::new(endpoints),
             newly_allowed: Family::new(endpoints),
-            requests: Family::new(endpoints * OPERATIONS * Outcome::NAMES.len()),
-            by_layer: Family::new(Counters::LAYERS.len() * Outcome::NAMES.len()),
-            by_stream: Family::new(streams * Outcome::NAMES.len()),
-            statements: Statements::default(),
+            requests: Family::new(endpoints * OPERATIONS * RequestOutcome::NAMES.len()),
+            by_layer: Family::new(Counters::LAYERS.len() * RequestOutcome::NAMES.len()),
+            by_stream: Family::new(streams * RequestOutcome::NAMES.len()),
+            statements: StatementCounts::default(),
         }
     }
 
     /// Decisions by the place of the layer that made them and outcome.
-    pub(super) fn by_layer(&self, layer: usize, outcome: Outcome) -> &Counter {
+    pub(super) fn by_layer(&self, layer: usize, outcome: RequestOutcome) -> &Counter {
         self.by_layer
-            .at(layer * Outcome::NAMES.len() + outcome as usize)
+            .at(layer * RequestOutcome::NAMES.len() + outcome as usize)
     }
 
     /// Decided requests by the place of their stream and outcome.
-    pub(super) fn by_stream(&self, stream: usize, outcome: Outcome) -> &Counter {
+    pub(super) fn by_stream(&self, stream: usize, outcome: RequestOutcome) -> &Counter {
         self.by_stream
-            .at(stream * Outcome::NAMES.len() + outcome as usize)
+            .at(stream * RequestOutcome::NAMES.len() + outcome as usize)
     }
 
     /// An allowed request got no answer, by [`Failure::kind`].
@@ -216,10 +216,16 @@ impl Counters {
     }
 
     /// Requests by endpoint, operation (`None`: not one of the table's) and outcome.
-    pub fn requests(&self, endpoint: usize, operation: Option<u16>, outcome: Outcome) -> &Counter {
+    pub fn requests(
+        &self,
+        endpoint: usize,
+        operation: Option<u16>,
+        outcome: RequestOutcome,
+    ) -> &Counter {
         let operation = operation.map_or(OPERATIONS - 1, usize::from);
-        self.requests
-            .at((endpoint * OPERATIONS + operation) * Outcome::NAMES.len() + outcome as usize)
+        self.requests.at(
+            (endpoint * OPERATIONS + operation) * RequestOutcome::NAMES.len() + outcome as usize,
+        )
     }
 }
 
@@ -231,6 +237,11 @@ impl Counter {
             self.0.load(Ordering::Relaxed).wrapping_add(n),
             Ordering::Relaxed,
         );
+    }
+
+    /// Adds one.
+    pub fn increment(&self) {
+        self.add(1);
     }
 
     /// Takes away, as [`Counter::add`].
@@ -289,7 +300,7 @@ impl Histogram {
     }
 }
 
-impl Limited {
+impl LimitHit {
     /// Labels, in the order of the variants.
     pub(super) const NAMES: [&'static str; 5] = [
         "body-bytes",
@@ -305,7 +316,7 @@ impl TlsFailure {
     pub(super) const NAMES: [&'static str; 4] = ["timeout", "name", "protocol", "broken"];
 }
 
-impl Dropped {
+impl DropReason {
     /// Labels, in the order of the variants.
     pub(super) const NAMES: [&'static str; 13] = [
         "proxy-source",
@@ -325,7 +336,7 @@ impl Dropped {
 
     /// The label.
     pub(super) fn name(self) -> &'static str {
-        Dropped::NAMES
+        DropReason::NAMES
             .get(self as usize)
             .copied()
             .unwrap_or_default()

@@ -10,9 +10,9 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::kinesis::ACTION_NAMES;
 use crate::upstream::Failure;
 
-use super::counters::{BOUNDS, Counter, Dropped, Histogram, Limited, TlsFailure};
+use super::counters::{BOUNDS, Counter, DropReason, Histogram, LimitHit, TlsFailure};
 use super::traces::SpanLoss;
-use super::{Counters, Metrics, Outcome};
+use super::{Counters, Metrics, RequestOutcome};
 
 impl Metrics {
     /// The page.
@@ -198,12 +198,12 @@ impl All {
     }
 }
 
-const OUTCOMES: [Outcome; 5] = [
-    Outcome::Allow,
-    Outcome::ExplicitDeny,
-    Outcome::ImplicitDeny,
-    Outcome::Refused,
-    Outcome::Cancelled,
+const OUTCOMES: [RequestOutcome; 5] = [
+    RequestOutcome::Allow,
+    RequestOutcome::ExplicitDeny,
+    RequestOutcome::ImplicitDeny,
+    RequestOutcome::Refused,
+    RequestOutcome::Cancelled,
 ];
 
 impl All {
@@ -213,7 +213,7 @@ impl All {
         e: &mut DescriptorEncoder<'_>,
         (name, help, label): (&str, &str, &str),
         values: &[&str],
-        of: impl Fn(&Counters, usize, Outcome) -> &Counter,
+        of: impl Fn(&Counters, usize, RequestOutcome) -> &Counter,
     ) -> Result<(), Error> {
         let mut metric = e.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (place, value) in values.iter().enumerate() {
@@ -318,7 +318,7 @@ impl Collector for All {
             "connections_dropped",
             "Client connections dropped before TLS, by kind",
             "kind",
-            &Dropped::NAMES,
+            &DropReason::NAMES,
             |c, place| c.connections_dropped.at(place),
         )?;
         self.trials(e)?;
@@ -327,7 +327,7 @@ impl Collector for All {
             "requests_limited",
             "Requests that came up against a limit, by limit",
             "limit",
-            &Limited::NAMES,
+            &LimitHit::NAMES,
             |c, place| c.limited.at(place),
         )?;
         self.rates(e)?;
@@ -342,13 +342,13 @@ impl Collector for All {
             e,
             "tunnel_sent_bytes",
             "Bytes from clients through tunnels",
-            |c| &c.tunnel_sent,
+            |c| &c.tunnel_sent_bytes,
         )?;
         self.counter(
             e,
             "tunnel_received_bytes",
             "Bytes to clients through tunnels",
-            |c| &c.tunnel_received,
+            |c| &c.tunnel_received_bytes,
         )?;
         self.labelled(
             e,

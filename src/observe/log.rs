@@ -13,25 +13,25 @@ use serde::Serialize;
 
 use super::recent::Recent;
 use super::writer::Message;
-use super::{Counters, Dropped, Outcome, Record, Ruling, Tunnel};
+use super::{ClosedTunnel, Counters, DecisionSource, DropReason, Record, RequestOutcome};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// One JSON object, for programs; `docs/decision-log.md` lists its members.
     Json,
     /// A sentence, for a person who watches.
-    Readable,
+    Human,
 }
 
 /// What happened to a connection that carried no request.
 pub(super) enum Event<'a> {
     Dropped {
-        why: Dropped,
+        why: DropReason,
         peer: IpAddr,
         reason: String,
     },
-    Tunnel(&'a Tunnel<'a>),
+    Tunnel(&'a ClosedTunnel<'a>),
 }
 
 /// The lines of one event loop that have not been handed to the writer yet.
@@ -75,7 +75,7 @@ impl LogBuffer {
 
     pub(super) fn write(&mut self, record: &Record, counters: &Counters) {
         // An answer that broke off, or was ended, has a reason.
-        let plain = record.outcome == Outcome::Allow
+        let plain = record.outcome == RequestOutcome::Allow
             && record.upstream_failure.is_none()
             && record.reason.is_none();
         let sample = self.sample.load(Ordering::Relaxed);
@@ -156,11 +156,11 @@ impl LogBuffer {
 fn json(record: &Record, sampled: Option<u32>, clock: &mut SecondClock, lines: &mut Vec<u8>) {
     let micros = |took: Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let mut line = Line { lines, first: true };
-    line.time(clock, record.arrived());
+    line.time(clock, record.arrival_time());
     line.optional("request_id", record.request_id.as_deref());
     line.text("endpoint", &record.endpoint_id);
     line.display("peer", record.peer);
-    line.value("principal", &record.caller);
+    line.value("principal", &record.principal);
     line.optional("action", record.action.as_deref());
     line.optional("resource", record.resource.as_deref());
     if !record.resources.is_empty() {
@@ -170,7 +170,7 @@ fn json(record: &Record, sampled: Option<u32>, clock: &mut SecondClock, lines: &
     if record.passes_denied() {
         line.text("mode", "audit");
     }
-    if let Some(ruling) = &record.ruling {
+    if let Some(ruling) = &record.decision_source {
         line.text("layer", ruling.layer);
         line.ruling(ruling);
     }
@@ -271,7 +271,7 @@ impl Line<'_> {
         }
     }
 
-    fn ruling(&mut self, ruling: &Ruling) {
+    fn ruling(&mut self, ruling: &DecisionSource) {
         self.text("policy", &ruling.policy);
         self.optional("statement", ruling.statement.as_deref());
         self.optional("unknown", ruling.unknown.as_deref());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::counters::Counters;
-use super::tally::Streams;
+use super::label_counters::StreamLabels;
 use super::traces::SpanCounts;
 use super::writer::DecisionLog;
 
@@ -16,7 +16,7 @@ pub struct Metrics {
     /// The endpoints' ids, in the order of their places.
     pub endpoints: Vec<String>,
     /// The streams that have series of their own.
-    pub streams: Arc<Streams>,
+    pub streams: Arc<StreamLabels>,
     /// The decision log.
     pub log: DecisionLog,
     /// The traces.

@@ -6,13 +6,13 @@
 
 mod counters;
 mod exposition;
+pub mod human_format;
+mod label_counters;
 mod log;
 mod metrics;
-pub mod readable;
 mod recent;
 mod record;
 mod sink;
-mod tally;
 #[cfg_attr(
     not(feature = "traces"),
     expect(dead_code, reason = "without the feature, nobody is handed anything")
@@ -27,13 +27,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-pub use counters::{Counters, Dropped, Limited, TlsFailure};
-pub use log::{Format, LogBuffer};
+pub use counters::{Counters, DropReason, LimitHit, TlsFailure};
+pub use label_counters::StreamLabels;
+pub use log::{LogBuffer, LogFormat};
 pub use metrics::{Gauge, Metrics};
-pub use recent::{Follower, News, Recent, Which};
-pub use record::{Caller, Outcome, Record, Ruling};
+pub use recent::{Follower, News, Recent, RingKind};
+pub use record::{DecisionSource, LoggedPrincipal, Record, RequestOutcome};
 pub use sink::Sink;
-pub use tally::Streams;
 pub use traces::{SpanBuffer, SpanCounts, TraceSettings, Traces};
 pub use writer::{DecisionLog, LogWriter};
 
@@ -44,9 +44,10 @@ pub type Clock = fn() -> SystemTime;
 
 /// What one event loop sees.
 pub struct Observer {
-    counters: Arc<Counters>,
+    /// The counters of this event loop.
+    pub counters: Arc<Counters>,
     log: RefCell<LogBuffer>,
-    streams: RefCell<tally::Known>,
+    streams: RefCell<label_counters::StreamLabelCache>,
     /// None where nothing is traced.
     spans: Option<RefCell<SpanBuffer>>,
     clock: Clock,
@@ -54,7 +55,7 @@ pub struct Observer {
 
 /// A tunnel that has ended.
 #[derive(Debug)]
-pub struct Tunnel<'a> {
+pub struct ClosedTunnel<'a> {
     /// The client's address.
     pub peer: IpAddr,
     /// The host's name.
@@ -77,14 +78,14 @@ impl Observer {
     /// what is traced is closed in `spans`.
     pub fn new(
         counters: Arc<Counters>,
-        streams: Arc<Streams>,
+        streams: Arc<StreamLabels>,
         log: LogBuffer,
         spans: Option<SpanBuffer>,
         clock: Clock,
     ) -> Observer {
         Observer {
             counters,
-            streams: RefCell::new(tally::Known::new(streams)),
+            streams: RefCell::new(label_counters::StreamLabelCache::new(streams)),
             log: RefCell::new(log),
             spans: spans.map(RefCell::new),
             clock,
@@ -97,24 +98,19 @@ impl Observer {
     }
 
     /// A client connection was accepted.
-    pub fn connection_opened(self: &Rc<Observer>) -> OpenConnection {
+    pub fn open_connection(self: &Rc<Observer>) -> OpenConnection {
         self.counters.connections.add(1);
         self.counters.connections_open.add(1);
         OpenConnection(Rc::clone(self))
     }
 
     /// A TLS handshake came to nothing.
-    pub fn tls_failed(&self, why: TlsFailure) {
+    pub fn count_tls_failure(&self, why: TlsFailure) {
         self.counters.tls_failures.at(why as usize).add(1);
     }
 
-    /// A client connection was closed at once: too many were open.
-    pub fn connection_refused(&self) {
-        self.counters.connections_refused.add(1);
-    }
-
     /// A request came up against a limit.
-    pub fn limited(&self, limit: Limited) {
+    pub fn count_limit_hit(&self, limit: LimitHit) {
         self.counters.limited.at(limit as usize).add(1);
     }
 
@@ -123,56 +119,15 @@ impl Observer {
         self.counters.requests_in_flight.value()
     }
 
-    /// A token was bound to its stream.
-    pub fn token_bound(&self) {
-        self.counters.tokens_bound.add(1);
-    }
-
-    /// A binding was lost before its time.
-    pub fn token_evicted(&self) {
-        self.counters.tokens_evicted.add(1);
-    }
-
-    /// An answer could not be read, so that a token in it was not bound.
-    pub fn token_unread(&self) {
-        self.counters.tokens_unread.add(1);
-    }
-
-    /// A token was not known where it had to be.
-    pub fn token_unknown(&self) {
-        self.counters.tokens_unknown.add(1);
-    }
-
-    /// The store that replicas share did not answer.
-    pub fn token_store_failed(&self) {
-        self.counters.token_store_failures.add(1);
-    }
-
     /// A client connection was dropped before TLS; `reason` is for people.
-    pub fn connection_dropped(&self, why: Dropped, peer: IpAddr, reason: impl Display) {
+    pub fn record_dropped_connection(&self, why: DropReason, peer: IpAddr, reason: impl Display) {
         self.counters.connections_dropped.at(why as usize).add(1);
         let reason = reason.to_string();
         self.log(&Event::Dropped { why, peer, reason });
     }
 
-    /// A load balancer opened a connection for itself: to see whether the gate is there.
-    pub fn health_checked(&self) {
-        self.counters.health_checks.add(1);
-    }
-
-    /// A tunnel to a host was opened.
-    pub fn tunnel_opened(&self) {
-        self.counters.tunnels.add(1);
-    }
-
-    /// So many bytes passed through a tunnel since it was last told.
-    pub fn tunnelled(&self, sent: u64, received: u64) {
-        self.counters.tunnel_sent.add(sent);
-        self.counters.tunnel_received.add(received);
-    }
-
     /// A tunnel has ended.
-    pub fn tunnel_closed(&self, tunnel: &Tunnel<'_>) {
+    pub fn record_closed_tunnel(&self, tunnel: &ClosedTunnel<'_>) {
         self.log(&Event::Tunnel(tunnel));
     }
 

@@ -20,20 +20,20 @@ pub struct Recent {
     pushed: Notify,
 }
 
-/// Which ring.
+/// One of the two rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum RingKind {
     /// All lines.
     All,
     /// Lines of what did not simply pass.
-    Remarkable,
+    NonAllowed,
 }
 
 /// A reader that follows one ring. It keeps up, or is told how many lines it lost.
 #[derive(Debug)]
 pub struct Follower {
     recent: Arc<Recent>,
-    which: Which,
+    which: RingKind,
     next: u64,
 }
 
@@ -69,7 +69,7 @@ const BLOCKS: usize = 4096;
 
 impl Recent {
     /// The blocks that a ring holds, oldest first.
-    pub fn blocks(&self, which: Which) -> Vec<Arc<Vec<u8>>> {
+    pub fn blocks(&self, which: RingKind) -> Vec<Arc<Vec<u8>>> {
         self.with(which, |ring| {
             let blocks = ring.blocks.iter();
             blocks.map(|block| Arc::clone(&block.lines)).collect()
@@ -77,7 +77,7 @@ impl Recent {
     }
 
     /// Follows a ring from now on.
-    pub fn follow(self: &Arc<Recent>, which: Which) -> Follower {
+    pub fn follow(self: &Arc<Recent>, which: RingKind) -> Follower {
         Follower {
             recent: Arc::clone(self),
             which,
@@ -99,19 +99,19 @@ impl Recent {
             }
             Some(Arc::new(picked))
         };
-        self.with(Which::All, |ring| ring.push(Arc::clone(block), lines));
+        self.with(RingKind::All, |ring| ring.push(Arc::clone(block), lines));
         if let Some(picked) = picked {
-            self.with(Which::Remarkable, |ring| ring.push(picked, marked));
+            self.with(RingKind::NonAllowed, |ring| ring.push(picked, marked));
         }
         self.pushed.notify_waiters();
     }
 
-    fn with<T>(&self, which: Which, of: impl FnOnce(&mut Ring) -> T) -> T {
+    fn with<T>(&self, which: RingKind, of: impl FnOnce(&mut Ring) -> T) -> T {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         let [all, remarkable] = &mut *rings;
         of(match which {
-            Which::All => all,
-            Which::Remarkable => remarkable,
+            RingKind::All => all,
+            RingKind::NonAllowed => remarkable,
         })
     }
 }
@@ -168,13 +168,13 @@ impl Ring {
 mod tests {
     use std::sync::Arc;
 
-    use super::{CAPACITY, Recent, Which};
+    use super::{CAPACITY, Recent, RingKind};
 
     #[test]
     fn the_oldest_blocks_give_way_and_a_slow_follower_is_told() {
         let recent = Arc::new(Recent::default());
-        let mut all = recent.follow(Which::All);
-        let mut remarkable = recent.follow(Which::Remarkable);
+        let mut all = recent.follow(RingKind::All);
+        let mut remarkable = recent.follow(RingKind::NonAllowed);
         let line = format!("{}\n", "x".repeat(1023));
         let block = Arc::new(line.repeat(64).into_bytes());
         let pushes = 4 * CAPACITY / block.len();

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::traces::Trace;
-use super::{Limited, Observer};
+use super::{LimitHit, Observer};
 
 /// Everything the decision log and the counters say about one request. Closed on drop.
 pub struct Record {
@@ -32,17 +32,17 @@ pub struct Record {
     /// `kinesis:PutRecord`, once the target has been read.
     pub action: Option<Cow<'static, str>>,
     /// Who signed the request, as far as known.
-    pub caller: Caller,
+    pub principal: LoggedPrincipal,
     /// The ARN that was decided, or `*`; the deciding one of several.
     pub resource: Option<String>,
     /// Every ARN that the request names, where it names several.
     pub resources: Vec<String>,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: RequestOutcome,
     /// Which statement decided.
-    pub ruling: Option<Ruling>,
+    pub decision_source: Option<DecisionSource>,
     /// What policies that are tried say, where it is something else.
-    pub candidate: Option<(Outcome, Ruling)>,
+    pub candidate: Option<(RequestOutcome, DecisionSource)>,
     /// Whether it is forwarded even if it is denied.
     pub audited: bool,
     /// The rule about requests a second that had no room for it.
@@ -69,7 +69,7 @@ pub struct Record {
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// The policy allows it; it was forwarded.
     Allow,
     /// A statement denies it.
@@ -84,7 +84,7 @@ pub enum Outcome {
 
 /// Which policy and statement decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ruling {
+pub struct DecisionSource {
     /// `endpoint` or `identity`.
     pub layer: &'static str,
     /// The policy's file, or `default-full-access`.
@@ -97,7 +97,7 @@ pub struct Ruling {
 
 /// Who signed a request, as far as known. Key ids name a key and are no secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Caller {
+pub struct LoggedPrincipal {
     /// The access key id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
@@ -109,7 +109,7 @@ pub struct Caller {
     pub arn: Option<Arc<str>>,
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// Labels, in the order of the variants.
     pub const NAMES: [&'static str; 5] = [
         "allow",
@@ -122,11 +122,11 @@ impl Outcome {
     /// The label.
     pub fn name(self) -> &'static str {
         match self {
-            Outcome::Allow => "allow",
-            Outcome::ExplicitDeny => "explicit-deny",
-            Outcome::ImplicitDeny => "implicit-deny",
-            Outcome::Refused => "refused",
-            Outcome::Cancelled => "cancelled",
+            RequestOutcome::Allow => "allow",
+            RequestOutcome::ExplicitDeny => "explicit-deny",
+            RequestOutcome::ImplicitDeny => "implicit-deny",
+            RequestOutcome::Refused => "refused",
+            RequestOutcome::Cancelled => "cancelled",
         }
     }
 }
@@ -151,11 +151,11 @@ impl Record {
             peer,
             operation: None,
             action: None,
-            caller: Caller::default(),
+            principal: LoggedPrincipal::default(),
             resource: None,
             resources: Vec::new(),
-            outcome: Outcome::Cancelled,
-            ruling: None,
+            outcome: RequestOutcome::Cancelled,
+            decision_source: None,
             candidate: None,
             audited: false,
             rate: None,
@@ -172,40 +172,43 @@ impl Record {
     }
 
     /// Begins its trace, or goes on with its caller's, if it is sampled.
-    pub fn trace(&mut self, headers: &HeaderMap) {
+    pub fn start_trace(&mut self, headers: &HeaderMap) {
         if let Some(spans) = &self.observer.spans {
             self.trace = spans.borrow().begin(headers);
         }
     }
 
     /// The client called it by the name `called`, which leads to `to`.
-    pub fn addressed(&mut self, called: &str, to: &str) {
+    pub fn set_server_names(&mut self, called: &str, to: &str) {
         if let Some(trace) = &mut self.trace {
-            trace.addressed(called, to);
+            trace.set_server_names(called, to);
         }
     }
 
     /// Its answer's head has come, or failed to, since it was forwarded at `at`.
-    pub fn forwarded(&mut self, at: Instant) {
+    pub fn set_upstream_time(&mut self, at: Instant) {
         self.upstream = Some(at.elapsed());
         if let Some(trace) = &mut self.trace {
-            trace.forwarded(at.saturating_duration_since(self.started));
+            trace.set_forwarding_delay(at.saturating_duration_since(self.started));
         }
     }
 
     /// When the request arrived.
-    pub fn arrived(&self) -> SystemTime {
+    pub fn arrival_time(&self) -> SystemTime {
         self.arrived
     }
 
     /// It came up against a limit.
-    pub fn limited(&self, limit: Limited) {
-        self.observer.limited(limit);
+    pub fn count_limit_hit(&self, limit: LimitHit) {
+        self.observer.count_limit_hit(limit);
     }
 
     /// Whether it is denied, and forwarded all the same.
     pub(super) fn passes_denied(&self) -> bool {
-        let denied = matches!(self.outcome, Outcome::ExplicitDeny | Outcome::ImplicitDeny);
+        let denied = matches!(
+            self.outcome,
+            RequestOutcome::ExplicitDeny | RequestOutcome::ImplicitDeny
+        );
         self.audited && denied
     }
 
@@ -223,7 +226,7 @@ impl Drop for Record {
         counters
             .requests(self.endpoint, self.operation, self.outcome)
             .add(1);
-        if let Some(ruling) = &self.ruling {
+        if let Some(ruling) = &self.decision_source {
             let layer = usize::from(ruling.layer != "endpoint");
             counters.by_layer(layer, self.outcome).add(1);
             if let Some(statement) = &ruling.statement {
@@ -234,8 +237,8 @@ impl Drop for Record {
             }
             if let Some((outcome, _)) = &self.candidate {
                 match (self.outcome, outcome) {
-                    (Outcome::Allow, _) => counters.newly_denied.at(self.endpoint).add(1),
-                    (_, Outcome::Allow) => counters.newly_allowed.at(self.endpoint).add(1),
+                    (RequestOutcome::Allow, _) => counters.newly_denied.at(self.endpoint).add(1),
+                    (_, RequestOutcome::Allow) => counters.newly_allowed.at(self.endpoint).add(1),
                     _ => {}
                 }
             }

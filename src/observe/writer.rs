@@ -11,7 +11,7 @@ use crate::config::{self, LogAllowed};
 use super::log::LogBuffer;
 use super::recent::{Lines, Recent};
 use super::sink::Sink;
-use super::{Format, readable};
+use super::{LogFormat, human_format};
 
 /// The end that writes. INVARIANT: a reader that stalls stalls this thread only; loops drop lines
 /// and count them.
@@ -54,7 +54,11 @@ impl LogWriter {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(sink: Sink, format: Format, settings: &config::Log) -> std::io::Result<LogWriter> {
+    pub fn start(
+        sink: Sink,
+        format: LogFormat,
+        settings: &config::Log,
+    ) -> std::io::Result<LogWriter> {
         let (messages, received) = sync_channel(WAITING);
         let (end, ended) = sync_channel(1);
         let shared = Arc::new(Shared::default());
@@ -134,7 +138,7 @@ impl DecisionLog {
 /// What the thread works with.
 struct Writing {
     sink: Sink,
-    format: Format,
+    format: LogFormat,
     shared: Arc<Shared>,
     /// Whether the last write ended within a line.
     torn: bool,
@@ -170,11 +174,11 @@ impl Writing {
     fn block(&mut self, lines: &[u8], count: u64) {
         let told;
         let bytes = match self.format {
-            Format::Json => lines,
-            Format::Readable => {
+            LogFormat::Json => lines,
+            LogFormat::Human => {
                 let mut text = Vec::new();
                 for line in lines.split(|byte| *byte == b'\n') {
-                    readable::write(line, readable::Style::PLAIN, &mut text);
+                    human_format::write(line, human_format::Style::PLAIN, &mut text);
                 }
                 told = text;
                 &told
@@ -217,7 +221,7 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex, PoisonError};
 
-    use super::super::{Format, Sink};
+    use super::super::{LogFormat, Sink};
     use super::{Shared, Writing};
 
     /// A disk that takes so many bytes more.
@@ -254,7 +258,7 @@ mod tests {
         let shared = Arc::new(Shared::default());
         let mut writing = Writing {
             sink: Sink::writer(disk.clone()),
-            format: Format::Json,
+            format: LogFormat::Json,
             shared: Arc::clone(&shared),
             torn: false,
             failing: false,

@@ -23,7 +23,7 @@ use http::{HeaderMap, Uri};
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, watch};
 
-use super::{Caller, Outcome, Record, Ruling};
+use super::{DecisionSource, LoggedPrincipal, Record, RequestOutcome};
 
 /// Where spans go, and of which requests.
 pub struct TraceSettings {
@@ -107,12 +107,12 @@ pub(super) struct Traced {
     peer: IpAddr,
     operation: Option<u16>,
     action: Option<Cow<'static, str>>,
-    caller: Caller,
+    caller: LoggedPrincipal,
     resource: Option<String>,
-    outcome: Outcome,
+    outcome: RequestOutcome,
     audited: bool,
-    ruling: Option<Ruling>,
-    candidate: Option<Outcome>,
+    ruling: Option<DecisionSource>,
+    candidate: Option<RequestOutcome>,
     reason: Option<String>,
     upstream_failure: Option<&'static str>,
     request_id: Option<String>,
@@ -242,12 +242,12 @@ impl SpanBuffer {
 
 impl Trace {
     /// The name that the client called, and the one that it leads to.
-    pub(super) fn addressed(&mut self, called: &str, to: &str) {
+    pub(super) fn set_server_names(&mut self, called: &str, to: &str) {
         self.names = Some((called.into(), to.into()));
     }
 
     /// It was forwarded so long after its arrival.
-    pub(super) fn forwarded(&mut self, after: Duration) {
+    pub(super) fn set_forwarding_delay(&mut self, after: Duration) {
         self.forwarded = Some(after);
     }
 }
@@ -256,17 +256,17 @@ impl Traced {
     fn of(trace: Box<Trace>, record: &mut Record) -> Traced {
         Traced {
             trace,
-            arrived: record.arrived(),
+            arrived: record.arrival_time(),
             total: record.total,
             endpoint: Arc::clone(&record.endpoint_id),
             peer: record.peer,
             operation: record.operation,
             action: record.action.take().map(cut_cow),
-            caller: std::mem::take(&mut record.caller),
+            caller: std::mem::take(&mut record.principal),
             resource: record.resource.take().map(cut),
             outcome: record.outcome,
             audited: record.passes_denied(),
-            ruling: record.ruling.take(),
+            ruling: record.decision_source.take(),
             candidate: record.candidate.as_ref().map(|(outcome, _)| *outcome),
             reason: record.reason.take().map(cut),
             upstream_failure: record.upstream_failure,

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Spa
 
 use crate::kinesis::ACTION_NAMES;
 
-use super::super::tally;
+use super::super::label_counters;
 use super::Traced;
 
 /// Whose spans they are.
@@ -150,7 +150,7 @@ fn called(traced: &Traced, status: u16) -> Attributes {
         attributes.number("http.response.status_code", status.into());
     }
     attributes.optional("aws.request_id", traced.request_id.as_deref());
-    let stream = traced.resource.as_deref().and_then(tally::stream);
+    let stream = traced.resource.as_deref().and_then(label_counters::stream);
     let stream = stream.and_then(|arn| Some(arn.rsplit_once('/')?.1));
     // `*` stands for what is not known.
     attributes.optional("aws.kinesis.stream_name", stream.filter(|it| *it != "*"));

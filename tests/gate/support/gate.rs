@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use kinesis_gate::app::{self, Running};
 use kinesis_gate::config::Problems;
-use kinesis_gate::observe::{Clock, Format, Sink};
+use kinesis_gate::observe::{Clock, LogFormat, Sink};
 use kinesis_gate::sandbox::Authority;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -154,7 +154,7 @@ impl GateBuilder {
         let (addresses, admin) = (bound.addresses().to_vec(), bound.admin_address().unwrap());
         let log = Log::default();
         let running = bound
-            .start(Sink::writer(log.clone()), Format::Json)
+            .start(Sink::writer(log.clone()), LogFormat::Json)
             .unwrap();
         Ok(Gate {
             _folder: folder,

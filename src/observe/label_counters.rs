@@ -4,37 +4,37 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Outcome;
 use super::Record;
+use super::RequestOutcome;
 
 /// The streams that have series of their own, in the whole process: the first that were allowed.
 ///
 /// A client can name any stream, so a denied one opens no series; and what was opened stays, so
 /// that there are never more.
 #[derive(Debug)]
-pub struct Streams {
+pub struct StreamLabels {
     most: usize,
     names: Mutex<Vec<Box<str>>>,
 }
 
-/// One event loop's view of [`Streams`]: no lock, and no allocation, once a stream is known.
-pub(super) struct Known {
-    streams: Arc<Streams>,
+/// One event loop's view of [`StreamLabels`]: no lock, and no allocation, once a stream is known.
+pub(super) struct StreamLabelCache {
+    streams: Arc<StreamLabels>,
     places: HashMap<Box<str>, usize>,
     full: bool,
 }
 
 /// How often each statement decided on one event loop. Held for an addition, or for a look.
 #[derive(Debug, Default)]
-pub(super) struct Statements(Mutex<Decided>);
+pub(super) struct StatementCounts(Mutex<Decided>);
 
 /// By the policy's name, then by the statement's.
 pub(super) type Decided = HashMap<Arc<str>, HashMap<Box<str>, u64>>;
 
-impl Streams {
+impl StreamLabels {
     /// So many at most.
-    pub fn new(most: u16) -> Streams {
-        Streams {
+    pub fn new(most: u16) -> StreamLabels {
+        StreamLabels {
             most: usize::from(most),
             names: Mutex::default(),
         }
@@ -52,9 +52,9 @@ impl Streams {
     }
 }
 
-impl Known {
-    pub(super) fn new(streams: Arc<Streams>) -> Known {
-        Known {
+impl StreamLabelCache {
+    pub(super) fn new(streams: Arc<StreamLabels>) -> StreamLabelCache {
+        StreamLabelCache {
             streams,
             places: HashMap::new(),
             full: false,
@@ -63,7 +63,7 @@ impl Known {
 
     /// The place of the stream that a decision was about; `None` if it was about none.
     pub(super) fn place(&mut self, record: &Record) -> Option<usize> {
-        record.ruling.as_ref()?;
+        record.decision_source.as_ref()?;
         let name = stream(record.resource.as_deref()?)?;
         if let Some(place) = self.places.get(name) {
             return Some(*place);
@@ -77,7 +77,7 @@ impl Known {
             .names
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if record.outcome == Outcome::Allow
+        if record.outcome == RequestOutcome::Allow
             && names.len() < other
             && !names.iter().any(|known| **known == *name)
         {
@@ -104,7 +104,7 @@ pub(super) fn stream(arn: &str) -> Option<&str> {
     arn.get(..end).filter(|_| is_stream)
 }
 
-impl Statements {
+impl StatementCounts {
     pub(super) fn add(&self, policy: &Arc<str>, statement: &str) {
         let mut decided = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = decided
