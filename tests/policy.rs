@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use kinesis_gate::policy::{Count, Key, Kind, Knowledge, REGISTRY};
+use kinesis_gate::policy::{DataType, Key, Knowledge, REGISTRY, ValueType};
 use serde_json::Value;
 
 #[test]
@@ -213,25 +213,25 @@ fn the_page_tells_of_every_key_what_the_registry_does() {
 }
 
 fn row((name, key): (&str, Key<'_>)) -> String {
-    let kind = match key.kind() {
-        Some(Kind::String) => "text",
-        Some(Kind::Arn) => "ARN",
-        Some(Kind::Bool) => "boolean",
-        Some(Kind::Numeric) => "number",
-        Some(Kind::Date) => "date",
-        Some(Kind::Ip) => "address",
+    let kind = match key.data_type() {
+        Some(DataType::String) => "text",
+        Some(DataType::Arn) => "ARN",
+        Some(DataType::Bool) => "boolean",
+        Some(DataType::Numeric) => "number",
+        Some(DataType::Date) => "date",
+        Some(DataType::Ip) => "address",
         None => "",
     };
-    let count = match key.count() {
-        Some(Count::Single) => "one",
-        Some(Count::Multi) => "several",
+    let count = match key.value_type() {
+        Some(ValueType::SingleValued) => "one",
+        Some(ValueType::Multivalued) => "several",
         None => "",
     };
     let known = |knowledge| match knowledge {
         Knowledge::Known => "known",
         Knowledge::Absent => "absent",
         Knowledge::Configured => "from the configuration",
-        Knowledge::Partly => "for some callers",
+        Knowledge::Partial => "for some callers",
         Knowledge::Unknowable => "unknown",
     };
     let (passed, signed) = (known(key.in_passthrough()), known(key.in_resign()));

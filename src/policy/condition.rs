@@ -1,131 +1,113 @@
-//! The Condition element: operators over condition keys, compiled to typed values.
+//! Conditions: an operator, a condition key and values, evaluated in the condition context.
 //!
 //! IAM User Guide: reference_policies_elements_condition, …_condition_operators,
 //! …_multi-value-conditions.
 
 pub(super) mod arn;
-pub(super) mod base64;
 pub(super) mod date;
-pub(super) mod element;
-pub(super) mod key;
-pub(super) mod number;
+mod decimal;
 pub(super) mod operator;
-pub(super) mod value;
 pub(super) mod values;
 
-use std::cmp::Ordering;
+use date::DateValue;
+use decimal::Decimal;
+use operator::{Operator, SetOperator};
+use values::{ConditionValues, is_base64_of, parse_bool};
 
-use ipnet::IpNet;
-
-use crate::policy::condition::arn::ArnTest;
-use crate::policy::condition::date::Instant;
-use crate::policy::condition::key::{Key, OwnedKey};
-use crate::policy::condition::number::OwnedDecimal;
-use crate::policy::condition::operator::{Comparison, Operator, Set};
-use crate::policy::condition::value::{address, instant, number, render};
+use crate::policy::condition_key::OwnedKey;
 use crate::policy::pattern::Pattern;
 use crate::policy::request::{Context, Fact, Value};
 use crate::policy::template::equal_folded;
 use crate::policy::ternary::Match;
+use crate::policy::value_text::ValueText;
 
-/// One operator over one key.
+/// One operator with one key.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     pub(super) operator: Operator,
     pub(super) key: OwnedKey,
-    pub(super) test: Test,
-    /// CONTESTED: the key can have several values and the operator has no `ForAllValues` or
-    /// `ForAnyValue`. The policy check calls that an error and does not say what it decides.
-    pub(super) needs_set: bool,
-    /// The values as written, for explanations.
-    pub(super) written: Box<[Box<str>]>,
+    pub(super) values: ConditionValues,
+    /// CONTESTED: the key is multivalued and the operator has no `ForAllValues` or `ForAnyValue`.
+    /// AWS's policy check calls that an error and does not say what it decides.
+    pub(super) lacks_set_operator: bool,
+    /// The values as in the document, for explanations.
+    pub(super) source_values: Box<[Box<str>]>,
 }
 
-/// The policy's values, by type.
-#[derive(Clone, Debug)]
-pub(super) enum Test {
-    Text(Box<[Pattern]>),
-    FoldedText(Box<[Pattern]>),
-    Arn(Box<[ArnTest]>),
-    Number(Comparison, Box<[OwnedDecimal]>),
-    Date(Comparison, Box<[Instant]>),
-    Bool(Box<[bool]>),
-    Binary(Box<[Box<[u8]>]>),
-    Ip(Box<[IpNet]>),
-    Null(Box<[bool]>),
-}
-
-/// CONTESTED: a key that has several values under an operator without `ForAllValues` or
-/// `ForAnyValue`. Documents call the policy an error and do not say what it decides.
+/// CONTESTED: several values of the request with an operator without `ForAllValues` or
+/// `ForAnyValue`. AWS's documentation calls the policy an error and does not say what it decides.
 const SEVERAL_VALUES_WITHOUT_SET: Match = Match::Maybe;
 
-/// CONTESTED: a request value that is not of the operator's type (text under `NumericEquals`).
+/// CONTESTED: a request value that is not of the operator's type (text with `NumericEquals`).
 const VALUE_OF_ANOTHER_TYPE: Match = Match::Maybe;
 
-/// CONTESTED: `Null` on a key that is present but empty.
+/// CONTESTED: `Null` with a key that is present but empty.
 const NULL_OF_EMPTY: Match = Match::Maybe;
 
-/// CONTESTED: an empty list of values under an operator without set or `IfExists`.
+/// CONTESTED: an empty list of values with an operator without set operator or `IfExists`.
 const NO_POLICY_VALUES: Match = Match::Maybe;
 
 impl Condition {
+    /// Whether the condition is met in `context`. Allocates nothing.
     pub(super) fn matches(&self, context: &dyn Context) -> Match {
-        let found = self.literally(context);
-        if self.needs_set {
+        let found = self.evaluate(context);
+        if self.lacks_set_operator {
             found.at_most_maybe()
         } else {
             found
         }
     }
 
-    fn literally(&self, context: &dyn Context) -> Match {
+    fn evaluate(&self, context: &dyn Context) -> Match {
         let fact = context.value(self.key.key());
-        if let Test::Null(wanted) = &self.test {
-            return self.null(wanted, fact);
+        if let ConditionValues::Null(wanted) = &self.values {
+            return self.evaluate_null(wanted, fact);
         }
-        if self.test.is_empty() {
-            return self.without_values(fact);
+        if self.values.is_empty() {
+            return self.evaluate_without_values(fact);
         }
-        match (self.operator.set, fact) {
+        let (set, is_negated) = (self.operator.set, self.operator.is_negated());
+        match (set, fact) {
             (_, Fact::Unknown) => Match::Maybe,
             // Observed in AWS, where the documented rules collide: `IfExists` does not save
             // `ForAnyValue` from a missing key.
-            (Set::Any, Fact::Absent) => Match::No,
-            (Set::All, Fact::Absent) => Match::Yes,
-            (Set::None, Fact::Absent) => {
-                Match::from(self.operator.if_exists || self.operator.negated())
+            (SetOperator::ForAnyValue, Fact::Absent) => Match::No,
+            (SetOperator::ForAllValues, Fact::Absent) => Match::Yes,
+            (SetOperator::None, Fact::Absent) => Match::from(self.operator.if_exists || is_negated),
+            (SetOperator::None, Fact::Known(Value::Many(values))) => {
+                match (values.at(0), values.at(1)) {
+                    // CONTESTED: present without a value may count as absent.
+                    (None, _) if is_negated => Match::Yes,
+                    (None, _) if self.operator.if_exists => Match::Maybe,
+                    (None, _) => Match::No,
+                    (Some(only), None) => self.match_value(Value::Text(only), context),
+                    (Some(_), Some(_)) => SEVERAL_VALUES_WITHOUT_SET,
+                }
             }
-            (Set::None, Fact::Known(Value::Many(values))) => match (values.at(0), values.at(1)) {
-                // CONTESTED: present without a value may count as absent.
-                (None, _) if self.operator.negated() => Match::Yes,
-                (None, _) if self.operator.if_exists => Match::Maybe,
-                (None, _) => Match::No,
-                (Some(only), None) => self.one(Value::Text(only), context),
-                (Some(_), Some(_)) => SEVERAL_VALUES_WITHOUT_SET,
-            },
-            (Set::None, Fact::Known(value)) => self.one(value, context),
+            (SetOperator::None, Fact::Known(value)) => self.match_value(value, context),
             (set, Fact::Known(Value::Many(values))) => {
-                let mut found = Match::from(set == Set::All);
+                let mut found = Match::from(set == SetOperator::ForAllValues);
                 let mut index = 0;
                 while let Some(text) = values.at(index) {
-                    let one = self.one(Value::Text(text), context);
-                    found = if set == Set::All {
-                        found.and(one)
-                    } else {
-                        found.or(one)
+                    let one = self.match_value(Value::Text(text), context);
+                    found = match set {
+                        SetOperator::ForAllValues => found.and(one),
+                        _ => found.or(one),
                     };
                     index += 1;
                 }
-                if index == 1 && values.at(0) == Some("") {
-                    or_null(set, found)
+                let is_empty_text = index == 1 && values.at(0) == Some("");
+                if is_empty_text {
+                    or_empty_set(set, found)
                 } else {
                     found
                 }
             }
             (set, Fact::Known(value)) => {
-                let found = self.one(value, context);
-                if matches!(value, Value::Text("")) {
-                    or_null(set, found)
+                let found = self.match_value(value, context);
+                let is_empty_text = matches!(value, Value::Text(""));
+                if is_empty_text {
+                    or_empty_set(set, found)
                 } else {
                     found
                 }
@@ -136,95 +118,85 @@ impl Condition {
     /// One request value against all values of the policy: OR, or NOR for a negated operator. A
     /// policy value whose variable has no value is null: nothing equals it, so that a negated
     /// operator matches (reference_policies_variables, policy variables with no value).
-    fn one(&self, value: Value<'_>, context: &dyn Context) -> Match {
+    fn match_value(&self, value: Value<'_>, context: &dyn Context) -> Match {
         if matches!(value, Value::Opaque) {
             return Match::Maybe;
         }
-        self.any(value, context).negate_if(self.operator.negated())
+        self.equals_any(value, context)
+            .unwrap_or(VALUE_OF_ANOTHER_TYPE)
+            .negate_if(self.operator.is_negated())
     }
 
-    fn any(&self, value: Value<'_>, context: &dyn Context) -> Match {
-        let key = self.key.key();
-        match &self.test {
-            Test::Null(_) => Match::No,
-            Test::Bool(wanted) => match value {
-                Value::Bool(value) => Match::from(wanted.contains(&value)),
-                value => match render(value, key).and_then(|text| parse_bool(text.as_str())) {
-                    Some(value) => Match::from(wanted.contains(&value)),
-                    None => VALUE_OF_ANOTHER_TYPE,
-                },
-            },
-            Test::Number(comparison, wanted) => {
-                let rendered = render(value, key);
-                let Some(value) = rendered.as_ref().and_then(number) else {
-                    return VALUE_OF_ANOTHER_TYPE;
+    /// Whether one of the policy's values equals `value`; `None` if `value` is of another type.
+    fn equals_any(&self, value: Value<'_>, context: &dyn Context) -> Option<Match> {
+        let text = || ValueText::of(value, self.key.key());
+        Some(match &self.values {
+            ConditionValues::Null(_) => Match::No,
+            ConditionValues::Bool(wanted) => {
+                let value = match value {
+                    Value::Bool(value) => value,
+                    _ => parse_bool(text()?.as_str())?,
                 };
-                best(wanted, |wanted| {
-                    comparison.holds(value.compare(wanted.as_decimal())).into()
+                wanted.contains(&value).into()
+            }
+            ConditionValues::Numeric(comparison, wanted) => {
+                let text = text()?;
+                let value = Decimal::parse(text.as_str())?;
+                any_match(wanted, |wanted| {
+                    comparison.holds(value.compare(wanted)).into()
                 })
             }
-            Test::Date(comparison, wanted) => {
-                let Some(value) = instant(value, key) else {
-                    return VALUE_OF_ANOTHER_TYPE;
+            ConditionValues::Date(comparison, wanted) => {
+                let value = match value {
+                    Value::Time(millis) => DateValue::from_millis(millis),
+                    Value::Number(seconds) => DateValue::from_seconds(seconds),
+                    _ => DateValue::parse(text()?.as_str())?,
                 };
-                best(wanted, |wanted| {
-                    value.test(*wanted, |order| comparison.holds(order))
+                any_match(wanted, |wanted| {
+                    value.compare(*wanted, |order| comparison.holds(order))
                 })
             }
-            Test::Ip(wanted) => {
-                let Some(value) = address(value, key) else {
-                    return VALUE_OF_ANOTHER_TYPE;
+            ConditionValues::IpAddress(wanted) => {
+                let address = match value {
+                    Value::Ip(address) => address,
+                    _ => text()?.as_str().parse().ok()?,
                 };
-                best(wanted, |wanted| wanted.contains(&value).into())
+                // An IPv4-mapped IPv6 address counts as IPv4.
+                let address = address.to_canonical();
+                any_match(wanted, |wanted| wanted.contains(&address).into())
             }
-            Test::Text(wanted) => {
-                let Some(text) = render(value, key) else {
-                    return VALUE_OF_ANOTHER_TYPE;
-                };
-                best(wanted, |wanted| wanted.matches(text.as_str(), context))
+            ConditionValues::String(wanted) => {
+                let text = text()?;
+                any_match(wanted, |wanted| wanted.matches(text.as_str(), context))
             }
-            Test::FoldedText(wanted) => {
-                let Some(text) = render(value, key) else {
-                    return VALUE_OF_ANOTHER_TYPE;
-                };
-                best(wanted, |wanted| match wanted {
-                    Pattern::Dynamic(template) => {
-                        let found = template.matches_folded(text.as_str(), context);
-                        let plain = found != Match::No || text.as_str().is_ascii();
-                        if plain { found } else { Match::Maybe }
-                    }
-                    Pattern::Literal(literal) => equal_folded(literal, text.as_str()),
-                    _ => Match::No,
+            ConditionValues::StringIgnoreCase(wanted) => {
+                let text = text()?;
+                any_match(wanted, |wanted| {
+                    equals_ignore_case(wanted, text.as_str(), context)
                 })
             }
-            Test::Arn(wanted) => {
-                let Some(text) = render(value, key) else {
-                    return VALUE_OF_ANOTHER_TYPE;
-                };
-                best(wanted, |wanted| wanted.matches(text.as_str(), context))
+            ConditionValues::Arn(wanted) => {
+                let text = text()?;
+                any_match(wanted, |wanted| wanted.matches(text.as_str(), context))
             }
-            Test::Binary(wanted) => {
-                let Some(text) = render(value, key) else {
-                    return VALUE_OF_ANOTHER_TYPE;
-                };
-                best(wanted, |wanted| {
-                    if **wanted == *text.as_str().as_bytes() {
-                        return Match::Yes;
-                    }
+            ConditionValues::Binary(wanted) => {
+                let text = text()?;
+                any_match(wanted, |wanted| match text.as_str() {
+                    text if **wanted == *text.as_bytes() => Match::Yes,
                     // CONTESTED: whether the request's value reaches the policy decoded.
-                    Match::from(base64::decodes_to(text.as_str(), wanted)).at_most_maybe()
+                    text => Match::from(is_base64_of(text, wanted)).at_most_maybe(),
                 })
             }
-        }
+        })
     }
 
     /// `true` = absent, `false` = present and not null.
-    fn null(&self, wanted: &[bool], fact: Fact<Value<'_>>) -> Match {
+    fn evaluate_null(&self, wanted: &[bool], fact: Fact<Value<'_>>) -> Match {
         match self.operator.set {
-            Set::All => return Match::Yes,
-            Set::Any => return Match::No,
-            Set::None if wanted.is_empty() => return NO_POLICY_VALUES,
-            Set::None => {}
+            SetOperator::ForAllValues => return Match::Yes,
+            SetOperator::ForAnyValue => return Match::No,
+            SetOperator::None if wanted.is_empty() => return NO_POLICY_VALUES,
+            SetOperator::None => {}
         }
         let is_null = match fact {
             Fact::Unknown => Match::Maybe,
@@ -236,36 +208,47 @@ impl Condition {
             },
             Fact::Known(_) => Match::No,
         };
-        best(wanted, |&wanted| is_null.negate_if(!wanted))
+        any_match(wanted, |&wanted| is_null.negate_if(!wanted))
     }
 
-    /// `[]` as the policy's values, as the policy-check reference tells it.
-    fn without_values(&self, fact: Fact<Value<'_>>) -> Match {
-        let missing = match fact {
+    /// `[]` as the policy's values (access-analyzer-reference-policy-checks, empty array).
+    fn evaluate_without_values(&self, fact: Fact<Value<'_>>) -> Match {
+        let is_missing = match fact {
             Fact::Unknown => Match::Maybe,
             Fact::Absent => Match::Yes,
             Fact::Known(Value::Many(values)) if values.at(0).is_none() => Match::Maybe,
             Fact::Known(_) => Match::No,
         };
         match self.operator.set {
-            Set::Any => Match::No,
-            Set::All => missing,
-            Set::None if self.operator.if_exists => missing,
-            Set::None => NO_POLICY_VALUES,
+            SetOperator::ForAnyValue => Match::No,
+            SetOperator::ForAllValues => is_missing,
+            SetOperator::None if self.operator.if_exists => is_missing,
+            SetOperator::None => NO_POLICY_VALUES,
         }
     }
 }
 
 /// CONTESTED: a set whose only member is the empty string may count as the empty set.
-fn or_null(set: Set, literally: Match) -> Match {
+fn or_empty_set(set: SetOperator, found: Match) -> Match {
     match set {
-        Set::All => literally.max(Match::Maybe),
-        Set::Any => literally.at_most_maybe(),
-        Set::None => literally,
+        SetOperator::ForAllValues => found.max(Match::Maybe),
+        SetOperator::ForAnyValue => found.at_most_maybe(),
+        SetOperator::None => found,
     }
 }
 
-fn best<T>(wanted: &[T], test: impl Fn(&T) -> Match) -> Match {
+fn equals_ignore_case(wanted: &Pattern, text: &str, context: &dyn Context) -> Match {
+    match wanted {
+        Pattern::Dynamic(template) => match template.matches_folded(text, context) {
+            Match::No if !text.is_ascii() => Match::Maybe,
+            found => found,
+        },
+        Pattern::Literal(literal) => equal_folded(literal, text),
+        _ => Match::No,
+    }
+}
+
+fn any_match<T>(wanted: &[T], test: impl Fn(&T) -> Match) -> Match {
     let mut found = Match::No;
     for wanted in wanted {
         found = found.or(test(wanted));
@@ -274,62 +257,4 @@ fn best<T>(wanted: &[T], test: impl Fn(&T) -> Match) -> Match {
         }
     }
     found
-}
-
-pub(super) fn parse_bool(text: &str) -> Option<bool> {
-    if text.eq_ignore_ascii_case("true") {
-        Some(true)
-    } else if text.eq_ignore_ascii_case("false") {
-        Some(false)
-    } else {
-        None
-    }
-}
-
-impl Test {
-    fn is_empty(&self) -> bool {
-        match self {
-            Test::Text(values) | Test::FoldedText(values) => values.is_empty(),
-            Test::Arn(values) => values.is_empty(),
-            Test::Number(_, values) => values.is_empty(),
-            Test::Date(_, values) => values.is_empty(),
-            Test::Bool(values) | Test::Null(values) => values.is_empty(),
-            Test::Binary(values) => values.is_empty(),
-            Test::Ip(values) => values.is_empty(),
-        }
-    }
-
-    /// The keys that the values use as variables.
-    pub(super) fn variables(&self) -> Vec<Key<'_>> {
-        match self {
-            Test::Text(values) | Test::FoldedText(values) => {
-                values.iter().flat_map(Pattern::variables).collect()
-            }
-            Test::Arn(values) => values.iter().flat_map(ArnTest::variables).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// A variable without a default in one of the values.
-    pub(super) fn bare_variable(&self) -> Option<Key<'_>> {
-        match self {
-            Test::Text(values) | Test::FoldedText(values) => {
-                values.iter().find_map(Pattern::bare_variable)
-            }
-            Test::Arn(values) => values.iter().find_map(ArnTest::bare_variable),
-            _ => None,
-        }
-    }
-}
-
-impl Comparison {
-    pub(super) fn holds(self, order: Ordering) -> bool {
-        match self {
-            Comparison::Equal | Comparison::NotEqual => order.is_eq(),
-            Comparison::Less => order.is_lt(),
-            Comparison::LessOrEqual => order.is_le(),
-            Comparison::Greater => order.is_gt(),
-            Comparison::GreaterOrEqual => order.is_ge(),
-        }
-    }
 }

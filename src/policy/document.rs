@@ -1,9 +1,12 @@
-//! A policy document, read and checked: JSON with positions, elements, AWS's own rules, and what
-//! they compile to.
+//! A policy document: its JSON with positions, its elements, AWS's validation, and compilation.
 
-pub(super) mod aws_validation;
+mod aws_validation;
 pub(super) mod compile;
-pub(super) mod element;
-pub(super) mod intern;
+mod conditions;
+mod intern;
 pub mod json;
+pub(super) mod options;
+mod principal;
+pub(super) mod reporter;
 pub(super) mod sid;
+mod statement;

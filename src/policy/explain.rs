@@ -1,9 +1,9 @@
 //! Why each statement of a policy did or did not match, for people.
 
-use crate::policy::condition::value::render;
 use crate::policy::request::{Fact, Request, Value};
 use crate::policy::statement::Statement;
 use crate::policy::ternary::Match;
+use crate::policy::value_text::ValueText;
 use crate::policy::{Effect, Policy, StatementId};
 
 /// How one statement met one request.
@@ -81,7 +81,11 @@ fn explain(id: StatementId, statement: &Statement, request: &Request<'_>) -> Exp
             .map(|condition| ConditionExplanation {
                 operator: condition.operator.to_string(),
                 key: condition.key.key().to_string(),
-                values: condition.written.iter().map(ToString::to_string).collect(),
+                values: condition
+                    .source_values
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
                 request: requested(condition.key.key(), request),
                 found: condition.matches(request.context),
             })
@@ -100,7 +104,7 @@ fn requested(key: crate::policy::Key<'_>, request: &Request<'_>) -> Requested {
             }
             Requested::Values(listed)
         }
-        Fact::Known(value) => render(value, key).map_or(Requested::Opaque, |text| {
+        Fact::Known(value) => ValueText::of(value, key).map_or(Requested::Opaque, |text| {
             Requested::Values(vec![text.as_str().to_owned()])
         }),
     }

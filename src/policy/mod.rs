@@ -10,6 +10,7 @@
 
 mod action;
 mod condition;
+mod condition_key;
 mod decision;
 mod diagnostic;
 mod document;
@@ -24,6 +25,7 @@ mod selectors;
 mod statement;
 mod template;
 mod ternary;
+mod value_text;
 
 use std::fmt;
 
@@ -31,9 +33,9 @@ pub use decision::{
     AttachedPolicy, ConditionId, Decision, Denial, IdentityRole, Layer, LayeredDecision, Layers,
     Outcome, Permitted, Unknown, Verdict,
 };
-pub use document::compile::{Attachment, MAX_ENDPOINT_CHARACTERS, Options, Strictness};
+pub use document::options::{Attachment, MAX_ENDPOINT_CHARACTERS, Options, Strictness};
 
-pub use condition::key::{Count, Key, Kind, Knowledge, REGISTRY, Registered, same_name};
+pub use condition_key::{DataType, Key, Knowledge, REGISTRY, RegisteredKey, ValueType, same_name};
 pub use diagnostic::{Diagnostic, Level};
 pub use explain::{ConditionExplanation, Explanation, Requested};
 pub use lint::{Listener, lint};

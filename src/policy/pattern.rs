@@ -1,6 +1,6 @@
 //! Text patterns: literals, wildcards and variables, matched in linear time.
 
-use crate::policy::condition::key::Key;
+use crate::policy::condition_key::Key;
 use crate::policy::diagnostic::Problem;
 use crate::policy::request::Context;
 use crate::policy::template::{Piece, Syntax, Template};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::policy::condition::key::Key;
+use crate::policy::condition_key::Key;
 
 /// A three-valued fact about the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::policy::action::ActionElement;
 use crate::policy::condition::Condition;
-use crate::policy::condition::key::Key;
+use crate::policy::condition_key::Key;
 use crate::policy::decision::{ConditionId, Decision, Outcome, Unknown};
 use crate::policy::principal::PrincipalElement;
 use crate::policy::request::{Action, Request};
@@ -94,7 +94,7 @@ impl Statement {
         let mut keys = Vec::new();
         for condition in &self.conditions {
             keys.push(condition.key.key());
-            keys.extend(condition.test.variables());
+            keys.extend(condition.values.variables());
         }
         for pattern in &self.resources.patterns {
             if let ResourcePattern::Arn(pattern) = pattern {

@@ -1,12 +1,11 @@
 //! Strings of a document with `*`, `?` and `${variables}` in them.
 
-use crate::policy::condition::key::{Count, Key, OwnedKey};
-use crate::policy::condition::value::{Rendered, render};
-use crate::policy::condition::values::{check_exists, check_key};
+use crate::policy::condition_key::{Key, OwnedKey, ValueType, check_form, check_registered};
 use crate::policy::diagnostic::Problem;
 use crate::policy::pattern::char_width;
 use crate::policy::request::{Context, Fact};
 use crate::policy::ternary::Match;
+use crate::policy::value_text::ValueText;
 
 /// A string in pieces; neighbouring literals are one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -217,9 +216,9 @@ fn check_name(name: &str) -> Result<(), Problem> {
             format!("`{name}` cannot be the name of a variable; variables do not nest"),
         ));
     }
-    check_key(name)?;
-    check_exists(name)?;
-    if Key::of(name).count() == Some(Count::Multi) {
+    check_form(name)?;
+    check_registered(name)?;
+    if Key::of(name).value_type() == Some(ValueType::Multivalued) {
         return Err(Problem::new(
             "variable-multivalued",
             format!("`{name}` can have several values and so cannot be a variable"),
@@ -236,7 +235,7 @@ enum Case {
 
 /// What a piece stands for in one request.
 enum Substitute<'a> {
-    Text(Rendered<'a>),
+    Text(ValueText<'a>),
     /// Not knowable, or a value whose meaning as a variable is contested (empty, several values).
     Uncertain,
     /// No value and no default.
@@ -245,14 +244,14 @@ enum Substitute<'a> {
 
 fn substitute<'a>(piece: &'a Piece, context: &'a dyn Context) -> Substitute<'a> {
     let Piece::Variable { key, default } = piece else {
-        return Substitute::Text(Rendered::text(""));
+        return Substitute::Text(ValueText::Borrowed(""));
     };
     let key = key.key();
     match (context.value(key), default) {
         (Fact::Unknown, _) => Substitute::Uncertain,
-        (Fact::Absent, Some(default)) => Substitute::Text(Rendered::text(default)),
+        (Fact::Absent, Some(default)) => Substitute::Text(ValueText::Borrowed(default)),
         (Fact::Absent, None) => Substitute::Null,
-        (Fact::Known(value), _) => match render(value, key) {
+        (Fact::Known(value), _) => match ValueText::of(value, key) {
             // CONTESTED: an empty value may count as none. Both readings stay open.
             Some(text) if !text.as_str().is_empty() => Substitute::Text(text),
             _ => Substitute::Uncertain,
@@ -267,7 +266,7 @@ struct Cursor<'a> {
     context: &'a dyn Context,
     offset: usize,
     /// The text of the variable the cursor stands in.
-    inside: Option<Rendered<'a>>,
+    inside: Option<ValueText<'a>>,
 }
 
 enum Token {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use crate::config::Names;
 use crate::kinesis::{Scanner, Target, WireFormat};
 use crate::policy::{
-    Context, Count, Fact, Key, Knowledge, Options, Policy, REGISTRY, Registered, Value,
+    Context, Fact, Key, Knowledge, Options, Policy, REGISTRY, RegisteredKey, Value, ValueType,
 };
 use crate::sigv4::{self, Caller, Holder};
 
@@ -142,7 +142,7 @@ enum Mode {
 #[test]
 fn facts_and_the_registry_agree() {
     for mode in [Mode::Passthrough, Mode::ReSignConfig] {
-        let knowledge = |registered: &Registered| match mode {
+        let knowledge = |registered: &RegisteredKey| match mode {
             Mode::Passthrough => registered.passthrough,
             Mode::ReSignConfig => registered.resign,
         };
@@ -161,7 +161,7 @@ fn facts_and_the_registry_agree() {
                         Knowledge::Configured => {
                             matches!(value, Fact::Unknown) || registered.key == Key::SourceVpce
                         }
-                        Knowledge::Partly => true,
+                        Knowledge::Partial => true,
                         Knowledge::Unknowable => matches!(value, Fact::Unknown),
                     };
                     let (name, knowledge) = (registered.name, knowledge(registered));
@@ -169,7 +169,9 @@ fn facts_and_the_registry_agree() {
                         agrees,
                         "{name} is not {knowledge:?} (all stated: {everything})"
                     );
-                    if let (Count::Multi, Fact::Known(value)) = (registered.count, value) {
+                    if let (ValueType::Multivalued, Fact::Known(value)) =
+                        (registered.value_type, value)
+                    {
                         assert!(matches!(value, Value::Many(_)), "{name} is multivalued");
                     }
                 }
@@ -202,7 +204,7 @@ fn the_documented_table_is_the_registry() {
         Knowledge::Known => "known",
         Knowledge::Absent => "absent",
         Knowledge::Configured => "if stated",
-        Knowledge::Partly => "in part",
+        Knowledge::Partial => "in part",
         Knowledge::Unknowable => "unknown",
     };
     let mut table = "| key | signature passed through | authenticated by the gate |\n\

@@ -1,30 +1,31 @@
-//! `ArnEquals`, `ArnLike` and their opposites: segment by segment between colons.
+//! Values of the Arn operators: an ARN matches segment by segment between colons.
+//!
+//! IAM User Guide: reference_policies_elements_condition_operators (Conditions_ARN).
 
-use crate::policy::condition::key::Key;
 use crate::policy::diagnostic::Problem;
 use crate::policy::pattern::Pattern;
 use crate::policy::request::Context;
 use crate::policy::template::Syntax;
 use crate::policy::ternary::Match;
 
-/// One value of an ARN operator.
+/// One value of an Arn operator.
 #[derive(Clone, Debug)]
-pub(in crate::policy) enum ArnTest {
-    /// Six segments, each matched on its own; the sixth takes the rest.
+pub(in crate::policy) enum ArnValue {
+    /// Six segments, each a pattern of its own; the sixth takes the rest.
     Segments(Box<[Pattern; 6]>),
-    /// Fewer than six segments in the policy's text: whole, if variables fill it up to an ARN.
+    /// Fewer than six segments. Variables may complete the value to an ARN.
     Whole(Pattern),
 }
 
-impl ArnTest {
-    pub(in crate::policy) fn compile(value: &str, variables: bool) -> Result<ArnTest, Problem> {
+impl ArnValue {
+    pub(in crate::policy) fn parse(value: &str, variables: bool) -> Result<ArnValue, Problem> {
         let syntax = Syntax {
             variables,
             wildcards: true,
         };
         let pattern = |text: &str| Pattern::parse(text, syntax);
         match segments(value, variables) {
-            Some([a, b, c, d, e, f]) => Ok(ArnTest::Segments(Box::new([
+            Some([a, b, c, d, e, f]) => Ok(ArnValue::Segments(Box::new([
                 pattern(a)?,
                 pattern(b)?,
                 pattern(c)?,
@@ -32,57 +33,48 @@ impl ArnTest {
                 pattern(e)?,
                 pattern(f)?,
             ]))),
-            None => Ok(ArnTest::Whole(pattern(value)?)),
+            None => Ok(ArnValue::Whole(pattern(value)?)),
         }
     }
 
     pub(in crate::policy) fn matches(&self, text: &str, context: &dyn Context) -> Match {
-        let mut parts = text.splitn(6, ':');
-        let six = [(); 6].map(|()| parts.next());
-        let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f)] = six else {
-            // CONTESTED: a request value that is no ARN.
+        // CONTESTED: a request value that is no ARN.
+        if text.bytes().filter(|&byte| byte == b':').count() < 5 {
             return Match::Maybe;
-        };
+        }
         match self {
-            ArnTest::Segments(patterns) => patterns
+            ArnValue::Segments(patterns) => patterns
                 .iter()
-                .zip([a, b, c, d, e, f])
-                .map(|(pattern, part)| pattern.matches(part, context))
+                .zip(text.splitn(6, ':'))
+                .map(|(pattern, segment)| pattern.matches(segment, context))
                 .fold(Match::Yes, Match::and),
             // CONTESTED: a pattern that is no ARN but would match the text.
-            ArnTest::Whole(pattern) => {
+            ArnValue::Whole(pattern) => {
                 let found = pattern.matches(text, context);
-                let plain = pattern.has_variables() && !pattern.has_wildcards();
-                if plain { found } else { found.at_most_maybe() }
+                let is_certain = pattern.has_variables() && !pattern.has_wildcards();
+                if is_certain {
+                    found
+                } else {
+                    found.at_most_maybe()
+                }
             }
         }
     }
 
-    /// Not an ARN by its own text, nor by variables?
-    pub(in crate::policy) fn is_shapeless(&self) -> bool {
-        matches!(self, ArnTest::Whole(pattern) if !pattern.has_variables())
+    /// Whether the value cannot be an ARN, whatever its variables are.
+    pub(in crate::policy) fn is_malformed(&self) -> bool {
+        matches!(self, ArnValue::Whole(pattern) if !pattern.has_variables())
     }
 
     pub(in crate::policy) fn patterns(&self) -> &[Pattern] {
         match self {
-            ArnTest::Segments(patterns) => &**patterns,
-            ArnTest::Whole(pattern) => std::slice::from_ref(pattern),
+            ArnValue::Segments(patterns) => &**patterns,
+            ArnValue::Whole(pattern) => std::slice::from_ref(pattern),
         }
-    }
-
-    pub(in crate::policy) fn variables(&self) -> Vec<Key<'_>> {
-        self.patterns()
-            .iter()
-            .flat_map(Pattern::variables)
-            .collect()
-    }
-
-    pub(in crate::policy) fn bare_variable(&self) -> Option<Key<'_>> {
-        self.patterns().iter().find_map(Pattern::bare_variable)
     }
 }
 
-/// Splits at the first five colons that stand outside of variables.
+/// Splits an ARN at the first five colons outside of variables; `None` if it has fewer.
 pub(in crate::policy) fn segments(text: &str, variables: bool) -> Option<[&str; 6]> {
     let mut ends = [0; 5];
     let mut found = 0;
@@ -118,7 +110,7 @@ pub(in crate::policy) fn segments(text: &str, variables: bool) -> Option<[&str; 
 
 #[cfg(test)]
 mod tests {
-    use super::ArnTest;
+    use super::ArnValue;
     use crate::policy::request::EmptyContext;
     use crate::policy::ternary::Match;
 
@@ -134,8 +126,8 @@ mod tests {
             ("arn:*", Match::Maybe),
             ("urn:*", Match::No),
         ] {
-            let test = ArnTest::compile(pattern, true).expect(pattern);
-            assert_eq!(test.matches(arn, &EmptyContext), expected, "{pattern}");
+            let value = ArnValue::parse(pattern, true).expect(pattern);
+            assert_eq!(value.matches(arn, &EmptyContext), expected, "{pattern}");
         }
     }
 }

@@ -1,33 +1,36 @@
-//! The names of condition operators.
+//! Condition operators: their names, set operators and the suffix `IfExists`.
 //!
 //! IAM User Guide: reference_policies_elements_condition_operators.
 
+use std::cmp::Ordering;
 use std::fmt;
 
-/// A condition operator with its set prefix and suffix.
+use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+use OperatorKind::{Arn, Date, IpAddress, Numeric};
+
+/// A condition operator, with its set operator and its suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Operator {
-    pub(in crate::policy) set: Set,
-    pub(in crate::policy) base: Base,
+    pub(in crate::policy) set: SetOperator,
+    pub(in crate::policy) kind: OperatorKind,
     pub(in crate::policy) if_exists: bool,
     name: &'static str,
 }
 
-/// The set prefix.
+/// The prefix of a condition with a multivalued key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum Set {
+pub(in crate::policy) enum SetOperator {
     None,
-    /// `ForAllValues:`
-    All,
-    /// `ForAnyValue:`
-    Any,
+    ForAllValues,
+    ForAnyValue,
 }
 
+/// What an operator compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum Base {
-    Text {
+pub(in crate::policy) enum OperatorKind {
+    String {
         negated: bool,
-        folded: bool,
+        ignore_case: bool,
         wildcards: bool,
     },
     Arn {
@@ -37,12 +40,13 @@ pub(in crate::policy) enum Base {
     Date(Comparison),
     Bool,
     Binary,
-    Ip {
+    IpAddress {
         negated: bool,
     },
     Null,
 }
 
+/// The order that a Numeric or Date operator asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) enum Comparison {
     Equal,
@@ -53,78 +57,81 @@ pub(in crate::policy) enum Comparison {
     GreaterOrEqual,
 }
 
-const fn text(negated: bool, folded: bool, wildcards: bool) -> Base {
-    Base::Text {
+impl Comparison {
+    pub(in crate::policy) fn holds(self, order: Ordering) -> bool {
+        match self {
+            Comparison::Equal | Comparison::NotEqual => order.is_eq(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+}
+
+const fn string(negated: bool, ignore_case: bool, wildcards: bool) -> OperatorKind {
+    OperatorKind::String {
         negated,
-        folded,
+        ignore_case,
         wildcards,
     }
 }
 
-const OPERATORS: &[(&str, Base)] = &[
-    ("StringEquals", text(false, false, false)),
-    ("StringNotEquals", text(true, false, false)),
-    ("StringEqualsIgnoreCase", text(false, true, false)),
-    ("StringNotEqualsIgnoreCase", text(true, true, false)),
-    ("StringLike", text(false, false, true)),
-    ("StringNotLike", text(true, false, true)),
-    ("NumericEquals", Base::Numeric(Comparison::Equal)),
-    ("NumericNotEquals", Base::Numeric(Comparison::NotEqual)),
-    ("NumericLessThan", Base::Numeric(Comparison::Less)),
-    (
-        "NumericLessThanEquals",
-        Base::Numeric(Comparison::LessOrEqual),
-    ),
-    ("NumericGreaterThan", Base::Numeric(Comparison::Greater)),
-    (
-        "NumericGreaterThanEquals",
-        Base::Numeric(Comparison::GreaterOrEqual),
-    ),
-    ("DateEquals", Base::Date(Comparison::Equal)),
-    ("DateNotEquals", Base::Date(Comparison::NotEqual)),
-    ("DateLessThan", Base::Date(Comparison::Less)),
-    ("DateLessThanEquals", Base::Date(Comparison::LessOrEqual)),
-    ("DateGreaterThan", Base::Date(Comparison::Greater)),
-    (
-        "DateGreaterThanEquals",
-        Base::Date(Comparison::GreaterOrEqual),
-    ),
-    ("Bool", Base::Bool),
-    ("BinaryEquals", Base::Binary),
-    ("IpAddress", Base::Ip { negated: false }),
-    ("NotIpAddress", Base::Ip { negated: true }),
+const OPERATORS: &[(&str, OperatorKind)] = &[
+    ("StringEquals", string(false, false, false)),
+    ("StringNotEquals", string(true, false, false)),
+    ("StringEqualsIgnoreCase", string(false, true, false)),
+    ("StringNotEqualsIgnoreCase", string(true, true, false)),
+    ("StringLike", string(false, false, true)),
+    ("StringNotLike", string(true, false, true)),
+    ("NumericEquals", Numeric(Equal)),
+    ("NumericNotEquals", Numeric(NotEqual)),
+    ("NumericLessThan", Numeric(Less)),
+    ("NumericLessThanEquals", Numeric(LessOrEqual)),
+    ("NumericGreaterThan", Numeric(Greater)),
+    ("NumericGreaterThanEquals", Numeric(GreaterOrEqual)),
+    ("DateEquals", Date(Equal)),
+    ("DateNotEquals", Date(NotEqual)),
+    ("DateLessThan", Date(Less)),
+    ("DateLessThanEquals", Date(LessOrEqual)),
+    ("DateGreaterThan", Date(Greater)),
+    ("DateGreaterThanEquals", Date(GreaterOrEqual)),
+    ("Bool", OperatorKind::Bool),
+    ("BinaryEquals", OperatorKind::Binary),
+    ("IpAddress", IpAddress { negated: false }),
+    ("NotIpAddress", IpAddress { negated: true }),
     // ArnEquals and ArnLike behave identically.
-    ("ArnEquals", Base::Arn { negated: false }),
-    ("ArnLike", Base::Arn { negated: false }),
-    ("ArnNotEquals", Base::Arn { negated: true }),
-    ("ArnNotLike", Base::Arn { negated: true }),
-    ("Null", Base::Null),
+    ("ArnEquals", Arn { negated: false }),
+    ("ArnLike", Arn { negated: false }),
+    ("ArnNotEquals", Arn { negated: true }),
+    ("ArnNotLike", Arn { negated: true }),
+    ("Null", OperatorKind::Null),
 ];
 
 impl Operator {
-    /// Reads a name; case counts, as in all documentation.
-    pub(in crate::policy) fn parse(written: &str) -> Option<Operator> {
-        let (set, rest) = match written.split_once(':') {
-            None => (Set::None, written),
-            Some(("ForAllValues", rest)) => (Set::All, rest),
-            Some(("ForAnyValue", rest)) => (Set::Any, rest),
+    /// Parses a name. Case counts, as in all of AWS's documentation.
+    pub(in crate::policy) fn parse(text: &str) -> Option<Operator> {
+        let (set, rest) = match text.split_once(':') {
+            None => (SetOperator::None, text),
+            Some(("ForAllValues", rest)) => (SetOperator::ForAllValues, rest),
+            Some(("ForAnyValue", rest)) => (SetOperator::ForAnyValue, rest),
             Some(_) => return None,
         };
         let (bare, if_exists) = match rest.strip_suffix("IfExists") {
             Some(bare) => (bare, true),
             None => (rest, false),
         };
-        let (name, base) = OPERATORS.iter().find(|(name, _)| *name == bare)?;
+        let (name, kind) = OPERATORS.iter().find(|(name, _)| *name == bare)?;
         Some(Operator {
             set,
-            base: *base,
+            kind: *kind,
             if_exists,
             name,
         })
     }
 
-    /// What a name may be meant for that differs in case alone.
-    pub(in crate::policy) fn of_any_case(written: &str) -> Option<String> {
+    /// The operator's name that differs from `text` in case alone.
+    pub(in crate::policy) fn name_in_any_case(text: &str) -> Option<String> {
         ["", "ForAllValues:", "ForAnyValue:"]
             .iter()
             .flat_map(|set| {
@@ -132,41 +139,41 @@ impl Operator {
                     ["", "IfExists"].map(|end| format!("{set}{name}{end}"))
                 })
             })
-            .find(|name| name.eq_ignore_ascii_case(written))
+            .find(|name| name.eq_ignore_ascii_case(text))
     }
 
-    /// Is it the opposite of another operator? Such operators match where the key is missing.
-    pub(in crate::policy) fn negated(self) -> bool {
-        match self.base {
-            Base::Text { negated, .. } | Base::Arn { negated } | Base::Ip { negated } => negated,
-            Base::Numeric(comparison) | Base::Date(comparison) => {
-                comparison == Comparison::NotEqual
+    /// Whether it is the opposite of another operator. Such operators match a missing key.
+    pub(in crate::policy) fn is_negated(self) -> bool {
+        match self.kind {
+            OperatorKind::String { negated, .. } | Arn { negated } | IpAddress { negated } => {
+                negated
             }
-            Base::Bool | Base::Binary | Base::Null => false,
+            Numeric(comparison) | Date(comparison) => comparison == NotEqual,
+            OperatorKind::Bool | OperatorKind::Binary | OperatorKind::Null => false,
         }
     }
 
     pub(in crate::policy) fn has_wildcards(self) -> bool {
         matches!(
-            self.base,
-            Base::Text {
+            self.kind,
+            OperatorKind::String {
                 wildcards: true,
                 ..
-            } | Base::Arn { .. }
+            } | Arn { .. }
         )
     }
 
     pub(in crate::policy) fn takes_variables(self) -> bool {
-        matches!(self.base, Base::Text { .. } | Base::Arn { .. })
+        matches!(self.kind, OperatorKind::String { .. } | Arn { .. })
     }
 }
 
 impl fmt::Display for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.set {
-            Set::None => "",
-            Set::All => "ForAllValues:",
-            Set::Any => "ForAnyValue:",
+            SetOperator::None => "",
+            SetOperator::ForAllValues => "ForAllValues:",
+            SetOperator::ForAnyValue => "ForAnyValue:",
         })?;
         f.write_str(self.name)?;
         f.write_str(if self.if_exists { "IfExists" } else { "" })

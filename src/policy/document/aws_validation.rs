@@ -1,93 +1,93 @@
-//! What AWS's policy check calls an error although the document could be evaluated.
+//! AWS's validation: what its policy check calls an error in a document that can be evaluated.
 //!
 //! IAM User Guide: access-analyzer-reference-policy-checks.
 
 use std::net::IpAddr;
 
-use crate::policy::condition::Test;
 use crate::policy::condition::arn::segments;
-use crate::policy::condition::key::Key;
-use crate::policy::condition::operator::{Base, Operator};
+use crate::policy::condition::operator::{Operator, OperatorKind};
+use crate::policy::condition::values::ConditionValues;
+use crate::policy::condition_key::Key;
 use crate::policy::diagnostic::Problem;
 
-/// Checks the values of one condition against the format of its key.
-pub(in crate::policy) fn check_condition(
+/// Checks the values of one condition against the format of its key. `report` takes the index of
+/// the value, or `None` for all values.
+pub(in crate::policy) fn check_values(
     operator: Operator,
     key: Key<'_>,
-    values: &[&str],
-    test: &Test,
+    source_values: &[&str],
+    values: &ConditionValues,
     mut report: impl FnMut(Option<usize>, Problem),
 ) {
-    if let Base::Text { .. } = operator.base {
-        for (index, value) in values.iter().enumerate() {
-            let open =
+    if let OperatorKind::String { .. } = operator.kind {
+        for (index, value) in source_values.iter().enumerate() {
+            let is_open =
                 value.contains("${") || (operator.has_wildcards() && value.contains(['*', '?']));
-            if !open && let Some(problem) = text_format(key, value) {
+            if !is_open && let Some(problem) = format_problem(key, value) {
                 report(Some(index), problem);
             }
         }
     }
-    if let (Key::SourceIp, Test::Ip(networks)) = (key, test)
+    if let (Key::SourceIp, ConditionValues::IpAddress(networks)) = (key, values)
         && !networks.is_empty()
         && networks.iter().all(|network| is_private(network.addr()))
     {
+        let message = "`aws:SourceIp` is a public address, and these are private";
         report(
             None,
-            Problem::new(
-                "private-source-ip",
-                "`aws:SourceIp` is a public address, and these are private",
-            )
-            .fix("use `aws:VpcSourceIp` for addresses inside of a VPC"),
+            Problem::new("private-source-ip", message)
+                .fix("use `aws:VpcSourceIp` for addresses inside of a VPC"),
         );
     }
 }
 
-fn text_format(key: Key<'_>, value: &str) -> Option<Problem> {
-    match key {
-        Key::SourceVpce if !is_id(value, "vpce-") => Some(
-            Problem::new(
-                "vpce-format",
-                format!("`{value}` is not the id of a VPC endpoint"),
-            )
-            .fix("write `vpce-` and 8 or 17 letters and digits"),
+fn format_problem(key: Key<'_>, value: &str) -> Option<Problem> {
+    let (code, what, fix) = match key {
+        Key::SourceVpce if !is_id(value, "vpce-") => (
+            "vpce-format",
+            "the id of a VPC endpoint",
+            "write `vpce-` and 8 or 17 letters and digits",
         ),
-        Key::SourceVpc if !is_id(value, "vpc-") => Some(
-            Problem::new("vpc-format", format!("`{value}` is not the id of a VPC"))
-                .fix("write `vpc-` and 8 or 17 letters and digits"),
+        Key::SourceVpc if !is_id(value, "vpc-") => (
+            "vpc-format",
+            "the id of a VPC",
+            "write `vpc-` and 8 or 17 letters and digits",
         ),
-        Key::RequestedRegion if !is_region(value) => Some(
-            Problem::new("region-format", format!("`{value}` is not a region"))
-                .fix("write it as `us-east-1`"),
-        ),
-        _ => None,
-    }
+        Key::RequestedRegion if !is_region(value) => {
+            ("region-format", "a region", "write it as `us-east-1`")
+        }
+        _ => return None,
+    };
+    Some(Problem::new(code, format!("`{value}` is not {what}")).fix(fix))
 }
 
-/// Checks the parts of a Kinesis ARN in a Resource element.
+/// Checks the region and the account of an ARN in a Resource element.
 pub(in crate::policy) fn check_resource(text: &str, variables: bool) -> Result<(), Problem> {
     let Some([_, _, service, region, account, _]) = segments(text, variables) else {
         return Ok(());
     };
-    if service == "kinesis" && region.is_empty() {
-        return Err(
-            Problem::new("resource-region", format!("`{text}` names no region"))
-                .fix("write a region, or `*`"),
-        );
-    }
-    if service == "kinesis" && account.is_empty() {
-        return Err(
-            Problem::new("resource-account", format!("`{text}` names no account"))
-                .fix("write an account id, or `*`"),
-        );
-    }
-    if !region.is_empty() && !region.contains(['*', '?']) && !is_region(region) {
-        return Err(Problem::new(
+    let (code, message, fix) = if service == "kinesis" && region.is_empty() {
+        (
+            "resource-region",
+            format!("`{text}` names no region"),
+            "write a region, or `*`",
+        )
+    } else if service == "kinesis" && account.is_empty() {
+        (
+            "resource-account",
+            format!("`{text}` names no account"),
+            "write an account id, or `*`",
+        )
+    } else if !region.is_empty() && !region.contains(['*', '?']) && !is_region(region) {
+        (
             "resource-region",
             format!("`{text}`: `{region}` is not a region"),
+            "write it as `us-east-1`, or `*`",
         )
-        .fix("write it as `us-east-1`, or `*`"));
-    }
-    Ok(())
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new(code, message).fix(fix))
 }
 
 fn is_id(text: &str, prefix: &str) -> bool {

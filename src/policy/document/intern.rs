@@ -1,5 +1,5 @@
-//! Parts that many statements have in common, kept once. A decision among thousands of statements
-//! waits for memory more than it compares: what all of them share stays in the cache.
+//! Interning: statements share their equal parts. A decision among thousands of statements waits
+//! for memory more than it compares, and shared parts stay in the cache.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -9,26 +9,26 @@ use crate::policy::principal::PrincipalElement;
 use crate::policy::resource::ResourcePattern;
 use crate::policy::statement::Statement;
 
-/// Lets statements share their lists of principals and the beginnings of their ARNs.
-pub(in crate::policy) fn share(statements: &mut [Statement]) {
-    let (mut lists, mut scopes) = (HashSet::new(), HashSet::new());
+/// Makes statements share their equal lists of principals and equal scopes of ARNs.
+pub(in crate::policy) fn intern(statements: &mut [Statement]) {
+    let (mut principals, mut scopes) = (HashSet::new(), HashSet::new());
     for statement in statements {
         if let PrincipalElement::Listed(forms) = &mut statement.principal {
-            keep_once(forms, &mut lists);
+            share(forms, &mut principals);
         }
         for pattern in &mut statement.resources.patterns {
             if let ResourcePattern::Arn(pattern) = pattern {
-                keep_once(&mut pattern.scope, &mut scopes);
+                share(&mut pattern.scope, &mut scopes);
             }
         }
     }
 }
 
-fn keep_once<T: Hash + Eq + ?Sized>(part: &mut Arc<T>, kept: &mut HashSet<Arc<T>>) {
-    match kept.get(part) {
-        Some(known) => *part = Arc::clone(known),
+fn share<T: Hash + Eq + ?Sized>(part: &mut Arc<T>, interned: &mut HashSet<Arc<T>>) {
+    match interned.get(part) {
+        Some(equal) => *part = Arc::clone(equal),
         None => {
-            kept.insert(Arc::clone(part));
+            interned.insert(Arc::clone(part));
         }
     }
 }

@@ -1,99 +1,14 @@
 //! A JSON reader for documents that people write: it keeps positions and refuses what parsers
 //! read differently (duplicate names, lone surrogates, a byte-order mark, text after the end).
+//!
+//! Written by hand: `serde_json` keeps no positions and takes duplicate names.
 
+mod node;
 mod reader;
 
-use std::borrow::Cow;
-
 use crate::policy::diagnostic::{Diagnostic, LineIndex};
+pub use node::{Member, Node, NodeKind};
 use reader::Reader;
-
-/// Deepest nesting that is read; a policy needs six.
-pub const MAX_DEPTH: usize = 32;
-
-/// One value, and where its text begins and ends.
-#[derive(Clone, Debug)]
-pub struct Node<'t> {
-    /// What it is.
-    pub kind: NodeKind<'t>,
-    /// Offset of its first byte.
-    pub start: usize,
-    /// Offset after its last byte.
-    pub end: usize,
-}
-
-/// The value itself.
-#[derive(Clone, Debug)]
-pub enum NodeKind<'t> {
-    /// `null`.
-    Null,
-    /// `true` or `false`.
-    Bool(bool),
-    /// A number, as written.
-    Number(&'t str),
-    /// A string, unescaped.
-    String(Cow<'t, str>),
-    /// A list.
-    List(Vec<Node<'t>>),
-    /// An object; names are unique.
-    Map(Vec<Member<'t>>),
-}
-
-/// One member of an object.
-#[derive(Clone, Debug)]
-pub struct Member<'t> {
-    /// Its name, unescaped.
-    pub name: Cow<'t, str>,
-    /// Offset of the name's opening quote.
-    pub start: usize,
-    /// Its value.
-    pub value: Node<'t>,
-}
-
-impl<'t> Node<'t> {
-    /// The member of that name, if this is an object that has it.
-    #[must_use]
-    pub fn member(&self, name: &str) -> Option<&Node<'t>> {
-        match &self.kind {
-            NodeKind::Map(members) => members
-                .iter()
-                .find(|member| member.name == name)
-                .map(|member| &member.value),
-            _ => None,
-        }
-    }
-
-    /// The text, if this is a string.
-    #[must_use]
-    pub fn text(&self) -> Option<&str> {
-        match &self.kind {
-            NodeKind::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The elements, if this is a list.
-    #[must_use]
-    pub fn list(&self) -> Option<&[Node<'t>]> {
-        match &self.kind {
-            NodeKind::List(nodes) => Some(nodes),
-            _ => None,
-        }
-    }
-
-    /// What sort of value it is, for messages.
-    #[must_use]
-    pub fn describe(&self) -> &'static str {
-        match self.kind {
-            NodeKind::Null => "null",
-            NodeKind::Bool(_) => "a boolean",
-            NodeKind::Number(_) => "a number",
-            NodeKind::String(_) => "a string",
-            NodeKind::List(_) => "a list",
-            NodeKind::Map(_) => "an object",
-        }
-    }
-}
 
 /// Reads one JSON text.
 ///
@@ -108,8 +23,8 @@ pub fn read(text: &str) -> Result<Node<'_>, Vec<Diagnostic>> {
     }
 }
 
-/// Reads one JSON text whose duplicate names only spoil the part that they stand in: they are
-/// listed beside it.
+/// Reads one JSON text, and lists its duplicate names beside it: for a text of several parts, of
+/// which a duplicate name spoils only its own.
 ///
 /// # Errors
 /// The first violation of the grammar.

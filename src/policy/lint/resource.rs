@@ -1,18 +1,24 @@
-//! Warnings about the resources of a statement.
+//! Warnings about one resource of a statement.
 
 use crate::policy::Effect;
 use crate::policy::action::ActionPattern;
 use crate::policy::diagnostic::Problem;
-use crate::policy::document::compile::Reporter;
-use crate::policy::lint::{Document, unknowable};
+use crate::policy::document::reporter::Reporter;
+use crate::policy::lint::context::{LintContext, unknowable};
 use crate::policy::pattern::Pattern;
-use crate::policy::request::EmptyContext;
+use crate::policy::request::{Action, EmptyContext};
 use crate::policy::resource::ResourcePattern;
 use crate::policy::statement::Statement;
 use crate::policy::ternary::Match;
 
-impl Document<'_> {
-    pub(in crate::policy) fn resource(
+const SUBSCRIBE: Action<'static> = Action {
+    service: "kinesis",
+    name: "SubscribeToShard",
+    number: None,
+};
+
+impl LintContext<'_> {
+    pub(in crate::policy) fn check_resource(
         &self,
         at: usize,
         pattern: &ResourcePattern,
@@ -22,129 +28,87 @@ impl Document<'_> {
         let ResourcePattern::Arn(arn) = pattern else {
             return;
         };
-        let listener = self.listener;
+        let mut warn = |problem| reporter.warn(at, problem);
         for key in arn.resource.variables() {
-            if listener.is_some_and(|listener| !(listener.knows)(key)) {
-                reporter.warn(at, unknowable(&format!("`{key}`"), statement.effect));
+            if self.listener.is_some_and(|listener| !(listener.knows)(key)) {
+                warn(unknowable(&format!("`{key}`"), statement.effect));
             }
         }
         if arn.is_contested() {
-            reporter.warn(
-                at,
-                Problem::new("contested-wildcard", "a wildcard in the service or in the resource's type may not match in AWS: here it never allows, and may deny")
-                    .fix("write the service and the type in full"),
-            );
+            let message = "a wildcard in the service or in the resource's type may not match in AWS: here it never allows, and may deny";
+            let problem = Problem::new("contested-wildcard", message);
+            warn(problem.fix("write the service and the type in full"));
         }
         if arn.ends_segment_in_part() {
-            reporter.warn(
-                at,
-                Problem::new("colon-wildcard", "a `*` at the end of a part of the ARN may match beyond the colon in AWS: here that may deny, and never allows")
-                    .fix("write the part in full, or `*` alone"),
-            );
+            let message = "a `*` at the end of a part of the ARN may match beyond the colon in AWS: here that may deny, and never allows";
+            let problem = Problem::new("colon-wildcard", message);
+            warn(problem.fix("write the part in full, or `*` alone"));
         }
         if !arn.service_is("kinesis") {
             return;
         }
-        let begins = arn.resource.literal_prefix();
-        let whole_word = begins.contains('/') || matches!(arn.resource, Pattern::Literal(_));
-        let word = begins.split('/').next().unwrap_or(begins);
-        if whole_word
-            && !["stream", "channel", "queue"].contains(&word)
-            && !begins.contains("/consumer/")
-        {
-            reporter.warn(
-                at,
-                Problem::new(
-                    "resource-type",
-                    format!("Kinesis has no resources of type `{word}`"),
-                )
-                .fix("write `stream/NAME`"),
-            );
+        let literal = arn.resource.literal_prefix();
+        let is_whole = literal.contains('/') || matches!(arn.resource, Pattern::Literal(_));
+        let resource_type = literal.split('/').next().unwrap_or(literal);
+        let is_known = ["stream", "channel", "queue"].contains(&resource_type);
+        if is_whole && !is_known && !literal.contains("/consumer/") {
+            let message = format!("Kinesis has no resources of type `{resource_type}`");
+            warn(Problem::new("resource-type", message).fix("write `stream/NAME`"));
         }
         if let Pattern::Prefix(prefix) = &arn.resource
             && let Some(stream) = prefix.strip_prefix("stream/")
             && stream.ends_with(|c: char| c.is_ascii_alphanumeric())
             && !stream.contains('/')
         {
-            reporter.warn(
-                at,
-                Problem::new("prefix-covers-more", format!("`{prefix}*` also covers `{prefix}2`"))
-                    .fix(format!("write `{prefix}` and `{prefix}/*`, if the one stream and its consumers are meant")),
+            let message = format!("`{prefix}*` also covers `{prefix}2`");
+            let fix = format!(
+                "write `{prefix}` and `{prefix}/*`, if the one stream and its consumers are meant"
             );
+            warn(Problem::new("prefix-covers-more", message).fix(fix));
         }
-        self.consumers(at, &arn.resource, statement, reporter);
+        if let Pattern::Literal(stream) = &arn.resource
+            && self.misses_consumers(stream, statement)
+        {
+            let message =
+                format!("`SubscribeToShard` acts on a consumer, which `{stream}` does not cover");
+            let problem = Problem::new("subscribe-needs-consumer", message);
+            warn(problem.fix(format!("add `{stream}/consumer/*`")));
+        }
     }
 
-    /// `stream/X` does not cover the consumers that SubscribeToShard names.
-    fn consumers(
-        &self,
-        at: usize,
-        pattern: &Pattern,
-        statement: &Statement,
-        reporter: &mut Reporter<'_>,
-    ) {
-        let about = |statement: &Statement| {
-            let action = crate::policy::request::Action {
-                service: "kinesis",
-                name: "SubscribeToShard",
-                number: None,
-            };
-            statement.actions.matches(&action) == Match::Yes
-        };
-        // A Deny is meant for the consumer only where it names the action.
-        let only_about = |statement: &Statement| {
-            statement
-                .actions
-                .patterns
-                .iter()
-                .all(|pattern| match pattern {
-                    ActionPattern::Named { name, .. } => {
-                        name.to_ascii_lowercase().starts_with("subscribe")
-                    }
-                    ActionPattern::Everything => false,
-                })
-        };
-        let subscribes = |one: &Statement| {
-            one.effect == statement.effect
-                && about(one)
-                && (one.effect == Effect::Allow || only_about(one))
-        };
-        let Pattern::Literal(stream) = pattern else {
-            return;
-        };
-        let of_stream = stream
+    /// Whether the statement is about SubscribeToShard and names the stream, but no statement
+    /// covers the stream's consumers, which are the resource of that action.
+    fn misses_consumers(&self, stream: &str, statement: &Statement) -> bool {
+        let names_stream = stream
             .strip_prefix("stream/")
             .is_some_and(|name| !name.contains('/'));
-        if !of_stream || statement.resources.negated || !subscribes(statement) {
-            return;
+        let is_relevant = |other: &Statement| {
+            other.effect == statement.effect
+                && other.actions.matches(&SUBSCRIBE) == Match::Yes
+                && (other.effect == Effect::Allow || names_only_subscribe(other))
+        };
+        if !names_stream || statement.resources.negated || !is_relevant(statement) {
+            return false;
         }
         let consumer = format!("{stream}/consumer/c:1");
-        let covered = self
-            .statements
-            .iter()
-            .filter(|one| subscribes(one))
-            .any(|one| {
-                one.resources.patterns.iter().any(|pattern| match pattern {
-                    ResourcePattern::Everything => true,
-                    ResourcePattern::Arn(arn) => {
-                        let found = arn.resource.matches(&consumer, &EmptyContext);
-                        let stream_part = arn.resource.literal_prefix();
-                        found != Match::No
-                            || stream_part.starts_with(&format!("{stream}/consumer/"))
-                    }
-                })
-            });
-        if !covered {
-            reporter.warn(
-                at,
-                Problem::new(
-                    "subscribe-needs-consumer",
-                    format!(
-                        "`SubscribeToShard` acts on a consumer, which `{stream}` does not cover"
-                    ),
-                )
-                .fix(format!("add `{stream}/consumer/*`")),
-            );
-        }
+        let consumers = format!("{stream}/consumer/");
+        let covers = |pattern: &ResourcePattern| match pattern {
+            ResourcePattern::Everything => true,
+            ResourcePattern::Arn(arn) => {
+                arn.resource.matches(&consumer, &EmptyContext) != Match::No
+                    || arn.resource.literal_prefix().starts_with(&consumers)
+            }
+        };
+        let mut relevant = self.statements.iter().filter(|other| is_relevant(other));
+        !relevant.any(|other| other.resources.patterns.iter().any(covers))
     }
+}
+
+/// A Deny is meant for the consumer only if it names the action.
+fn names_only_subscribe(statement: &Statement) -> bool {
+    let mut patterns = statement.actions.patterns.iter();
+    patterns.all(|pattern| match pattern {
+        ActionPattern::Named { name, .. } => name.to_ascii_lowercase().starts_with("subscribe"),
+        ActionPattern::Everything => false,
+    })
 }

@@ -1,10 +1,10 @@
-//! The grammar of JSON (RFC 8259), read by recursive descent.
+//! The reader of the JSON grammar (RFC 8259), by recursive descent.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::policy::diagnostic::{Diagnostic, Level, LineIndex, Problem};
-use crate::policy::document::json::{MAX_DEPTH, Member, Node, NodeKind};
+use crate::policy::document::json::node::{Member, Node, NodeKind};
 
 /// Where the grammar is broken, and how.
 pub(in crate::policy) struct Fault {
@@ -12,7 +12,10 @@ pub(in crate::policy) struct Fault {
     message: &'static str,
 }
 
-/// More names given twice than anybody reads about; each costs a place and a path.
+/// Deepest nesting that is read. A policy needs six levels.
+const MAX_DEPTH: usize = 32;
+
+/// More duplicate names than people read about. Each costs a position and a path.
 const MAX_DUPLICATES: usize = 200;
 
 pub(in crate::policy) struct Reader<'t> {
