@@ -18,7 +18,7 @@ use tokio::task::LocalSet;
 
 use crate::admin::Access;
 use crate::config::{self, Config, Limits, LogTo, Problem, Problems};
-use crate::listener::{self, Door};
+use crate::listener::{self, ListenerState};
 use crate::observe::{Clock, LogFormat, Sink, TraceSettings};
 use crate::tokens::TokenStore;
 use crate::upstream;
@@ -55,7 +55,7 @@ pub struct Loaded {
 /// A listener that is loaded but not bound.
 struct At {
     address: SocketAddr,
-    door: Arc<Door>,
+    door: Arc<ListenerState>,
 }
 
 /// Everything bound: the addresses are known, nothing is served yet.
@@ -247,7 +247,7 @@ impl Bound {
             .iter()
             .zip(&self.loaded.doors)
             .map(|(address, at)| {
-                let endpoints = at.door.site.endpoints.iter();
+                let endpoints = at.door.endpoints.endpoints.iter();
                 let ids: Vec<&str> = endpoints.map(|endpoint| &*endpoint.id).collect();
                 format!("listening on {address} for {}", ids.join(", "))
             });

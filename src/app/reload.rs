@@ -13,7 +13,7 @@ use crate::admin::{ReloadStatus, Status};
 use crate::config::{Config, Intercept, Problem, Problems};
 use crate::credentials::Keeper;
 use crate::gate::{RateRules, SnapshotCell};
-use crate::listener::Door;
+use crate::listener::ListenerState;
 use crate::observe::{Clock, DecisionLog};
 
 use super::control::timestamp;
@@ -40,7 +40,7 @@ pub(super) struct Listening {
     /// Where it listens.
     pub(super) bound: SocketAddr,
     pub(super) intercept: Option<Intercept>,
-    pub(super) door: Arc<SnapshotCell<Door>>,
+    pub(super) door: Arc<SnapshotCell<ListenerState>>,
 }
 
 /// What changes with each reload.

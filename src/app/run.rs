@@ -15,7 +15,7 @@ use crate::admin::Admin;
 use crate::config::{Limits, OnReload, Problems};
 use crate::credentials::Keeper;
 use crate::gate::{SnapshotCell, Worker};
-use crate::listener::{Listener, Permits};
+use crate::listener::{ConnectionLimits, Listener};
 use crate::observe::{
     Counters, DecisionLog, Gauge, LogBuffer, LogFormat, LogWriter, Metrics, Observer, Sink,
     SpanBuffer, SpanCounts, StreamLabels, Traces,
@@ -55,7 +55,7 @@ struct Seed {
     spans: Option<SpanBuffer>,
     clock: crate::observe::Clock,
     draining: Drain,
-    permits: Arc<Permits>,
+    permits: Arc<ConnectionLimits>,
     tokens: Arc<TokenStore>,
 }
 
@@ -85,7 +85,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: LogFormat) -> io::Result<R
     let traces = loaded.traces.take();
     let traces = traces.map(|settings| Traces::start(settings, &spans));
     let traces = traces.transpose()?;
-    let permits = Arc::new(Permits::new(&loaded.limits));
+    let permits = Arc::new(ConnectionLimits::new(&loaded.limits));
     let mut limits = loaded.limits.clone();
     limits.requests = (limits.requests / workers).max(1);
     let streams = Arc::new(StreamLabels::new(loaded.metrics.streams));

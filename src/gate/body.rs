@@ -224,12 +224,6 @@ impl RecordedBody {
             record,
         }
     }
-
-    /// Records that the client took nothing more of it for `body-timeout`.
-    pub fn give_up(&mut self) {
-        self.record.count_limit_hit(LimitHit::BodyTime);
-        self.record.reason = Some("the client takes no more of the answer".to_owned());
-    }
 }
 
 impl Body for RecordedBody {
@@ -286,5 +280,10 @@ impl MessageBody for RecordedBody {
             Source::Upstream(body) => body.raw_head(),
             Source::Own(_) => None,
         }
+    }
+
+    fn on_write_timeout(&mut self) {
+        self.record.count_limit_hit(LimitHit::BodyTime);
+        self.record.reason = Some("the client takes no more of the answer".to_owned());
     }
 }

@@ -1,4 +1,4 @@
-//! TLS that passes through undecrypted, to hosts that the configuration lists.
+//! TLS tunnels by SNI: connections that pass through undecrypted, to hosts of the configuration.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -16,25 +16,24 @@ use crate::gate::Worker;
 use crate::observe::{self, DropReason, Observer};
 use crate::shutdown::Drain;
 
-use super::hello::Hello;
+use super::client_hello::ClientHello;
 
-/// Bytes moved at once, in each direction.
-const PIECE: usize = 16 << 10;
-/// How long a tunnel may carry nothing once the drain has begun: what is under way in it, nobody
-/// can tell.
-const DRAINING_IDLE: Duration = Duration::from_secs(1);
+/// Bytes copied at once, in each direction.
+const BUFFER: usize = 16 << 10;
+/// The idle timeout once the drain has begun: nobody can tell what is under way in a tunnel.
+const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Carries a connection to its host until one side ends it, it carries nothing for too long, or it
-/// has lasted long enough.
+/// Carries a connection to its host until one side closes it, its idle timeout passes, or it has
+/// lasted for `tunnel-total`.
 pub(super) async fn serve(
-    hello: Hello,
+    hello: ClientHello,
     tunnel: &Tunnel,
     peer: IpAddr,
     worker: &Worker,
     drain: Drain,
 ) {
     let observer = &worker.observer;
-    let (mut client, hello) = hello.unanswered();
+    let (mut client, hello) = hello.into_parts();
     let opened = worker
         .upstream
         .tunnel(&tunnel.name, tunnel.connect.as_deref());
@@ -46,25 +45,26 @@ pub(super) async fn serve(
         }
     };
     observer.counters.tunnels.increment();
-    let began = Instant::now();
-    let moved = Moved {
+    let opened_at = Instant::now();
+    let transferred = Transferred {
         observer,
         sent: Cell::new(0),
         received: Cell::new(0),
     };
     let limits = &worker.limits;
-    let carrying = async {
+    let copying = async {
         host.write_all(&hello).await?;
-        moved.sent(hello.len());
+        transferred.add_sent(hello.len());
         let (from_client, to_client) = client.split();
         let (from_host, to_host) = host.split();
         tokio::try_join!(
-            pump(from_client, to_host, |bytes| moved.sent(bytes)),
-            pump(from_host, to_client, |bytes| moved.received(bytes)),
+            copy(from_client, to_host, |bytes| transferred.add_sent(bytes)),
+            copy(from_host, to_client, |bytes| transferred
+                .add_received(bytes)),
         )
     };
-    let carrying = while_busy(carrying, &moved, limits.tunnel_idle, drain);
-    let end = match timeout_at(began + limits.tunnel_total, carrying).await {
+    let copying = with_idle_timeout(copying, &transferred, limits.tunnel_idle, drain);
+    let end = match timeout_at(opened_at + limits.tunnel_total, copying).await {
         Ok(Some(Ok(_))) => "closed",
         Ok(Some(Err(_))) => "broken",
         Ok(None) => "carried nothing for too long",
@@ -73,32 +73,30 @@ pub(super) async fn serve(
     observer.record_closed_tunnel(&observe::ClosedTunnel {
         peer,
         name: &tunnel.name,
-        sent: moved.sent.get(),
-        received: moved.received.get(),
-        lasted: began.elapsed(),
+        sent: transferred.sent.get(),
+        received: transferred.received.get(),
+        lasted: opened_at.elapsed(),
         end,
     });
 }
 
-/// What has passed so far.
-struct Moved<'a> {
+/// Bytes transferred so far.
+struct Transferred<'a> {
     observer: &'a Rc<Observer>,
     sent: Cell<u64>,
     received: Cell<u64>,
 }
 
-impl Moved<'_> {
-    fn sent(&self, bytes: usize) {
+impl Transferred<'_> {
+    fn add_sent(&self, bytes: usize) {
         self.sent.set(self.sent.get() + bytes as u64);
         self.observer.counters.tunnel_sent_bytes.add(bytes as u64);
     }
 
-    fn received(&self, bytes: usize) {
+    fn add_received(&self, bytes: usize) {
         self.received.set(self.received.get() + bytes as u64);
-        self.observer
-            .counters
-            .tunnel_received_bytes
-            .add(bytes as u64);
+        let counters = &self.observer.counters;
+        counters.tunnel_received_bytes.add(bytes as u64);
     }
 
     fn total(&self) -> u64 {
@@ -106,46 +104,45 @@ impl Moved<'_> {
     }
 }
 
-/// Runs `carrying` as long as something moves; `None` once nothing has for `idle`.
-async fn while_busy<T>(
-    carrying: impl Future<Output = T>,
-    moved: &Moved<'_>,
-    idle: Duration,
+/// Runs `copying` as long as bytes pass; `None` once none have passed for `idle_timeout`.
+async fn with_idle_timeout<T>(
+    copying: impl Future<Output = T>,
+    transferred: &Transferred<'_>,
+    idle_timeout: Duration,
     mut drain: Drain,
 ) -> Option<T> {
-    let mut carrying = std::pin::pin!(carrying);
+    let mut copying = std::pin::pin!(copying);
     loop {
-        let before = moved.total();
-        let idle = if drain.has_begun() {
-            idle.min(DRAINING_IDLE)
-        } else {
-            idle
+        let before = transferred.total();
+        let drains = drain.has_begun();
+        let idle_timeout = match drains {
+            true => idle_timeout.min(DRAIN_IDLE_TIMEOUT),
+            false => idle_timeout,
         };
-        let begun = drain.has_begun();
         tokio::select! {
-            ended = timeout(idle, &mut carrying) => match ended {
+            ended = timeout(idle_timeout, &mut copying) => match ended {
                 Ok(ended) => return Some(ended),
-                Err(_) if moved.total() != before => {}
+                Err(_) if transferred.total() != before => {}
                 Err(_) => return None,
             },
-            () = drain.wait(), if !begun => {}
+            () = drain.wait(), if !drains => {}
         }
     }
 }
 
-/// Moves bytes one way until they end, and passes that on.
-async fn pump(
+/// Copies bytes one way until their end, and passes the end on.
+async fn copy(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
-    moved: impl Fn(usize),
+    count: impl Fn(usize),
 ) -> io::Result<()> {
-    let mut piece = vec![0; PIECE];
+    let mut buffer = vec![0; BUFFER];
     loop {
-        let some = from.read(&mut piece).await?;
-        match piece.get(..some) {
+        let read = from.read(&mut buffer).await?;
+        match buffer.get(..read) {
             None | Some([]) => return to.shutdown().await,
             Some(bytes) => to.write_all(bytes).await?,
         }
-        moved(some);
+        count(read);
     }
 }

@@ -270,7 +270,7 @@ impl Lease {
             stays: true,
         } = self
         {
-            connection.rest();
+            connection.release_buffers();
             let unused = Unused {
                 connection,
                 since: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::{self, ListenerTls, Tunnel};
 use crate::gate::{Endpoint, IdentityMap, ListenerEndpoints};
 use crate::kinesis::{Host, canonical_host};
-use crate::listener::{Authority, Certificates, Door, clients_from_files, server_config};
+use crate::listener::{Certificates, LeafIssuer, ListenerState, client_verifier, server_config};
 
 use super::{At, Opening};
 
@@ -36,13 +36,13 @@ impl Opening<'_> {
             ListenerTls::Files { certificate, key } => Certificates::from_files(certificate, key),
             ListenerTls::Authority { certificate, key } => {
                 let unnamed = unnamed(listener, &endpoints);
-                Authority::from_files(certificate, key, unnamed, self.clock)
-                    .map(|authority| Certificates::Authority(Box::new(authority)))
+                LeafIssuer::from_files(certificate, key, unnamed, self.clock)
+                    .map(|issuer| Certificates::Issuer(Box::new(issuer)))
                     .map_err(|error| error.to_string())
             }
         };
         let clients = listener.client_auth.as_ref().map(|clients| {
-            clients_from_files(&clients.authorities, &clients.revoked, clients.required)
+            client_verifier(&clients.authorities, &clients.revoked, clients.required)
         });
         let clients = clients.transpose().unwrap_or_else(|error| {
             self.problem(format_args!("listener[{place}].tls"), error);
@@ -64,8 +64,8 @@ impl Opening<'_> {
         match tls {
             Ok(tls) => good.then(|| At {
                 address: listener.address,
-                door: Arc::new(Door {
-                    site,
+                door: Arc::new(ListenerState {
+                    endpoints: site,
                     tls: Arc::new(tls),
                     proxy_protocol: listener.proxy_protocol.clone(),
                     intercept: listener.intercept,

@@ -1,4 +1,5 @@
-//! The side that asks: one connection, one request at a time, nothing sent twice.
+//! The HTTP/1.1 client: one connection, one request at a time. It never retries: a request is sent
+//! once, and an error is the caller's.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,26 +15,27 @@ use tokio::io::{AsyncBufRead, AsyncWrite};
 
 use crate::http::body::{Http1Body, IncomingBody, MessageBody};
 
+use super::buffered_io::HeadError;
 use super::deadline::Deadline;
-use super::head::{self, Malformed};
-use super::outbound::{Framing, Outbound, Unsent};
-use super::wire::{NoHead, Wire};
+use super::head::{self, MalformedHead};
+use super::message_io::MessageIo;
+use super::write_queue::{Framing, WriteError, WriteQueue};
 
-/// A connection to a server. Dropped, it is closed.
+/// A client on one connection to a server. Dropping it closes the connection.
 pub struct Client<S> {
-    wire: Rc<RefCell<Wire<S>>>,
-    outbound: Outbound,
+    io: Rc<RefCell<MessageIo<S>>>,
+    queue: WriteQueue,
     deadline: Deadline,
     head_bytes: usize,
-    /// Whether the last exchange left it fit for another one.
-    fit: bool,
+    /// Whether the last exchange left the connection fit for another request.
+    is_persistent: bool,
 }
 
-/// An answer, its body still coming.
-pub struct Reply {
-    /// Its head; of headers that leave as they came, only those that somebody reads.
+/// A response whose body is still arriving.
+pub struct IncomingResponse {
+    /// Its head. Where there is a raw head, it has only the headers that the gate reads.
     pub parts: response::Parts,
-    /// The head's bytes, where they can be sent on as they are.
+    /// The head's bytes, where they can be sent on unchanged.
     pub raw_head: Option<Bytes>,
     /// Its body.
     pub body: IncomingBody,
@@ -41,159 +43,168 @@ pub struct Reply {
     pub is_persistent: bool,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub enum SendError<E> {
     /// The connection broke.
-    Broken(io::Error),
-    /// The server closed the connection without an answer.
+    Io(io::Error),
+    /// The server closed the connection without a response.
     Closed,
-    /// What came is no answer.
-    Malformed(Malformed),
-    /// The answer's head is longer than the cap.
-    TooLong,
+    /// What the server sent is not a response.
+    Malformed(MalformedHead),
+    /// The response head is longer than the limit.
+    HeadTooLong,
     /// The request's own body failed: it has not left whole, and never will.
     Body(E),
     /// The request's body is not as long as its head says.
-    Length,
-    /// Nothing came in time.
+    BodyLength,
+    /// No response came in time.
     Timeout,
 }
 
 impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Client<S> {
-    /// A connection that reads heads of `head_bytes` at most.
+    /// A client that reads response heads of `head_bytes` at most.
     pub fn new(stream: S, head_bytes: usize) -> Client<S> {
         Client {
-            wire: Rc::new(RefCell::new(Wire::new(stream))),
-            outbound: Outbound::default(),
+            io: Rc::new(RefCell::new(MessageIo::new(stream))),
+            queue: WriteQueue::default(),
             deadline: Deadline::after(Duration::ZERO),
             head_bytes,
-            fit: true,
+            is_persistent: true,
         }
     }
 
-    /// Whether it may take a request: it is open, and nothing has come that was not asked for.
+    /// Whether the connection may take a request: it is open, and no byte has come unasked.
     pub fn is_idle(&self) -> bool {
-        // Whoever holds the body of the last answer has not read it to its end.
-        self.fit && Rc::strong_count(&self.wire) == 1 && self.wire.borrow_mut().is_idle()
+        // The holder of the last response's body has not read it to its end.
+        self.is_persistent && Rc::strong_count(&self.io) == 1 && self.io.borrow_mut().is_idle()
     }
 
-    /// Gives back what it holds of exchanges that are over.
-    pub fn rest(&self) {
-        self.wire.borrow_mut().rest();
+    /// Frees the buffers of exchanges that are over.
+    pub fn release_buffers(&self) {
+        self.io.borrow_mut().io.release_buffer();
     }
 
-    /// Sends a request and waits for the head of its answer: `patience` long since bytes of the
-    /// request last left.
+    /// Sends a request and waits for the head of its response, for `timeout` since bytes of the
+    /// request were last written.
     ///
     /// # Errors
-    /// Why there is no answer; the connection is not used again.
+    /// Why there is no response; the connection is not used again.
     pub async fn send<B: MessageBody>(
         &mut self,
         request: Request<B>,
-        patience: Duration,
-    ) -> Result<Reply, SendError<B::Error>> {
+        timeout: Duration,
+    ) -> Result<IncomingResponse, SendError<B::Error>> {
         let (parts, mut body) = request.into_parts();
-        self.fit = false;
+        self.is_persistent = false;
         let head = match body.raw_head() {
             Some(head) => head.clone(),
-            None => head_of(&parts),
+            None => encode_head(&parts),
         };
-        self.outbound.begin(head, Framing::of(&parts.headers));
-        self.deadline.put_off(patience);
-        let mut sent = Sent::Nothing;
-        let reply = poll_fn(|cx| self.poll_exchange(&mut body, &mut sent, patience, cx)).await?;
-        self.fit = reply.is_persistent;
-        Ok(reply)
+        self.queue
+            .begin(head, Framing::from_headers(&parts.headers));
+        self.deadline.reset(timeout);
+        let mut progress = Progress::None;
+        let exchange = poll_fn(|cx| self.poll_exchange(&mut body, &mut progress, timeout, cx));
+        let response = exchange.await?;
+        self.is_persistent = response.is_persistent;
+        Ok(response)
     }
 
     fn poll_exchange<B: MessageBody>(
         &mut self,
         body: &mut B,
-        sent: &mut Sent,
-        patience: Duration,
+        progress: &mut Progress,
+        timeout: Duration,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Reply, SendError<B::Error>>> {
-        let mut wire = self.wire.borrow_mut();
-        if matches!(sent, Sent::Nothing | Sent::Partly) {
-            let before = self.outbound.written();
-            let polled = self.outbound.poll_send(&mut wire, body, cx);
-            // What leaves at once has left when the deadline began.
-            let at_once = matches!(sent, Sent::Nothing) && polled.is_ready();
-            if self.outbound.written() != before && !at_once {
-                self.deadline.put_off(patience);
+    ) -> Poll<Result<IncomingResponse, SendError<B::Error>>> {
+        let mut io = self.io.borrow_mut();
+        if matches!(progress, Progress::None | Progress::Partial) {
+            let before = self.queue.write_count();
+            let polled = self.queue.poll_write(&mut io.io, body, cx);
+            // What is written at once was written when the deadline began.
+            let at_once = matches!(progress, Progress::None) && polled.is_ready();
+            if self.queue.write_count() != before && !at_once {
+                self.deadline.reset(timeout);
             }
             match polled {
-                Poll::Pending => *sent = Sent::Partly,
-                Poll::Ready(Ok(())) => *sent = Sent::Wholly,
-                // A server may answer before it has read all, and close.
-                Poll::Ready(Err(Unsent::Io(error))) => *sent = Sent::Broken(error),
-                Poll::Ready(Err(Unsent::Body(error))) => {
+                Poll::Pending => *progress = Progress::Partial,
+                Poll::Ready(Ok(())) => *progress = Progress::Whole,
+                // A server may respond before it has read all, and close.
+                Poll::Ready(Err(WriteError::Io(error))) => *progress = Progress::Failed(error),
+                Poll::Ready(Err(WriteError::Body(error))) => {
                     return Poll::Ready(Err(SendError::Body(error)));
                 }
-                Poll::Ready(Err(Unsent::Length)) => return Poll::Ready(Err(SendError::Length)),
+                Poll::Ready(Err(WriteError::BodyLength)) => {
+                    return Poll::Ready(Err(SendError::BodyLength));
+                }
             }
         }
-        while let Poll::Ready(head) = wire.poll_head(self.head_bytes, cx) {
-            let head = match (head, &mut *sent) {
-                (Ok(head), _) => head::response(head).map_err(SendError::Malformed)?,
-                (Err(NoHead::TooLong), _) => return Poll::Ready(Err(SendError::TooLong)),
-                (Err(NoHead::BareLineFeed), _) => {
-                    return Poll::Ready(Err(SendError::Malformed(Malformed::Syntax)));
+        while let Poll::Ready(head) = io.io.poll_head(self.head_bytes, cx) {
+            let head = match head {
+                Ok(head) => head::parse_response(head).map_err(SendError::Malformed)?,
+                Err(HeadError::TooLong) => return Poll::Ready(Err(SendError::HeadTooLong)),
+                Err(HeadError::BareLineFeed) => {
+                    return Poll::Ready(Err(SendError::Malformed(MalformedHead::Syntax)));
                 }
-                (Err(NoHead::Ended), Sent::Broken(error)) => {
-                    let error = std::mem::replace(error, io::ErrorKind::BrokenPipe.into());
-                    return Poll::Ready(Err(SendError::Broken(error)));
+                Err(HeadError::Closed) => {
+                    return Poll::Ready(Err(progress.failure().unwrap_or(SendError::Closed)));
                 }
-                (Err(NoHead::Ended), _) => return Poll::Ready(Err(SendError::Closed)),
             };
             if head.parts.status == StatusCode::SWITCHING_PROTOCOLS {
-                return Poll::Ready(Err(SendError::Malformed(Malformed::Syntax)));
+                return Poll::Ready(Err(SendError::Malformed(MalformedHead::Syntax)));
             }
             if head.parts.status.is_informational() {
                 continue;
             }
-            wire.decoder = head.decoder;
-            drop(wire);
-            // INVARIANT: a connection whose request has not left whole serves no other.
-            let is_persistent = head.is_persistent && matches!(sent, Sent::Wholly);
-            let source = Rc::<RefCell<Wire<S>>>::clone(&self.wire);
-            return Poll::Ready(Ok(Reply {
+            io.decoder = head.decoder;
+            drop(io);
+            // INVARIANT: a connection whose request was not written whole serves no other.
+            let is_persistent = head.is_persistent && matches!(progress, Progress::Whole);
+            let source = Rc::<RefCell<MessageIo<S>>>::clone(&self.io);
+            let body = Http1Body::new(source, head.decoder.remaining(), None);
+            return Poll::Ready(Ok(IncomingResponse {
                 parts: head.parts,
-                raw_head: head.raw_head,
-                body: IncomingBody::Http1(Http1Body::new(source, head.decoder.remaining(), None)),
+                raw_head: head.raw,
+                body: IncomingBody::Http1(body),
                 is_persistent,
             }));
         }
-        if let Sent::Broken(error) = sent {
-            let error = std::mem::replace(error, io::ErrorKind::BrokenPipe.into());
-            return Poll::Ready(Err(SendError::Broken(error)));
+        if let Some(error) = progress.failure() {
+            return Poll::Ready(Err(error));
         }
-        self.deadline
-            .poll_passed(cx)
-            .map(|()| Err(SendError::Timeout))
+        let elapsed = self.deadline.poll_elapsed(cx);
+        elapsed.map(|()| Err(SendError::Timeout))
     }
 }
 
-/// How much of a request has left.
-enum Sent {
-    Nothing,
-    Partly,
-    Wholly,
-    Broken(io::Error),
+/// How much of a request has been written.
+enum Progress {
+    None,
+    Partial,
+    Whole,
+    Failed(io::Error),
 }
 
-/// A head for a request that came without one to send on.
-fn head_of(parts: &request::Parts) -> Bytes {
+impl Progress {
+    /// The error that stopped the writing.
+    fn failure<E>(&mut self) -> Option<SendError<E>> {
+        let Progress::Failed(error) = self else {
+            return None;
+        };
+        let error = std::mem::replace(error, io::ErrorKind::BrokenPipe.into());
+        Some(SendError::Io(error))
+    }
+}
+
+/// A head for a request that has no raw head.
+fn encode_head(parts: &request::Parts) -> Bytes {
+    let target = parts.uri.path_and_query();
+    let target = target.map_or("/", |target| target.as_str());
     let mut head = BytesMut::with_capacity(2048);
-    head.extend_from_slice(parts.method.as_str().as_bytes());
-    head.extend_from_slice(b" ");
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    head.extend_from_slice(target.as_bytes());
-    head.extend_from_slice(b" HTTP/1.1\r\n");
+    for part in [parts.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+        head.extend_from_slice(part.as_bytes());
+    }
     head::write_headers(&parts.headers, &mut head);
     head.extend_from_slice(b"\r\n");
     head.freeze()
@@ -202,12 +213,12 @@ fn head_of(parts: &request::Parts) -> Bytes {
 impl<E: fmt::Display> fmt::Display for SendError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SendError::Broken(error) => error.fmt(f),
+            SendError::Io(error) => error.fmt(f),
             SendError::Closed => f.write_str("closed without an answer"),
             SendError::Malformed(why) => why.fmt(f),
-            SendError::TooLong => f.write_str("the head is too long"),
+            SendError::HeadTooLong => f.write_str("the head is too long"),
             SendError::Body(error) => error.fmt(f),
-            SendError::Length => f.write_str("the body is not as long as announced"),
+            SendError::BodyLength => f.write_str("the body is not as long as announced"),
             SendError::Timeout => f.write_str("no answer in time"),
         }
     }

@@ -1,4 +1,4 @@
-//! A deadline that moves with every message and hardly ever passes.
+//! A deadline that each message moves and that hardly ever passes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,36 +8,38 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Moving it later costs a store: the timer stays where it is and looks again when it fires. A
-/// timer registered and taken away for each request costs 0.2 µs.
+/// timer registered and removed for each request costs 0.2 µs.
 pub(super) struct Deadline {
     timer: Pin<Box<Sleep>>,
-    due: Instant,
+    at: Instant,
 }
 
 impl Deadline {
-    pub(super) fn after(patience: Duration) -> Deadline {
-        let due = Instant::now() + patience;
+    /// A deadline `timeout` from now.
+    pub(super) fn after(timeout: Duration) -> Deadline {
+        let at = Instant::now() + timeout;
         Deadline {
-            timer: Box::pin(sleep_until(due)),
-            due,
+            timer: Box::pin(sleep_until(at)),
+            at,
         }
     }
 
-    /// Moves it to `patience` from now.
-    pub(super) fn put_off(&mut self, patience: Duration) {
-        self.due = Instant::now() + patience;
-        if self.due < self.timer.deadline() {
-            self.timer.as_mut().reset(self.due);
+    /// Moves it to `timeout` from now.
+    pub(super) fn reset(&mut self, timeout: Duration) {
+        self.at = Instant::now() + timeout;
+        if self.at < self.timer.deadline() {
+            self.timer.as_mut().reset(self.at);
         }
     }
 
-    pub(super) fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once the deadline has passed.
+    pub(super) fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            if Instant::now() >= self.due {
+            if Instant::now() >= self.at {
                 return Poll::Ready(());
             }
-            self.timer.as_mut().reset(self.due);
+            self.timer.as_mut().reset(self.at);
         }
     }
 }

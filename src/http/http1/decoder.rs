@@ -1,4 +1,4 @@
-//! Where a message's body ends (RFC 9112 section 6).
+//! Body framing: where a request or response body ends (RFC 9112 section 6).
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -7,38 +7,38 @@ use tokio::io::{AsyncBufRead, AsyncWrite};
 
 use crate::http::body::Chunk;
 
-use super::wire::Wire;
+use super::buffered_io::BufferedIo;
 
 /// What is left of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decoder {
     /// So many bytes.
     Length(u64),
-    /// Chunks: the line with the next one's size.
-    Size,
-    /// Chunks: so many bytes of one.
-    Data(u64),
-    /// Chunks: the line end behind one.
-    DataEnd,
-    /// Chunks: the empty line behind the last.
-    Last,
-    /// Everything until the connection ends.
-    UntilEnd,
+    /// Chunked: the line with the next chunk's size.
+    ChunkSize,
+    /// Chunked: so many bytes of one chunk.
+    ChunkData(u64),
+    /// Chunked: the line end behind one chunk.
+    ChunkEnd,
+    /// Chunked: the empty line behind the last chunk.
+    LastChunk,
+    /// Everything until the connection closes.
+    UntilClose,
     /// Nothing.
     Ended,
     /// It broke off or was framed wrongly: no byte behind that is known to be anything.
     Broken,
 }
 
-/// The longest line that says a chunk's size: fifteen hexadecimal digits cannot overflow.
-const SIZE_LINE: usize = 15;
+/// The longest line with a chunk's size: fifteen hexadecimal digits cannot overflow.
+const MAX_SIZE_LINE: usize = 15;
 
 impl Decoder {
     pub(super) fn has_ended(self) -> bool {
         matches!(self, Decoder::Ended | Decoder::Length(0))
     }
 
-    /// The bytes left, where they are known.
+    /// The bytes that are left, where they are known.
     pub(super) fn remaining(self) -> Option<u64> {
         match self {
             Decoder::Length(left) => Some(left),
@@ -47,64 +47,68 @@ impl Decoder {
         }
     }
 
-    /// The next piece; `None` behind the last. INVARIANT: once it has failed it fails for ever, so
-    /// that nothing behind a framing error is taken for a next message.
+    /// The next chunk; `None` behind the last. INVARIANT: after an error it returns errors only, so
+    /// that no byte behind a framing error is read as a next message.
     pub(super) fn poll_chunk<S: AsyncBufRead + AsyncWrite + Unpin>(
         &mut self,
-        wire: &mut Wire<S>,
+        io: &mut BufferedIo<S>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Chunk>>> {
-        let piece = ready!(self.poll_framed(wire, cx));
-        if piece.is_err() {
+        let chunk = ready!(self.poll_framed(io, cx));
+        if chunk.is_err() {
             *self = Decoder::Broken;
         }
-        Poll::Ready(piece)
+        Poll::Ready(chunk)
     }
 
     fn poll_framed<S: AsyncBufRead + AsyncWrite + Unpin>(
         &mut self,
-        wire: &mut Wire<S>,
+        io: &mut BufferedIo<S>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Chunk>>> {
         loop {
             match *self {
                 Decoder::Ended | Decoder::Length(0) => return Poll::Ready(Ok(None)),
-                Decoder::Length(left) | Decoder::Data(left) => {
-                    let piece = ready!(wire.poll_take(left, cx))?;
-                    if piece.is_empty() {
+                Decoder::Length(left) | Decoder::ChunkData(left) => {
+                    let data = ready!(io.poll_take(left, cx))?;
+                    if data.is_empty() {
                         return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
                     }
-                    let left = left.saturating_sub(piece.len() as u64);
+                    let left = left.saturating_sub(data.len() as u64);
                     *self = match (*self, left) {
-                        (Decoder::Data(_), 0) => Decoder::DataEnd,
-                        (Decoder::Data(_), left) => Decoder::Data(left),
+                        (Decoder::ChunkData(_), 0) => Decoder::ChunkEnd,
+                        (Decoder::ChunkData(_), left) => Decoder::ChunkData(left),
                         (_, left) => Decoder::Length(left),
                     };
-                    return Poll::Ready(Ok(Some(Chunk::Data(piece))));
+                    return Poll::Ready(Ok(Some(Chunk::Data(data))));
                 }
                 Decoder::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-                Decoder::UntilEnd => {
-                    let piece = ready!(wire.poll_take(u64::MAX, cx))?;
-                    if !piece.is_empty() {
-                        return Poll::Ready(Ok(Some(Chunk::Data(piece))));
+                Decoder::UntilClose => {
+                    let data = ready!(io.poll_take(u64::MAX, cx))?;
+                    if !data.is_empty() {
+                        return Poll::Ready(Ok(Some(Chunk::Data(data))));
                     }
                     *self = Decoder::Ended;
                 }
-                Decoder::Size => {
-                    let line = ready!(wire.poll_line(SIZE_LINE, cx))?;
-                    *self = match line.as_deref().and_then(size) {
-                        Some(0) => Decoder::Last,
-                        Some(size) => Decoder::Data(size),
+                Decoder::ChunkSize => {
+                    let line = ready!(io.poll_line(MAX_SIZE_LINE, cx))?;
+                    *self = match line.as_deref().and_then(chunk_size) {
+                        Some(0) => Decoder::LastChunk,
+                        Some(size) => Decoder::ChunkData(size),
                         None => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                     };
                 }
-                Decoder::DataEnd => match ready!(wire.poll_line(0, cx))? {
-                    Some(_) => *self = Decoder::Size,
+                Decoder::ChunkEnd => match ready!(io.poll_line(0, cx))? {
+                    Some(_) => *self = Decoder::ChunkSize,
                     None => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                 },
-                Decoder::Last => match ready!(wire.poll_line(0, cx))? {
+                Decoder::LastChunk => match ready!(io.poll_line(0, cx))? {
                     Some(_) => *self = Decoder::Ended,
-                    None => return Poll::Ready(Ok(Some(Chunk::Trailers))),
+                    // Nobody reads trailers, and so not what follows them.
+                    None => {
+                        *self = Decoder::Broken;
+                        return Poll::Ready(Ok(Some(Chunk::Trailers)));
+                    }
                 },
             }
         }
@@ -112,7 +116,7 @@ impl Decoder {
 }
 
 /// A chunk's size: hexadecimal digits and nothing else, no extension.
-fn size(line: &[u8]) -> Option<u64> {
+fn chunk_size(line: &[u8]) -> Option<u64> {
     if line.is_empty() || !line.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }

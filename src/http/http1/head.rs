@@ -1,4 +1,5 @@
-//! Heads: read strictly by `httparse`, kept as they came.
+//! Request and response heads, parsed strictly by `httparse`; their raw bytes, without hop-by-hop
+//! headers.
 
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -14,45 +15,44 @@ use super::decoder::Decoder;
 pub struct RequestHead {
     /// What it says.
     pub parts: request::Parts,
-    /// Its bytes, without what belongs to the connection.
-    pub raw_head: Bytes,
-    /// Whether the connection may stay.
+    /// Its bytes, without hop-by-hop headers.
+    pub raw: Bytes,
+    /// Whether the client lets the connection persist (RFC 9112 section 9.3).
     pub is_persistent: bool,
-    /// Whether the client waits for a word before it sends the body.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
     pub(super) decoder: Decoder,
 }
 
-/// An answer's head.
+/// A response's head.
 pub(super) struct ResponseHead {
-    /// Its headers, or, where its bytes leave as they came, those that somebody reads.
+    /// Its headers; where there are raw bytes, only those that the gate reads.
     pub(super) parts: response::Parts,
-    /// Its bytes, without what belongs to the connection; `None` where they do not say how the
-    /// body is framed.
-    pub(super) raw_head: Option<Bytes>,
+    /// Its bytes, without hop-by-hop headers; `None` where they do not say how the body is framed.
+    pub(super) raw: Option<Bytes>,
     pub(super) is_persistent: bool,
     pub(super) decoder: Decoder,
 }
 
-/// A head that is none, or could be read in two ways.
+/// Why bytes are not a head that all readers read alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Malformed {
+pub enum MalformedHead {
     /// Not the syntax of HTTP/1.1.
     Syntax,
     /// More than a hundred headers.
     TooManyHeaders,
-    /// The body's length is said twice, differently, or not as a number.
-    Length,
-    /// A transfer coding that is doubled or does not end in `chunked`, or beside a length, or in
-    /// HTTP/1.0.
-    Coding,
+    /// `Content-Length` is not a number, or there are two that differ.
+    ContentLength,
+    /// `Transfer-Encoding` is doubled, does not end in `chunked`, stands beside a `Content-Length`,
+    /// or in HTTP/1.0.
+    TransferEncoding,
 }
 
 /// Headers in one head; hyper's own limit.
-const MOST_HEADERS: usize = 100;
+const MAX_HEADERS: usize = 100;
 
-/// Names that are in every request or answer, and that `http` would allocate each time.
-static KNOWN: [HeaderName; 8] = [
+/// Names that are in every request or response, and that `http` would allocate each time.
+static COMMON_NAMES: [HeaderName; 8] = [
     HeaderName::from_static("x-amz-target"),
     HeaderName::from_static("x-amz-date"),
     HeaderName::from_static("x-amz-security-token"),
@@ -63,51 +63,54 @@ static KNOWN: [HeaderName; 8] = [
     HeaderName::from_static("x-amz-content-sha256"),
 ];
 
-/// Reads a request's head, `bytes` to its empty line.
+/// Parses a request's head: `bytes` to its empty line.
 ///
 /// # Errors
-/// Whatever is not one request head that all readers read alike.
-pub fn request(bytes: Bytes) -> Result<RequestHead, Malformed> {
-    let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; MOST_HEADERS];
+/// Why it is not a request head that all readers read alike.
+pub fn parse_request(bytes: Bytes) -> Result<RequestHead, MalformedHead> {
+    let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut []);
     let status = ParserConfig::default().parse_request_with_uninit_headers(
         &mut parsed,
         &bytes,
         &mut headers,
     );
-    whole(status, &bytes)?;
+    check_complete(status, &bytes)?;
     let (Some(method), Some(path), Some(version)) = (parsed.method, parsed.path, parsed.version)
     else {
-        return Err(Malformed::Syntax);
+        return Err(MalformedHead::Syntax);
     };
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = match method {
         "POST" => Method::POST,
-        other => Method::from_bytes(other.as_bytes()).map_err(|_| Malformed::Syntax)?,
+        other => Method::from_bytes(other.as_bytes()).map_err(|_| MalformedHead::Syntax)?,
     };
-    // `/` is what a request has already. A fragment is none of a target (RFC 9112 section 3.2): what
-    // is judged would be without it, and what leaves with it.
+    // A request target has no fragment (RFC 9112 section 3.2): the gate would evaluate the target
+    // without it, and send the target with it.
     if path.contains('#') {
-        return Err(Malformed::Syntax);
+        return Err(MalformedHead::Syntax);
     }
+    // A new request has the path `/` already.
     if path != "/" {
         let path = bytes.slice_ref(path.as_bytes());
-        parts.uri = Uri::from_maybe_shared(path).map_err(|_| Malformed::Syntax)?;
+        parts.uri = Uri::from_maybe_shared(path).map_err(|_| MalformedHead::Syntax)?;
     }
-    parts.version = version_of(version);
-    parts.headers = headers_of(&bytes, parsed.headers, |_| true)?;
-    let said = Said::by(parsed.headers, parts.version)?;
-    let decoder = match (said.chunked, said.length) {
-        (true, None) => Decoder::Size,
-        (true, Some(_)) => return Err(Malformed::Coding),
+    parts.version = version_from_minor(version);
+    parts.headers = collect_headers(&bytes, parsed.headers, |_| true)?;
+    let framing = FramingHeaders::parse(parsed.headers, parts.version)?;
+    let decoder = match (framing.is_chunked, framing.length) {
+        (true, None) => Decoder::ChunkSize,
+        (true, Some(_)) => return Err(MalformedHead::TransferEncoding),
         (false, length) => Decoder::Length(length.unwrap_or(0)),
     };
     Ok(RequestHead {
-        // An answer to HEAD has no body (RFC 9110 section 9.3.2); the gate's own have one.
-        is_persistent: said.stays && parts.method != Method::HEAD,
-        expects_continue: said.expects && parts.version == Version::HTTP_11 && !decoder.has_ended(),
-        raw_head: match said.hops {
-            true => without_hops(&bytes, parsed.headers),
+        // A response to HEAD has no body (RFC 9110 section 9.3.2); the gate's own have one.
+        is_persistent: framing.is_persistent && parts.method != Method::HEAD,
+        expects_continue: framing.expects_continue
+            && parts.version == Version::HTTP_11
+            && !decoder.has_ended(),
+        raw: match framing.has_hop_by_hop {
+            true => without_hop_by_hop(&bytes, parsed.headers),
             false => bytes,
         },
         decoder,
@@ -115,36 +118,36 @@ pub fn request(bytes: Bytes) -> Result<RequestHead, Malformed> {
     })
 }
 
-/// Reads an answer's head, `bytes` to its empty line.
-pub(super) fn response(bytes: Bytes) -> Result<ResponseHead, Malformed> {
-    let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; MOST_HEADERS];
+/// Parses a response's head: `bytes` to its empty line.
+pub(super) fn parse_response(bytes: Bytes) -> Result<ResponseHead, MalformedHead> {
+    let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut []);
     let status = ParserConfig::default().parse_response_with_uninit_headers(
         &mut parsed,
         &bytes,
         &mut headers,
     );
-    whole(status, &bytes)?;
+    check_complete(status, &bytes)?;
     let (Some(code), Some(version)) = (parsed.code, parsed.version) else {
-        return Err(Malformed::Syntax);
+        return Err(MalformedHead::Syntax);
     };
     let (mut parts, ()) = Response::new(()).into_parts();
-    parts.status = StatusCode::from_u16(code).map_err(|_| Malformed::Syntax)?;
-    parts.version = version_of(version);
-    let said = Said::by(parsed.headers, parts.version)?;
-    let decoder = match (parts.status, said.chunked, said.length) {
+    parts.status = StatusCode::from_u16(code).map_err(|_| MalformedHead::Syntax)?;
+    parts.version = version_from_minor(version);
+    let framing = FramingHeaders::parse(parsed.headers, parts.version)?;
+    let decoder = match (parts.status, framing.is_chunked, framing.length) {
         (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, ..) => Decoder::Ended,
-        (_, true, None) => Decoder::Size,
-        (_, true, Some(_)) => return Err(Malformed::Coding),
+        (_, true, None) => Decoder::ChunkSize,
+        (_, true, Some(_)) => return Err(MalformedHead::TransferEncoding),
         (_, false, Some(length)) => Decoder::Length(length),
-        (_, false, None) => Decoder::UntilEnd,
+        (_, false, None) => Decoder::UntilClose,
     };
-    let raw_head = decoder != Decoder::UntilEnd && parts.version == Version::HTTP_11;
-    parts.headers = headers_of(&bytes, parsed.headers, |name| !raw_head || is_read(name))?;
+    let has_raw = decoder != Decoder::UntilClose && parts.version == Version::HTTP_11;
+    parts.headers = collect_headers(&bytes, parsed.headers, |name| !has_raw || is_read(name))?;
     Ok(ResponseHead {
-        is_persistent: said.stays && decoder != Decoder::UntilEnd,
-        raw_head: raw_head.then(|| match said.hops {
-            true => without_hops(&bytes, parsed.headers),
+        is_persistent: framing.is_persistent && decoder != Decoder::UntilClose,
+        raw: has_raw.then(|| match framing.has_hop_by_hop {
+            true => without_hop_by_hop(&bytes, parsed.headers),
             false => bytes.clone(),
         }),
         decoder,
@@ -152,10 +155,10 @@ pub(super) fn response(bytes: Bytes) -> Result<ResponseHead, Malformed> {
     })
 }
 
-/// Writes the lines of a head's headers, but not those that belong to the connection.
+/// Writes the header lines of a head, without hop-by-hop headers.
 pub(super) fn write_headers(headers: &HeaderMap, out: &mut BytesMut) {
     for (name, value) in headers {
-        if !is_hop(name.as_str()) {
+        if !is_hop_by_hop(name.as_str()) {
             out.extend_from_slice(name.as_str().as_bytes());
             out.extend_from_slice(b": ");
             out.extend_from_slice(value.as_bytes());
@@ -164,46 +167,46 @@ pub(super) fn write_headers(headers: &HeaderMap, out: &mut BytesMut) {
     }
 }
 
-fn whole(status: httparse::Result<usize>, bytes: &[u8]) -> Result<(), Malformed> {
+fn check_complete(status: httparse::Result<usize>, bytes: &[u8]) -> Result<(), MalformedHead> {
     match status {
         Ok(Status::Complete(len)) if len == bytes.len() => Ok(()),
-        Err(httparse::Error::TooManyHeaders) => Err(Malformed::TooManyHeaders),
-        _ => Err(Malformed::Syntax),
+        Err(httparse::Error::TooManyHeaders) => Err(MalformedHead::TooManyHeaders),
+        _ => Err(MalformedHead::Syntax),
     }
 }
 
-fn version_of(minor: u8) -> Version {
+fn version_from_minor(minor: u8) -> Version {
     match minor {
         1 => Version::HTTP_11,
         _ => Version::HTTP_10,
     }
 }
 
-/// The headers whose names are to be `kept`; values are slices of the head. Each costs as much as
-/// 700 instructions.
-fn headers_of(
+/// The headers whose names `is_wanted` accepts; values are slices of the head. Each costs as much
+/// as 700 instructions.
+fn collect_headers(
     bytes: &Bytes,
     parsed: &[Header<'_>],
-    kept: impl Fn(&str) -> bool,
-) -> Result<HeaderMap, Malformed> {
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<HeaderMap, MalformedHead> {
     let mut headers = HeaderMap::with_capacity(parsed.len());
-    for header in parsed.iter().filter(|header| kept(header.name)) {
+    for header in parsed.iter().filter(|header| is_wanted(header.name)) {
         let name = header.name.as_bytes();
-        let known = KNOWN
+        let common = COMMON_NAMES
             .iter()
-            .find(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name));
-        let name = match known {
-            Some(known) => known.clone(),
-            None => HeaderName::from_bytes(name).map_err(|_| Malformed::Syntax)?,
+            .find(|common| common.as_str().as_bytes().eq_ignore_ascii_case(name));
+        let name = match common {
+            Some(common) => common.clone(),
+            None => HeaderName::from_bytes(name).map_err(|_| MalformedHead::Syntax)?,
         };
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(header.value))
-            .map_err(|_| Malformed::Syntax)?;
+            .map_err(|_| MalformedHead::Syntax)?;
         headers.append(name, value);
     }
     Ok(headers)
 }
 
-/// Whether somebody here reads this header of an answer; the others leave as they came.
+/// Whether the gate reads this header of a response. The others are sent on unchanged.
 fn is_read(name: &str) -> bool {
     [
         "content-length",
@@ -217,101 +220,100 @@ fn is_read(name: &str) -> bool {
     .any(|read| read.eq_ignore_ascii_case(name))
 }
 
-/// What headers say of a message's end, and of its connection's.
-struct Said {
-    /// A coding that others would put beside it is for the gate to refuse.
-    chunked: bool,
+/// What the headers say of the end of the message, and of the connection.
+struct FramingHeaders {
+    /// The gate refuses another coding beside `chunked`, not this parser.
+    is_chunked: bool,
     length: Option<u64>,
-    stays: bool,
-    expects: bool,
-    /// Whether some of them belong to the connection.
-    hops: bool,
+    is_persistent: bool,
+    expects_continue: bool,
+    has_hop_by_hop: bool,
 }
 
-impl Said {
-    fn by(parsed: &[Header<'_>], version: Version) -> Result<Said, Malformed> {
-        let mut said = Said {
-            chunked: false,
+impl FramingHeaders {
+    fn parse(parsed: &[Header<'_>], version: Version) -> Result<FramingHeaders, MalformedHead> {
+        let mut framing = FramingHeaders {
+            is_chunked: false,
             length: None,
-            stays: version == Version::HTTP_11,
-            expects: false,
-            hops: false,
+            is_persistent: version == Version::HTTP_11,
+            expects_continue: false,
+            has_hop_by_hop: false,
         };
         for Header { name, value } in parsed {
             let is = |known: &str| known.eq_ignore_ascii_case(name);
+            let is_last = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"close");
             match name.len() {
-                6 if is("expect") => said.expects |= value.eq_ignore_ascii_case(b"100-continue"),
-                14 if is("content-length") => said.add_length(value)?,
+                6 if is("expect") => {
+                    framing.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+                }
+                14 if is("content-length") => framing.add_length(value)?,
                 17 if is("transfer-encoding") => {
                     let last = value.rsplit(|byte| *byte == b',').next();
                     let last = last.unwrap_or_default().trim_ascii();
-                    let sane = last.eq_ignore_ascii_case(b"chunked") && value.is_ascii();
-                    if said.chunked || !sane || version != Version::HTTP_11 {
-                        return Err(Malformed::Coding);
+                    let is_sane = last.eq_ignore_ascii_case(b"chunked") && value.is_ascii();
+                    if framing.is_chunked || !is_sane || version != Version::HTTP_11 {
+                        return Err(MalformedHead::TransferEncoding);
                     }
-                    said.chunked = true;
+                    framing.is_chunked = true;
                 }
-                _ if is_hop(name) => {
-                    said.hops = true;
-                    let mut options = value.split(|byte| *byte == b',');
-                    said.stays &= !is("connection")
-                        || !options
-                            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
+                _ if is_hop_by_hop(name) => {
+                    framing.has_hop_by_hop = true;
+                    framing.is_persistent &=
+                        !is("connection") || !value.split(|byte| *byte == b',').any(is_last);
                 }
                 _ => {}
             }
         }
-        Ok(said)
+        Ok(framing)
     }
 
-    /// The body's length. Said twice it must be the same.
-    fn add_length(&mut self, value: &[u8]) -> Result<(), Malformed> {
-        let digits = str::from_utf8(value).map_err(|_| Malformed::Length)?;
+    /// Adds a `Content-Length`. A second one must be equal.
+    fn add_length(&mut self, value: &[u8]) -> Result<(), MalformedHead> {
+        let digits = str::from_utf8(value).map_err(|_| MalformedHead::ContentLength)?;
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Malformed::Length);
+            return Err(MalformedHead::ContentLength);
         }
-        let length: u64 = digits.parse().map_err(|_| Malformed::Length)?;
-        if self.length.is_some_and(|said| said != length) {
-            return Err(Malformed::Length);
+        let length = digits.parse().map_err(|_| MalformedHead::ContentLength)?;
+        match self.length.replace(length) {
+            Some(other) if other != length => Err(MalformedHead::ContentLength),
+            _ => Ok(()),
         }
-        self.length = Some(length);
-        Ok(())
     }
 }
 
-/// Headers that belong to the connection and not to the message (RFC 9110 section 7.6.1).
-fn is_hop(name: &str) -> bool {
+/// Whether a header is hop-by-hop: of the connection and not of the message (RFC 9110 section 7.6.1).
+fn is_hop_by_hop(name: &str) -> bool {
     ["connection", "keep-alive", "proxy-connection"]
         .iter()
-        .any(|hop| hop.eq_ignore_ascii_case(name))
+        .any(|known| known.eq_ignore_ascii_case(name))
 }
 
-fn without_hops(bytes: &Bytes, parsed: &[Header<'_>]) -> Bytes {
+fn without_hop_by_hop(bytes: &Bytes, parsed: &[Header<'_>]) -> Bytes {
     let start = |text: &str| (text.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
     let lines = bytes.len().saturating_sub(2);
     let first = parsed.first().map_or(lines, |header| start(header.name));
-    let mut kept = BytesMut::with_capacity(bytes.len());
-    kept.extend_from_slice(bytes.get(..first).unwrap_or_default());
-    for (place, header) in parsed.iter().enumerate() {
-        let next = parsed.get(place + 1);
+    let mut raw = BytesMut::with_capacity(bytes.len());
+    raw.extend_from_slice(bytes.get(..first).unwrap_or_default());
+    for (index, header) in parsed.iter().enumerate() {
+        let next = parsed.get(index + 1);
         let end = next.map_or(lines, |next| start(next.name));
-        if !is_hop(header.name) {
-            kept.extend_from_slice(bytes.get(start(header.name)..end).unwrap_or_default());
+        if !is_hop_by_hop(header.name) {
+            raw.extend_from_slice(bytes.get(start(header.name)..end).unwrap_or_default());
         }
     }
-    kept.extend_from_slice(b"\r\n");
-    kept.freeze()
+    raw.extend_from_slice(b"\r\n");
+    raw.freeze()
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Malformed::Syntax => "the head is not HTTP/1.1",
-            Malformed::TooManyHeaders => "the head has too many headers",
-            Malformed::Length => "`Content-Length` is ambiguous",
-            Malformed::Coding => "`Transfer-Encoding` is ambiguous",
+            MalformedHead::Syntax => "the head is not HTTP/1.1",
+            MalformedHead::TooManyHeaders => "the head has too many headers",
+            MalformedHead::ContentLength => "`Content-Length` is ambiguous",
+            MalformedHead::TransferEncoding => "`Transfer-Encoding` is ambiguous",
         })
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for MalformedHead {}

@@ -1,7 +1,9 @@
-//! The side that answers: one task reads a connection's requests in turn and writes the answers.
+//! The HTTP/1.1 server: one task reads a connection's requests in turn and writes the responses.
+//! Keep-alive, its timeouts, backpressure, graceful shutdown.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::io::IoSlice;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
@@ -16,23 +18,24 @@ use tokio::time::timeout;
 use crate::http::body::{Http1Body, IncomingBody, MessageBody};
 use crate::http::limits::Limits;
 
+use super::buffered_io::HeadError;
 use super::deadline::Deadline;
-use super::head::{self, Malformed, RequestHead};
-use super::outbound::{Framing, Outbound, Unsent};
-use super::wire::{CONTINUE, NoHead, Wire};
+use super::head::{self, MalformedHead, RequestHead};
+use super::message_io::{CONTINUE, MessageIo};
+use super::write_queue::{Framing, WriteError, WriteQueue};
 
-/// How long saying goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(2);
-/// How long a connection that is to end waits for the first byte of a request that may be on its
-/// way: it would be lost if the connection closed on it.
-const LAST_REQUEST: Duration = Duration::from_secs(1);
+/// How long writing a refusal may take, and closing a connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a connection that drains waits for the first byte of a request that may be on its way:
+/// the request would be lost if the connection closed on it.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends. When `draining` is ready, the answer under way is the last, or
-/// the one to a request that begins within a second.
+/// Serves a connection until it ends. Once `drain` is ready, the response under way is the last, or
+/// the response to a request that begins within a second.
 pub async fn serve<S, H, F, B>(
     stream: S,
     limits: &Limits,
-    draining: impl Future<Output = ()>,
+    drain: impl Future<Output = ()>,
     mut handle: H,
 ) where
     S: AsyncBufRead + AsyncWrite + Unpin + 'static,
@@ -40,72 +43,73 @@ pub async fn serve<S, H, F, B>(
     F: Future<Output = Response<B>>,
     B: MessageBody,
 {
-    let mut draining = pin!(draining);
+    let mut drain = pin!(drain);
     let mut connection = Connection {
-        wire: Rc::new(RefCell::new(Wire::new(stream))),
-        outbound: Outbound::default(),
+        io: Rc::new(RefCell::new(MessageIo::new(stream))),
+        queue: WriteQueue::default(),
         idle: Deadline::after(limits.head_timeout),
         limits,
-        drained: false,
+        is_draining: false,
     };
-    let unread = loop {
-        let stays = match connection.head(draining.as_mut()).await {
-            Next::Request(head) => {
-                let draining = draining.as_mut();
-                connection.exchange(head, draining, &mut handle).await
+    let lingers = loop {
+        let persistence = match connection.read_head(drain.as_mut()).await {
+            NextHead::Request(head) => {
+                let drain = drain.as_mut();
+                connection.exchange(head, drain, &mut handle).await
             }
-            Next::Refused(answer) => {
-                let written = connection.refuse(answer);
-                let _ = timeout(GOODBYE, written).await;
-                Stays::Unread
+            NextHead::Refused(refusal) => {
+                let _ = timeout(CLOSE_TIMEOUT, connection.refuse(refusal)).await;
+                Persistence::LingeringClose
             }
-            Next::Ended => Stays::No,
+            NextHead::None => Persistence::Close,
         };
-        match stays {
-            Stays::Yes => connection.idle.put_off(limits.head_timeout),
-            Stays::No => break false,
-            Stays::Unread => break true,
-            // No close_notify: the client must see that the answer is not whole.
-            Stays::Broken => return,
+        match persistence {
+            Persistence::KeepAlive => connection.idle.reset(limits.head_timeout),
+            Persistence::Close => break false,
+            Persistence::LingeringClose => break true,
+            // No close_notify: the client must see that the response is not whole.
+            Persistence::Abort => return,
         }
     };
-    let goodbye = async {
-        let closed = poll_fn(|cx| connection.wire.borrow_mut().poll_close(cx)).await;
+    let close = async {
+        let closed = poll_fn(|cx| connection.io.borrow_mut().io.poll_close(cx)).await;
         // A socket that is closed with bytes unread resets the connection, and the client may lose
-        // the answer to it (RFC 9112 section 9.6).
-        if unread && closed.is_ok() {
-            poll_fn(|cx| connection.wire.borrow_mut().poll_drained(cx)).await;
+        // the response to it (RFC 9112 section 9.6).
+        if lingers && closed.is_ok() {
+            poll_fn(|cx| connection.io.borrow_mut().io.poll_discard(cx)).await;
         }
     };
-    let _ = timeout(GOODBYE, goodbye).await;
+    let _ = timeout(CLOSE_TIMEOUT, close).await;
 }
 
 struct Connection<'a, S> {
-    wire: Rc<RefCell<Wire<S>>>,
-    outbound: Outbound,
+    io: Rc<RefCell<MessageIo<S>>>,
+    queue: WriteQueue,
+    /// The deadline of the next request head.
     idle: Deadline,
     limits: &'a Limits,
-    drained: bool,
+    is_draining: bool,
 }
 
-/// What came instead of, or as, the next request.
+/// The next request head, or what came instead.
 #[expect(
     clippy::large_enum_variant,
     reason = "lives for a moment; a box would cost every request an allocation"
 )]
-enum Next {
+enum NextHead {
     Request(RequestHead),
+    /// Bytes that are no request, and the response to them.
     Refused(&'static [u8]),
-    Ended,
+    None,
 }
 
-/// What becomes of a connection after an exchange.
-enum Stays {
-    Yes,
-    No,
+/// What becomes of a connection after an exchange (RFC 9112 section 9.3).
+enum Persistence {
+    KeepAlive,
+    Close,
     /// It closes, and the client may still be sending.
-    Unread,
-    Broken,
+    LingeringClose,
+    Abort,
 }
 
 const BAD_REQUEST: &[u8] =
@@ -114,135 +118,139 @@ const FIELDS_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r
     connection: close\r\ncontent-length: 0\r\n\r\n";
 
 impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<'_, S> {
-    /// Waits for the next request's head.
-    async fn head(&mut self, mut draining: Pin<&mut impl Future<Output = ()>>) -> Next {
-        let mut hurried = false;
+    /// Waits for the next request head.
+    async fn read_head(&mut self, mut drain: Pin<&mut impl Future<Output = ()>>) -> NextHead {
+        let mut is_grace = false;
         let read = poll_fn(|cx| {
-            let mut wire = self.wire.borrow_mut();
-            if let Poll::Ready(read) = wire.poll_head(self.limits.head_bytes, cx) {
+            let io = &mut self.io.borrow_mut().io;
+            if let Poll::Ready(read) = io.poll_head(self.limits.head_bytes, cx) {
                 return Poll::Ready(Some(read));
             }
-            if wire.is_empty() {
-                wire.rest();
-                if !self.drained && draining.as_mut().poll(cx).is_ready() {
-                    self.drained = true;
-                    self.idle
-                        .put_off(LAST_REQUEST.min(self.limits.head_timeout));
-                    hurried = true;
+            if io.is_empty() {
+                io.release_buffer();
+                if !self.is_draining && drain.as_mut().poll(cx).is_ready() {
+                    self.is_draining = true;
+                    self.idle.reset(DRAIN_GRACE.min(self.limits.head_timeout));
+                    is_grace = true;
                 }
-            } else if std::mem::take(&mut hurried) {
-                self.idle.put_off(self.limits.head_timeout);
+            } else if std::mem::take(&mut is_grace) {
+                self.idle.reset(self.limits.head_timeout);
             }
-            self.idle.poll_passed(cx).map(|()| None)
+            self.idle.poll_elapsed(cx).map(|()| None)
         });
         match read.await {
-            None | Some(Err(NoHead::Ended)) => Next::Ended,
-            Some(Err(NoHead::TooLong)) => Next::Refused(FIELDS_TOO_LARGE),
-            Some(Err(NoHead::BareLineFeed)) => Next::Refused(BAD_REQUEST),
-            Some(Ok(bytes)) => match head::request(bytes) {
-                Ok(head) => Next::Request(head),
-                Err(Malformed::TooManyHeaders) => Next::Refused(FIELDS_TOO_LARGE),
-                Err(_) => Next::Refused(BAD_REQUEST),
+            None | Some(Err(HeadError::Closed)) => NextHead::None,
+            Some(Err(HeadError::TooLong)) => NextHead::Refused(FIELDS_TOO_LARGE),
+            Some(Err(HeadError::BareLineFeed)) => NextHead::Refused(BAD_REQUEST),
+            Some(Ok(bytes)) => match head::parse_request(bytes) {
+                Ok(head) => NextHead::Request(head),
+                Err(MalformedHead::TooManyHeaders) => NextHead::Refused(FIELDS_TOO_LARGE),
+                Err(_) => NextHead::Refused(BAD_REQUEST),
             },
         }
     }
 
-    /// One request and its answer.
+    /// Handles one request and writes its response.
     async fn exchange<H, F, B>(
         &mut self,
         head: RequestHead,
-        mut draining: Pin<&mut impl Future<Output = ()>>,
+        mut drain: Pin<&mut impl Future<Output = ()>>,
         handle: &mut H,
-    ) -> Stays
+    ) -> Persistence
     where
         H: FnMut(Request<IncomingBody>) -> F,
         F: Future<Output = Response<B>>,
         B: MessageBody,
     {
         {
-            let mut wire = self.wire.borrow_mut();
-            wire.decoder = head.decoder;
-            wire.interim = if head.expects_continue { CONTINUE } else { &[] };
+            let mut io = self.io.borrow_mut();
+            io.decoder = head.decoder;
+            io.interim_response = if head.expects_continue { CONTINUE } else { &[] };
         }
-        let source = Rc::<RefCell<Wire<S>>>::clone(&self.wire);
-        let body = IncomingBody::Http1(Http1Body::new(
-            source,
-            head.decoder.remaining(),
-            Some(head.raw_head),
-        ));
-        let mut answering = pin!(handle(Request::from_parts(head.parts, body)));
-        let answer = poll_fn(|cx| match answering.as_mut().poll(cx) {
-            Poll::Ready(answer) => {
-                self.drained = self.drained || draining.as_mut().poll(cx).is_ready();
-                Poll::Ready(Some(answer))
+        let source = Rc::<RefCell<MessageIo<S>>>::clone(&self.io);
+        let body = Http1Body::new(source, head.decoder.remaining(), Some(head.raw));
+        let request = Request::from_parts(head.parts, IncomingBody::Http1(body));
+        let mut handling = pin!(handle(request));
+        let response = poll_fn(|cx| match handling.as_mut().poll(cx) {
+            Poll::Ready(response) => {
+                self.is_draining = self.is_draining || drain.as_mut().poll(cx).is_ready();
+                Poll::Ready(Some(response))
             }
-            // A client that has gone wants no answer: dropping the exchange ends it upstream too.
-            Poll::Pending => self.wire.borrow_mut().poll_gone(cx).map(|()| None),
+            // A client that has closed wants no response: dropping the exchange ends it upstream too.
+            Poll::Pending => self.io.borrow_mut().poll_peer_closed(cx).map(|()| None),
         });
-        let Some(answer) = answer.await else {
-            return Stays::Broken;
+        let Some(response) = response.await else {
+            return Persistence::Abort;
         };
-        // Nobody reads on: whoever held the body has let go of it with the answer.
-        let clean = self.wire.borrow_mut().skip_body() && Rc::strong_count(&self.wire) == 1;
-        let stays = head.is_persistent && clean && !self.drained;
-        match self.answer(answer, stays).await {
-            Ok(()) if stays => Stays::Yes,
-            Ok(()) if clean => Stays::No,
-            Ok(()) => Stays::Unread,
-            Err(()) => Stays::Broken,
+        // Nobody reads on: the holder of the request's body has dropped it with the response.
+        let is_clean = self.io.borrow_mut().skip_body() && Rc::strong_count(&self.io) == 1;
+        let keeps_alive = head.is_persistent && is_clean && !self.is_draining;
+        match self.write_response(response, keeps_alive).await {
+            Ok(()) if keeps_alive => Persistence::KeepAlive,
+            Ok(()) if is_clean => Persistence::Close,
+            Ok(()) => Persistence::LingeringClose,
+            Err(()) => Persistence::Abort,
         }
     }
 
-    async fn answer<B: MessageBody>(&mut self, answer: Response<B>, stays: bool) -> Result<(), ()> {
-        let (mut parts, mut body) = answer.into_parts();
+    async fn write_response<B: MessageBody>(
+        &mut self,
+        response: Response<B>,
+        keeps_alive: bool,
+    ) -> Result<(), ()> {
+        let (mut parts, mut body) = response.into_parts();
         let head = match body.raw_head() {
-            Some(head) if stays => head.clone(),
-            Some(head) => closing(head),
-            None => head_of(&mut parts, &body, stays),
+            Some(head) if keeps_alive => head.clone(),
+            Some(head) => with_close(head),
+            None => encode_head(&mut parts, &body, keeps_alive),
         };
         let framing = match parts.status {
-            // What they say of a length is not about a body of theirs.
+            // Their `Content-Length` is not about a body of theirs (RFC 9110 section 8.6).
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::Length(0),
-            _ => Framing::of(&parts.headers),
+            _ => Framing::from_headers(&parts.headers),
         };
-        self.outbound.begin(head, framing);
-        let patience = self.limits.write_timeout;
+        self.queue.begin(head, framing);
         let mut stalled: Option<Deadline> = None;
-        let mut broken = false;
+        let mut is_broken = false;
         poll_fn(|cx| {
-            let before = self.outbound.written();
-            let mut wire = self.wire.borrow_mut();
-            if !broken {
-                match self.outbound.poll_send(&mut wire, &mut body, cx) {
-                    // The client gets as much of it as there is, and then sees that it breaks off.
-                    Poll::Ready(Err(Unsent::Body(_))) => broken = true,
-                    Poll::Ready(sent) => return Poll::Ready(sent.map_err(|_| ())),
+            let before = self.queue.write_count();
+            let mut io = self.io.borrow_mut();
+            if !is_broken {
+                match self.queue.poll_write(&mut io.io, &mut body, cx) {
+                    // The client gets what there is of the response, and then sees that it breaks off.
+                    Poll::Ready(Err(WriteError::Body(_))) => is_broken = true,
+                    Poll::Ready(written) => return Poll::Ready(written.map_err(|_| ())),
                     Poll::Pending => {}
                 }
             }
-            if broken && self.outbound.poll_rest(&mut wire, cx).is_ready() {
+            if is_broken && self.queue.poll_write_queued(&mut io.io, cx).is_ready() {
                 return Poll::Ready(Err(()));
             }
-            if self.outbound.written() != before || !self.outbound.is_held_up() {
+            let is_blocked = !self.queue.is_empty();
+            if self.queue.write_count() != before || !is_blocked {
                 stalled = None;
             }
-            if self.outbound.is_held_up() {
-                let stalled = stalled.get_or_insert_with(|| Deadline::after(patience));
-                if stalled.poll_passed(cx).is_ready() {
+            if is_blocked {
+                let deadline = || Deadline::after(self.limits.write_timeout);
+                if stalled
+                    .get_or_insert_with(deadline)
+                    .poll_elapsed(cx)
+                    .is_ready()
+                {
                     return Poll::Ready(Err(()));
                 }
             }
-            wire.poll_gone(cx).map(Err)
+            io.poll_peer_closed(cx).map(Err)
         })
         .await
     }
 
-    async fn refuse(&mut self, answer: &'static [u8]) {
-        let mut left = answer;
+    async fn refuse(&mut self, refusal: &'static [u8]) {
+        let mut left = refusal;
         while !left.is_empty() {
             let write = poll_fn(|cx| {
-                let mut wire = self.wire.borrow_mut();
-                wire.poll_write(&[std::io::IoSlice::new(left)], cx)
+                let io = &mut self.io.borrow_mut().io;
+                io.poll_write(&[IoSlice::new(left)], cx)
             });
             match write.await {
                 Ok(count) if count > 0 => left = left.get(count..).unwrap_or_default(),
@@ -254,8 +262,8 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<'_, S> {
 
 const CLOSE: &[u8] = b"connection: close\r\n\r\n";
 
-/// The same head, saying that the connection closes.
-fn closing(head: &Bytes) -> Bytes {
+/// The same head with `Connection: close`.
+fn with_close(head: &Bytes) -> Bytes {
     let lines = head.len().saturating_sub(2);
     let mut closing = BytesMut::with_capacity(lines + CLOSE.len());
     closing.extend_from_slice(head.get(..lines).unwrap_or_default());
@@ -263,8 +271,8 @@ fn closing(head: &Bytes) -> Bytes {
     closing.freeze()
 }
 
-/// A head for an answer that came without one to send on.
-fn head_of<B: MessageBody>(parts: &mut response::Parts, body: &B, stays: bool) -> Bytes {
+/// A head for a response that has no raw head.
+fn encode_head<B: MessageBody>(parts: &mut response::Parts, body: &B, keeps_alive: bool) -> Bytes {
     let headers = &mut parts.headers;
     if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
         match body.size_hint().exact() {
@@ -272,14 +280,12 @@ fn head_of<B: MessageBody>(parts: &mut response::Parts, body: &B, stays: bool) -
             None => headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
         };
     }
-    let mut head = BytesMut::with_capacity(512);
-    head.extend_from_slice(b"HTTP/1.1 ");
-    head.extend_from_slice(parts.status.as_str().as_bytes());
-    head.extend_from_slice(b" ");
     let reason = parts.status.canonical_reason().unwrap_or_default();
-    head.extend_from_slice(reason.as_bytes());
-    head.extend_from_slice(b"\r\n");
+    let mut head = BytesMut::with_capacity(512);
+    for part in ["HTTP/1.1 ", parts.status.as_str(), " ", reason, "\r\n"] {
+        head.extend_from_slice(part.as_bytes());
+    }
     head::write_headers(headers, &mut head);
-    head.extend_from_slice(if stays { b"\r\n" } else { CLOSE });
+    head.extend_from_slice(if keeps_alive { b"\r\n" } else { CLOSE });
     head.freeze()
 }

@@ -2,21 +2,21 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use kinesis_gate::listener::Announced;
+use kinesis_gate::listener::ProxyHeader;
 
 const PREFIX: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 pub fn check(input: &[u8]) {
-    let Ok(announced) = Announced::parse(input) else {
+    let Ok(announced) = ProxyHeader::parse(input) else {
         return;
     };
     // A header is taken whole: a byte more or less is another header, or none.
     let longer = [input, b"\x16"].concat();
-    assert!(Announced::parse(&longer).is_err());
-    let Announced::Client { peer, vpce } = announced else {
+    assert!(ProxyHeader::parse(&longer).is_err());
+    let ProxyHeader::Client { address, vpce_id } = announced else {
         return;
     };
-    assert_eq!(peer, peer.to_canonical());
+    assert_eq!(address, address.to_canonical());
     match input.strip_prefix(PREFIX) {
         Some(rest) => {
             // PROXY, not LOCAL; TCP over IPv4 or IPv6; the source is the first address.
@@ -26,8 +26,8 @@ pub fn check(input: &[u8]) {
                 0x21 => Ipv6Addr::from(<[u8; 16]>::try_from(&rest[4..20]).unwrap()).into(),
                 other => panic!("a client over {other:#x}"),
             };
-            assert_eq!(peer, source.to_canonical());
-            if let Some(id) = vpce {
+            assert_eq!(address, source.to_canonical());
+            if let Some(id) = vpce_id {
                 let id = id.as_bytes();
                 assert!(id.starts_with(b"vpce-") && id.is_ascii());
                 assert!(rest.windows(id.len()).any(|window| window == id));
@@ -37,8 +37,8 @@ pub fn check(input: &[u8]) {
             let line = std::str::from_utf8(input).unwrap();
             assert!(line.starts_with("PROXY TCP") && line.ends_with("\r\n"));
             let source: IpAddr = line.split(' ').nth(2).unwrap().parse().unwrap();
-            assert_eq!(peer, source.to_canonical());
-            assert!(vpce.is_none());
+            assert_eq!(address, source.to_canonical());
+            assert!(vpce_id.is_none());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where an intercepted connection was going.
+//! The original destination of an intercepted connection (`SO_ORIGINAL_DST`, TPROXY).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -10,26 +10,26 @@ use crate::config::Intercept;
 
 /// Why a connection to a listener that intercepts is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unintercepted {
-    /// It was meant for the listener itself.
-    Direct,
-    /// It was meant for an address that no Kinesis endpoint can have.
-    Address(SocketAddr),
+pub(super) enum OriginalDstError {
+    /// The client connected to the listener itself.
+    NotIntercepted,
+    /// The client connected to an address that no Kinesis endpoint can have.
+    NoService(SocketAddr),
 }
 
 /// The address that the client connected to.
-pub(super) fn destination(
+pub(super) fn original_dst(
     tcp: &TcpStream,
-    peer: IpAddr,
+    client: IpAddr,
     intercept: Intercept,
-) -> Result<SocketAddr, Unintercepted> {
-    let local = tcp.local_addr().map_err(|_| Unintercepted::Direct)?;
-    let local = canonical(local);
-    let meant = match intercept {
+) -> Result<SocketAddr, OriginalDstError> {
+    let local = tcp.local_addr().map(canonical);
+    let local = local.map_err(|_| OriginalDstError::NotIntercepted)?;
+    let original = match intercept {
         Intercept::Tproxy => local,
         Intercept::Redirect => {
             let socket = SockRef::from(tcp);
-            let original = match peer {
+            let original = match client {
                 IpAddr::V4(_) => socket.original_dst_v4(),
                 IpAddr::V6(_) => socket.original_dst_v6(),
             };
@@ -38,38 +38,38 @@ pub(super) fn destination(
             original
                 .map(canonical)
                 .filter(|original| *original != local)
-                .ok_or(Unintercepted::Direct)?
+                .ok_or(OriginalDstError::NotIntercepted)?
         }
     };
-    if is_anybodys(meant.ip()) {
-        Ok(meant)
+    if can_be_service(original.ip()) {
+        Ok(original)
     } else {
-        Err(Unintercepted::Address(meant))
+        Err(OriginalDstError::NoService(original))
     }
 }
 
-/// An IPv4 address that an IPv6 socket shows is one of IPv4.
+/// Turns an IPv4 address that an IPv6 socket shows into one of IPv4.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Whether a service could have the address: the machine itself, the link (with the instance
-/// metadata service) and groups are none's.
-fn is_anybodys(ip: IpAddr) -> bool {
-    let link = match ip {
+/// Whether a service can have the address: not the machine itself, its link (with the instance
+/// metadata service) or a multicast group.
+fn can_be_service(ip: IpAddr) -> bool {
+    let is_link = match ip {
         IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
     };
-    !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || link)
+    !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || is_link)
 }
 
-impl fmt::Display for Unintercepted {
+impl fmt::Display for OriginalDstError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unintercepted::Direct => {
+            OriginalDstError::NotIntercepted => {
                 f.write_str("a connection that was not redirected, to a listener with `intercept`")
             }
-            Unintercepted::Address(address) => {
+            OriginalDstError::NoService(address) => {
                 write!(f, "it was going to `{address}`, where no Kinesis can be")
             }
         }

@@ -1,9 +1,9 @@
-//! A local CA that mints a leaf certificate for each name clients ask for.
+//! A local CA that issues a leaf certificate for each SNI.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -19,130 +19,125 @@ use rustls::sign::CertifiedKey;
 
 use crate::observe::Clock;
 
-use super::tls::read_chain;
+use super::pem::read_certificates;
 
-/// Mints and keeps leaf certificates. One key serves all leaves of a process: making one for each
-/// name would let clients spend the gate's time, and protects nothing.
-pub struct Authority {
+/// Issues leaf certificates, and caches them. All leaves of a process have one key: a key for each
+/// name would let clients spend the gate's time, and would protect nothing.
+pub struct LeafIssuer {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     leaf_key: KeyPair,
-    /// Names and addresses on the certificate for a client that asks for no name.
-    unnamed: Vec<String>,
+    /// Names and addresses on the certificate for a client that sends no SNI.
+    default_names: Vec<String>,
     leaves: Mutex<HashMap<String, Leaf>>,
     clock: Clock,
 }
 
-/// Why an authority cannot be used.
+/// Why an issuer cannot be used.
 #[derive(Debug)]
-pub struct AuthorityError(String);
+pub struct LeafIssuerError(String);
 
 struct Leaf {
     key: Arc<CertifiedKey>,
-    renew: Timestamp,
+    renew_at: Timestamp,
 }
 
-/// Leaves kept at once. Account ids in names make their number unbounded otherwise.
-const KEPT: usize = 4096;
-/// How long a leaf is good for, and when the next is minted.
+/// Leaves in the cache. Names hold account ids: without a bound clients could fill the memory.
+const MAX_CACHED: usize = 4096;
+/// How long a leaf is valid, and after how long it is renewed.
 const DAYS_VALID: i64 = 30;
-const DAYS_USED: u64 = 15;
+const RENEW_AFTER: Duration = Duration::from_secs(15 * 86_400);
 
-impl Authority {
-    /// Reads the CA's certificate and key from PEM files. `unnamed` are the names on the
-    /// certificate for clients that ask for none: TLS sends no name for an address, and Java none
-    /// for a name without a dot.
+impl LeafIssuer {
+    /// Reads the CA's certificate and key from PEM files. `default_names` are on the certificate for
+    /// clients that send no SNI: TLS has none for an address, and Java sends none for a name without
+    /// a dot.
     ///
     /// # Errors
     /// A sentence that says which file is not what it should be.
     pub fn from_files(
         certificate: &Path,
         key: &Path,
-        unnamed: Vec<String>,
+        default_names: Vec<String>,
         clock: Clock,
-    ) -> Result<Authority, AuthorityError> {
-        let first = read_chain(certificate)
-            .map_err(AuthorityError)?
-            .into_iter()
-            .next();
-        let certificate_der = first.ok_or_else(|| AuthorityError("no certificate".to_owned()))?;
+    ) -> Result<LeafIssuer, LeafIssuerError> {
+        let chain = read_certificates(certificate).map_err(LeafIssuerError)?;
+        let certificate = chain.into_iter().next();
+        let certificate =
+            certificate.ok_or_else(|| LeafIssuerError("no certificate".to_owned()))?;
         let pem = std::fs::read_to_string(key).map_err(|error| {
-            AuthorityError(format!("`{}` cannot be read: {error}", key.display()))
+            LeafIssuerError(format!("`{}` cannot be read: {error}", key.display()))
         })?;
         let key = KeyPair::from_pem(&pem).map_err(|error| {
-            AuthorityError(format!(
+            LeafIssuerError(format!(
                 "`{}` holds no private key in PEM: {error}",
                 key.display()
             ))
         })?;
-        Authority::new(certificate_der, key, unnamed, clock)
+        LeafIssuer::new(certificate, key, default_names, clock)
     }
 
-    /// An authority from its parts.
+    /// An issuer from a CA's certificate and key.
     ///
     /// # Errors
-    /// When the certificate is no CA's or no leaf can be minted from it.
+    /// When the certificate is not a CA's, or signs no leaf.
     pub fn new(
         certificate: CertificateDer<'static>,
         key: KeyPair,
-        unnamed: Vec<String>,
+        default_names: Vec<String>,
         clock: Clock,
-    ) -> Result<Authority, AuthorityError> {
+    ) -> Result<LeafIssuer, LeafIssuerError> {
         let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|error| {
-            AuthorityError(format!("the certificate cannot sign leaves: {error}"))
+            LeafIssuerError(format!("the certificate cannot sign leaves: {error}"))
         })?;
         let leaf_key = KeyPair::generate()
-            .map_err(|error| AuthorityError(format!("no key for leaves can be made: {error}")))?;
-        let authority = Authority {
+            .map_err(|error| LeafIssuerError(format!("no key for leaves can be made: {error}")))?;
+        let leaf_issuer = LeafIssuer {
             issuer,
             certificate,
             leaf_key,
-            unnamed,
+            default_names,
             leaves: Mutex::default(),
             clock,
         };
         // A CA that cannot sign is found at start, not at the first client.
-        authority.mint(None).map_err(AuthorityError)?;
-        Ok(authority)
+        leaf_issuer.issue(None).map_err(LeafIssuerError)?;
+        Ok(leaf_issuer)
     }
 
-    /// The certificate for a client that asks for `name`, in lower case, which the caller has
-    /// found to be served.
+    /// The certificate for an SNI, in lower case. The caller has checked that the listener serves the
+    /// name.
     pub fn leaf(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let now = Timestamp::try_from((self.clock)()).ok()?;
-        let place = name.unwrap_or_default();
-        if let Some(leaf) = self.leaves().get(place)
-            && now < leaf.renew
+        let cache_key = name.unwrap_or_default();
+        if let Some(leaf) = self.leaves().get(cache_key)
+            && now < leaf.renew_at
         {
             return Some(Arc::clone(&leaf.key));
         }
-        let key = self.mint(name).ok()?;
-        let renew = now
-            .saturating_add(Duration::from_secs(DAYS_USED * 86_400))
-            .ok()?;
+        let key = self.issue(name).ok()?;
+        let renew_at = now.saturating_add(RENEW_AFTER).ok()?;
         let mut leaves = self.leaves();
-        if leaves.len() >= KEPT {
+        if leaves.len() >= MAX_CACHED {
             leaves.clear();
         }
-        leaves.insert(
-            place.to_owned(),
-            Leaf {
-                key: Arc::clone(&key),
-                renew,
-            },
-        );
+        let leaf = Leaf {
+            key: Arc::clone(&key),
+            renew_at,
+        };
+        leaves.insert(cache_key.to_owned(), leaf);
         Some(key)
     }
 
-    fn leaves(&self) -> std::sync::MutexGuard<'_, HashMap<String, Leaf>> {
-        // A map of certificates is whole whatever happened to the thread that held it.
+    fn leaves(&self) -> MutexGuard<'_, HashMap<String, Leaf>> {
+        // A thread that panicked has left the map whole.
         self.leaves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn mint(&self, name: Option<&str>) -> Result<Arc<CertifiedKey>, String> {
+    fn issue(&self, name: Option<&str>) -> Result<Arc<CertifiedKey>, String> {
         let names = match name {
             Some(name) => vec![name.to_owned()],
-            None => self.unnamed.clone(),
+            None => self.default_names.clone(),
         };
         let mut params = CertificateParams::new(names).map_err(|error| error.to_string())?;
         params.distinguished_name = DistinguishedName::new();
@@ -172,7 +167,7 @@ impl Authority {
         Ok(Arc::new(CertifiedKey::new(chain, signer)))
     }
 
-    /// Today, moved by so many days.
+    /// The date `days` from today.
     fn day(&self, days: i64) -> Result<Date, String> {
         let now = Timestamp::try_from((self.clock)()).map_err(|error| error.to_string())?;
         let today = now.to_zoned(TimeZone::UTC).date();
@@ -182,18 +177,18 @@ impl Authority {
     }
 }
 
-impl fmt::Debug for Authority {
+impl fmt::Debug for LeafIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority")
-            .field("unnamed", &self.unnamed)
+        f.debug_struct("LeafIssuer")
+            .field("default_names", &self.default_names)
             .finish_non_exhaustive()
     }
 }
 
-impl fmt::Display for AuthorityError {
+impl fmt::Display for LeafIssuerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for AuthorityError {}
+impl std::error::Error for LeafIssuerError {}

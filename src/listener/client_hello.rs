@@ -1,4 +1,4 @@
-//! The ClientHello, read without deciding yet who answers it.
+//! The ClientHello and its SNI, read before it is decided who answers: this listener or a tunnel.
 
 use std::io;
 use std::pin::Pin;
@@ -12,56 +12,56 @@ use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 use crate::http::ReadAhead;
 
 /// A connection whose ClientHello has been read.
-pub(super) struct Hello {
+pub(super) struct ClientHello {
     accepted: Accepted,
     tcp: TcpStream,
-    /// Everything that was read, for a host that shall answer in our place.
+    /// Every byte that was read, for a tunnel's host.
     bytes: Vec<u8>,
 }
 
-/// Keeps what is read. INVARIANT: rustls reads no more than one handshake message, 64 KiB.
-struct Kept {
+/// Records what is read. INVARIANT: rustls reads no more than one handshake message, 64 KiB.
+struct RecordingStream {
     tcp: TcpStream,
     bytes: Vec<u8>,
 }
 
-impl Hello {
-    /// Reads it.
+impl ClientHello {
+    /// Reads the ClientHello.
     ///
     /// # Errors
-    /// When the connection breaks or what comes is no ClientHello; the client has been told.
-    pub(super) async fn read(tcp: TcpStream) -> io::Result<Hello> {
-        let kept = Kept {
+    /// The connection broke, or sent no ClientHello and got an alert.
+    pub(super) async fn read(tcp: TcpStream) -> io::Result<ClientHello> {
+        let stream = RecordingStream {
             tcp,
             bytes: Vec::new(),
         };
-        let start = LazyConfigAcceptor::new(Acceptor::default(), kept).await?;
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let StartHandshake { accepted, io, .. } = start;
-        Ok(Hello {
+        Ok(ClientHello {
             accepted,
             tcp: io.tcp,
             bytes: io.bytes,
         })
     }
 
-    /// The name asked for, in lower case.
-    pub(super) fn name(&self) -> Option<String> {
+    /// The server name (SNI, RFC 6066 section 3), in lower case.
+    pub(super) fn server_name(&self) -> Option<String> {
         let hello = self.accepted.client_hello();
         hello.server_name().map(str::to_ascii_lowercase)
     }
 
-    /// To answer it.
-    pub(super) fn handshake(self) -> StartHandshake<ReadAhead<TcpStream>> {
+    /// The handshake that answers it.
+    pub(super) fn into_handshake(self) -> StartHandshake<ReadAhead<TcpStream>> {
         StartHandshake::from_parts(self.accepted, ReadAhead::new(self.tcp))
     }
 
-    /// The connection and every byte that was read from it, for somebody else to answer.
-    pub(super) fn unanswered(self) -> (TcpStream, Vec<u8>) {
+    /// The connection and every byte that was read from it.
+    pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>) {
         (self.tcp, self.bytes)
     }
 }
 
-impl AsyncRead for Kept {
+impl AsyncRead for RecordingStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -75,7 +75,7 @@ impl AsyncRead for Kept {
     }
 }
 
-impl AsyncWrite for Kept {
+impl AsyncWrite for RecordingStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,0 +1,89 @@
+//! Who connected, and where to: the PROXY protocol header and the original destination.
+
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::observe::{DropReason, Observer};
+
+use super::original_dst::original_dst;
+use super::proxy_protocol::{self, ProxyHeader};
+use super::state::ListenerState;
+
+/// Who opened a connection, and where to.
+pub(super) struct ConnectionSource {
+    /// The client.
+    pub(super) client: IpAddr,
+    /// The VPC endpoint, if the load balancer names it.
+    pub(super) vpce_id: Option<String>,
+    /// The address that the client connected to, if its connection was intercepted.
+    pub(super) original_dst: Option<SocketAddr>,
+}
+
+impl ConnectionSource {
+    /// Reads what comes before TLS; `None` where the connection ends here.
+    pub(super) async fn read(
+        tcp: &mut TcpStream,
+        from: SocketAddr,
+        state: &ListenerState,
+        observer: &Observer,
+        deadline: Instant,
+    ) -> Option<ConnectionSource> {
+        let mut source = ConnectionSource {
+            client: from.ip().to_canonical(),
+            vpce_id: None,
+            original_dst: None,
+        };
+        if let Some(rules) = &state.proxy_protocol {
+            let read = proxy_protocol::read(tcp, source.client, rules);
+            match timeout_at(deadline, read).await {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(ProxyHeader::Local))) => {
+                    // It has no client; that it was accepted is what a health check asks.
+                    observer.counters.health_checks.increment();
+                    return None;
+                }
+                Ok(Ok(Some(ProxyHeader::Client { address, vpce_id }))) => {
+                    (source.client, source.vpce_id) = (address, vpce_id);
+                }
+                Ok(Err(error)) => {
+                    if let Some(kind) = error.drop_reason() {
+                        observer.record_dropped_connection(kind, source.client, error);
+                    }
+                    return None;
+                }
+                Err(_) => {
+                    let reason = "no whole PROXY header within `handshake-timeout`";
+                    observer.record_dropped_connection(
+                        DropReason::ProxyTimeout,
+                        source.client,
+                        reason,
+                    );
+                    return None;
+                }
+            }
+        }
+        if let Some(id) = &source.vpce_id
+            && !state.endpoints.has_endpoint(id)
+        {
+            let reason = format_args!("it came through `{id}`, which this listener does not serve");
+            observer.record_dropped_connection(DropReason::EndpointUnknown, source.client, reason);
+            return None;
+        }
+        if let Some(intercept) = state.intercept {
+            match original_dst(tcp, source.client, intercept) {
+                Ok(address) => source.original_dst = Some(address),
+                Err(error) => {
+                    observer.record_dropped_connection(
+                        DropReason::NotIntercepted,
+                        source.client,
+                        error,
+                    );
+                    return None;
+                }
+            }
+        }
+        Some(source)
+    }
+}
