@@ -1,11 +1,11 @@
-//! `kinesis-gate check`.
+//! `kinesis-gate check`: configurations and policy documents.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::check_policy::{self, Format};
-use super::progress;
+use super::output::{OutputFormat, exit_code, fail};
+use super::{policy_check, progress};
 use crate::app;
 use crate::config::{Config, Problem, Problems};
 use crate::policy::{Attachment, Listener};
@@ -27,64 +27,50 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     lines: Option<PathBuf>,
     /// How to print what is found in policy documents.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    format: OutputFormat,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let attachment = if arguments.identity {
-        Attachment::Identity
-    } else {
-        Attachment::Endpoint
+    let attachment = match arguments.identity {
+        true => Attachment::Identity,
+        false => Attachment::Endpoint,
     };
-    let vpc_is_stated = match arguments
-        .config
-        .as_deref()
-        .map(every_endpoint_states_its_vpc)
-    {
-        Some(Err(problems)) => {
-            eprintln!("{problems}");
-            return ExitCode::FAILURE;
-        }
-        Some(Ok(stated)) => Some(stated),
-        None => None,
+    let config = arguments.config.as_deref();
+    let vpc_is_known = match config.map(every_endpoint_has_a_vpc).transpose() {
+        Ok(is_known) => is_known,
+        Err(problems) => return fail(problems),
     };
-    let knows = |key: crate::policy::Key<'_>| app::knows(key, vpc_is_stated.unwrap_or(false));
-    let listener = vpc_is_stated.map(|_| Listener {
+    let knows = |key: crate::policy::Key<'_>| app::knows(key, vpc_is_known.unwrap_or(false));
+    let listener = vpc_is_known.map(|_| Listener {
         knows: &knows,
         knows_principal_arn: false,
     });
-    let mut good = true;
+    let mut is_valid = true;
     for file in &arguments.files {
-        match check(file, attachment, listener.as_ref(), arguments.format) {
-            Ok(valid) => good &= valid,
+        match check_file(file, attachment, listener.as_ref(), arguments.format) {
+            Ok(file_is_valid) => is_valid &= file_is_valid,
             Err(problems) => {
                 eprintln!("{problems}");
-                good = false;
+                is_valid = false;
             }
         }
     }
     if let Some(file) = &arguments.lines {
         match check_lines(file, attachment) {
-            Ok(valid) => good &= valid,
-            Err(error) => return super::fail(format_args!("{}: {error}", file.display())),
+            Ok(lines_are_valid) => is_valid &= lines_are_valid,
+            Err(error) => return fail(format_args!("{}: {error}", file.display())),
         }
     }
-    if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    exit_code(is_valid)
 }
 
-/// Whether `aws:SourceVpc` is known whichever endpoint of a configuration a request comes through.
-fn every_endpoint_states_its_vpc(file: &Path) -> Result<bool, Problems> {
+/// Whether `aws:SourceVpc` is known for every endpoint of a configuration.
+fn every_endpoint_has_a_vpc(file: &Path) -> Result<bool, Problems> {
     let text = read(file)?;
     let config = Config::parse(&text, file)?;
-    Ok(config
-        .endpoints
-        .iter()
-        .all(|endpoint| endpoint.vpc.is_some()))
+    let mut endpoints = config.endpoints.iter();
+    Ok(endpoints.all(|endpoint| endpoint.vpc.is_some()))
 }
 
 fn read(file: &Path) -> Result<String, Problems> {
@@ -96,16 +82,13 @@ fn read(file: &Path) -> Result<String, Problems> {
     })
 }
 
-fn check(
+fn check_file(
     file: &Path,
     attachment: Attachment,
     listener: Option<&Listener<'_>>,
-    format: Format,
+    format: OutputFormat,
 ) -> Result<bool, Problems> {
-    if file
-        .extension()
-        .is_some_and(|extension| extension == "toml")
-    {
+    if file.extension().is_some_and(|it| it == "toml") {
         let loaded = app::load(file, app::clock)?;
         for notice in loaded.notices() {
             println!("note: {notice}");
@@ -114,19 +97,19 @@ fn check(
         return Ok(true);
     }
     let text = read(file)?;
-    let findings = check_policy::findings(&text, attachment, listener);
+    let diagnostics = policy_check::diagnostics(&text, attachment, listener);
     let mut out = io::stdout().lock();
     let name = file.display().to_string();
-    let valid = check_policy::print(&name, &findings, format, &mut out).unwrap_or(false);
-    if valid && format == Format::Text {
+    let is_valid = policy_check::print(&name, &diagnostics, format, &mut out).unwrap_or(false);
+    if is_valid && format == OutputFormat::Text {
         println!("{name}: valid");
     }
-    Ok(valid)
+    Ok(is_valid)
 }
 
 fn check_lines(file: &Path, attachment: Attachment) -> io::Result<bool> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let valid = check_policy::lines(progress::lines(file)?, attachment, &mut out)?;
+    let is_valid = policy_check::check_lines(progress::lines(file)?, attachment, &mut out)?;
     out.flush()?;
-    Ok(valid)
+    Ok(is_valid)
 }

@@ -1,4 +1,4 @@
-//! `kinesis-gate credentials`.
+//! `kinesis-gate credentials`: issues credentials for clients of the gate.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -11,7 +11,7 @@ use crate::app;
 use crate::config::Config;
 use crate::credentials::{self, IssueError, Order};
 
-use super::fail;
+use super::output::finish;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -59,10 +59,7 @@ struct Issue {
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Command::Issue(issue) = &arguments.command;
-    match issue.run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error),
-    }
+    finish(issue.run())
 }
 
 impl Issue {
@@ -90,14 +87,14 @@ impl Issue {
         })
     }
 
-    /// Every session of a role has a name.
+    /// The name of a role's session: every one needs a name.
     fn session(&self) -> Option<String> {
-        let of_role = self.principal.contains(":role/");
-        let default = || of_role.then(|| "local".to_owned());
+        let is_role = self.principal.contains(":role/");
+        let default = || is_role.then(|| "local".to_owned());
         self.session.clone().or_else(default)
     }
 
-    /// The gate's file, and the regions.
+    /// The gate's file of local credentials, and the regions.
     fn store(&self) -> Result<(PathBuf, Vec<String>), String> {
         let Some(file) = &self.config else {
             return Ok((self.store.clone().unwrap_or_default(), self.region.clone()));
@@ -108,17 +105,17 @@ impl Issue {
         let mut store = None;
         let mut regions = Vec::new();
         for endpoint in &config.endpoints {
-            let Some(of_endpoint) = endpoint.local_credentials() else {
+            let Some(file_of_endpoint) = endpoint.local_credentials() else {
                 continue;
             };
-            if store.is_some_and(|store| store != of_endpoint) {
+            if store.is_some_and(|store| store != file_of_endpoint) {
                 return Err(format!(
                     "{}: its endpoints have different files of local credentials: say which with \
                      `--store` and `--region`",
                     file.display()
                 ));
             }
-            store = Some(of_endpoint);
+            store = Some(file_of_endpoint);
             if !regions.contains(&endpoint.region) {
                 regions.push(endpoint.region.clone());
             }
@@ -133,27 +130,28 @@ impl Issue {
     }
 }
 
+/// Parses a time to live, such as `12h`.
 fn ttl(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a time such as `30m`, `12h` or `7d`, 90 days at most");
+    let error = || format!("`{text}` is not a time such as `30m`, `12h` or `7d`, 90 days at most");
     let (number, unit) = text
         .split_at_checked(text.len().saturating_sub(1))
-        .ok_or_else(wrong)?;
+        .ok_or_else(error)?;
     let unit = match unit {
         "s" => 1,
         "m" => 60,
         "h" => 3600,
         "d" => 86_400,
-        _ => return Err(wrong()),
+        _ => return Err(error()),
     };
-    let seconds: u64 = number.parse().map_err(|_| wrong())?;
-    let ttl = Duration::from_secs(seconds.checked_mul(unit).ok_or_else(wrong)?);
+    let seconds: u64 = number.parse().map_err(|_| error())?;
+    let ttl = Duration::from_secs(seconds.checked_mul(unit).ok_or_else(error)?);
     if ttl.is_zero() || ttl > credentials::LONGEST {
-        return Err(wrong());
+        return Err(error());
     }
     Ok(ttl)
 }
 
-/// A new file each time: one that is there already may be open to others.
+/// Writes a new file each time: an old one may be readable by others.
 fn write_private(file: &Path, text: &str) -> io::Result<()> {
     let mut name = file.as_os_str().to_owned();
     name.push(".new");

@@ -1,11 +1,11 @@
-//! `kinesis-gate health`.
+//! `kinesis-gate health`: a probe of the admin port.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::fail;
+use super::output::fail;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -18,16 +18,16 @@ pub(super) struct Arguments {
 }
 
 /// For connecting, and for each read and write.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// No answer is longer that says `ok`.
-const ANSWER: u64 = 4 << 10;
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// The limit of a response, in bytes; the one of a healthy gate is shorter.
+const MAX_RESPONSE_BYTES: u64 = 4 << 10;
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let path = if arguments.live { "/livez" } else { "/readyz" };
-    match ask(arguments.admin, path) {
-        Ok(answer) if answer.starts_with(b"HTTP/1.1 200 ") => ExitCode::SUCCESS,
-        Ok(answer) => {
-            let status = answer.split(|byte| *byte == b'\r').next();
+    match get(arguments.admin, path) {
+        Ok(response) if response.starts_with(b"HTTP/1.1 200 ") => ExitCode::SUCCESS,
+        Ok(response) => {
+            let status = response.split(|byte| *byte == b'\r').next();
             let status = String::from_utf8_lossy(status.unwrap_or_default());
             fail(format_args!("{}{path}: {status}", arguments.admin))
         }
@@ -35,13 +35,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn ask(admin: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
-    let mut tcp = TcpStream::connect_timeout(&admin, PATIENCE)?;
-    tcp.set_read_timeout(Some(PATIENCE))?;
-    tcp.set_write_timeout(Some(PATIENCE))?;
+fn get(admin: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
+    let mut tcp = TcpStream::connect_timeout(&admin, TIMEOUT)?;
+    tcp.set_read_timeout(Some(TIMEOUT))?;
+    tcp.set_write_timeout(Some(TIMEOUT))?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n");
     tcp.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    tcp.take(ANSWER).read_to_end(&mut answer)?;
-    Ok(answer)
+    let mut response = Vec::new();
+    tcp.take(MAX_RESPONSE_BYTES).read_to_end(&mut response)?;
+    Ok(response)
 }

@@ -1,4 +1,4 @@
-//! `kinesis-gate learn`: from decision logs, the least endpoint policy that allows what was seen.
+//! `kinesis-gate learn`: the least-privilege endpoint policy for the requests of decision logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::policy::MAX_ENDPOINT_CHARACTERS;
 
-use super::fail;
-use super::log::{self, Asked};
+use super::decision_log::{self, LoggedRequest};
+use super::output::fail;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -26,26 +26,25 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let mut seen = Seen::default();
-    let read = log::read(&arguments.logs, |line| {
-        let allowed = line.was_forwarded();
-        if let Some(asked) = line.asked()
-            && (allowed || arguments.denied)
+    let mut usage = Usage::default();
+    let result = decision_log::read(&arguments.logs, |line| {
+        if let Some(request) = line.request()
+            && (line.is_forwarded() || arguments.denied)
         {
-            seen.add(&asked);
+            usage.add(&request);
         }
     });
-    let unreadable = match read {
+    let unreadable = match result {
         Ok(unreadable) => unreadable,
         Err(error) => return fail(error),
     };
     if arguments.fold {
-        seen.fold();
+        usage.fold();
     }
-    if seen.0.is_empty() {
+    if usage.0.is_empty() {
         return fail("the logs hold no such request: an empty policy is none");
     }
-    let text = match serde_json::to_string_pretty(&seen.policy()) {
+    let text = match serde_json::to_string_pretty(&usage.policy()) {
         Ok(text) => text,
         Err(error) => return fail(error),
     };
@@ -63,32 +62,31 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Whoever asked: an account, or somebody whose account the gate did not know.
+/// The caller's account, if the gate knew it.
 type Account = Option<String>;
 
 type Actions = BTreeSet<String>;
 
-/// Actions by resource and account.
+/// The actions that were used, by resource and account.
 #[derive(Default)]
-struct Seen(BTreeMap<(String, Account), Actions>);
+struct Usage(BTreeMap<(String, Account), Actions>);
 
-impl Seen {
-    fn add(&mut self, asked: &Asked<'_>) {
-        for resource in asked.resources() {
-            let resource = if asked.is_on_no_resource() {
-                "*"
-            } else {
-                resource
+impl Usage {
+    fn add(&mut self, request: &LoggedRequest<'_>) {
+        for resource in request.resources() {
+            let resource = match request.has_no_resource() {
+                true => "*",
+                false => resource,
             };
-            let place = (resource.to_owned(), asked.account().map(str::to_owned));
-            let actions = self.0.entry(place).or_default();
-            if !actions.contains(asked.action) {
-                actions.insert(asked.action.to_owned());
+            let key = (resource.to_owned(), request.account().map(str::to_owned));
+            let actions = self.0.entry(key).or_default();
+            if !actions.contains(request.action) {
+                actions.insert(request.action.to_owned());
             }
         }
     }
 
-    /// Joins resources whose names differ in digits only.
+    /// Joins resources whose names differ in digits alone.
     fn fold(&mut self) {
         let mut alike: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (resource, _) in self.0.keys() {
@@ -97,23 +95,25 @@ impl Seen {
         }
         for ((resource, account), actions) in std::mem::take(&mut self.0) {
             let folded = pattern(&resource);
-            let several = alike.get(&folded).is_some_and(|names| names.len() > 1);
-            let place = if several { folded } else { resource };
-            self.0.entry((place, account)).or_default().extend(actions);
+            let is_shared = alike.get(&folded).is_some_and(|names| names.len() > 1);
+            let resource = if is_shared { folded } else { resource };
+            let known = self.0.entry((resource, account)).or_default();
+            known.extend(actions);
         }
     }
 
-    /// Resources with the same actions by the same accounts share a statement, so that it allows
-    /// nothing that was not seen.
+    /// Resources with the same actions by the same accounts share a statement: it allows nothing
+    /// that was not used.
     fn policy(&self) -> Document<'_> {
-        let mut uses: BTreeMap<&str, BTreeMap<&Actions, BTreeSet<&Account>>> = BTreeMap::new();
+        let mut by_resource: BTreeMap<&str, BTreeMap<&Actions, BTreeSet<&Account>>> =
+            BTreeMap::new();
         for ((resource, account), actions) in &self.0 {
-            let by = uses.entry(resource).or_default();
-            by.entry(actions).or_default().insert(account);
+            let users = by_resource.entry(resource).or_default();
+            users.entry(actions).or_default().insert(account);
         }
         let mut statements: BTreeMap<(&Actions, BTreeSet<&Account>), Vec<&str>> = BTreeMap::new();
-        for (resource, by) in uses {
-            for (actions, accounts) in by {
+        for (resource, users) in by_resource {
+            for (actions, accounts) in users {
                 let resources = statements.entry((actions, accounts)).or_default();
                 resources.push(resource);
             }
@@ -127,7 +127,7 @@ impl Seen {
                 principal: "*",
                 action: actions,
                 resource: resources,
-                // Nothing holds of an account that is not known: one such caller, no condition.
+                // No condition holds for an unknown account: one such caller, no condition.
                 condition: accounts
                     .into_iter()
                     .map(Option::as_deref)
@@ -169,7 +169,7 @@ struct Statement<'a> {
 /// Operator, key, values.
 type Condition<'a> = BTreeMap<&'static str, BTreeMap<&'static str, Vec<&'a str>>>;
 
-/// The resource with every run of digits in what follows its fifth colon replaced by `*`.
+/// The resource with `*` for every run of digits after its fifth colon.
 fn pattern(resource: &str) -> String {
     let mut folded = String::with_capacity(resource.len());
     let mut colons = 0;

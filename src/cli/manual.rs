@@ -8,7 +8,7 @@ use clap::Command;
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
-use super::fail;
+use super::output::fail;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Completions {
@@ -17,13 +17,13 @@ pub(super) struct Completions {
 }
 
 pub(super) fn completions(arguments: &Completions, mut command: Command) -> ExitCode {
-    // The generators stop the process where a pipe is closed: they write to memory instead.
+    // The generator would end the process at a closed pipe: it writes to memory.
     let mut script = Vec::new();
     generate(arguments.shell, &mut command, "kinesis-gate", &mut script);
     print(&script)
 }
 
-/// One page: the commands' own sections follow the list of them.
+/// Prints one page: the sections of the commands follow their list.
 pub(super) fn man(mut command: Command) -> ExitCode {
     command.build();
     let mut page = Vec::new();

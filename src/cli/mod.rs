@@ -2,12 +2,13 @@
 //! `health`, `completions`, `man`.
 
 mod check;
-mod check_policy;
 mod credentials;
+mod decision_log;
 mod health;
 mod learn;
-mod log;
 mod manual;
+mod output;
+mod policy_check;
 mod progress;
 mod replay;
 mod run;
@@ -16,7 +17,6 @@ mod sandbox;
 mod simulate;
 mod tail;
 
-use std::fmt::Display;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
@@ -65,7 +65,7 @@ enum Command {
     Man,
 }
 
-/// Runs the command that the process was started with.
+/// Runs the command of the process's arguments.
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
@@ -83,26 +83,20 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Decides every JSON line of `input` as `simulate --cases` does; blank lines are skipped. Returns
-/// whether every line was readable and as expected.
+/// Decides every JSON line of `input` as `simulate --cases` does; skips blank lines. Returns whether
+/// every line was readable and as expected.
 ///
 /// # Errors
-/// Reading or writing failed.
+/// When reading or writing fails.
 pub fn simulate_cases(input: impl BufRead, out: &mut impl Write) -> io::Result<bool> {
-    simulate::cases(input, out).map(|tally| tally.is_good())
+    simulate::cases(input, out).map(|counts| counts.is_success())
 }
 
-/// Checks every JSON line of `input` as `check --lines` does, as endpoint policies; blank lines
-/// are skipped. Returns whether no document has an error.
+/// Checks every JSON line of `input` as `check --lines` does, as an endpoint policy; skips blank
+/// lines. Returns whether no document has an error.
 ///
 /// # Errors
-/// Reading or writing failed.
+/// When reading or writing fails.
 pub fn check_lines(input: impl BufRead, out: &mut impl Write) -> io::Result<bool> {
-    check_policy::lines(input, Attachment::Endpoint, out)
-}
-
-/// Says what went wrong, and fails.
-fn fail(error: impl Display) -> ExitCode {
-    eprintln!("{error}");
-    ExitCode::FAILURE
+    policy_check::check_lines(input, Attachment::Endpoint, out)
 }

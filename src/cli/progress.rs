@@ -1,73 +1,72 @@
-//! How far long work has come, for a person who waits.
+//! The progress of long work, for a person at a terminal.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Shown on standard error if that is a terminal, once the work has taken a second; gone when it is
-/// dropped.
+/// A line on standard error, if that is a terminal, once the work has taken a second; its drop clears
+/// the line.
 pub(super) struct Progress {
-    shown: bool,
-    total: u64,
-    read: u64,
-    begun: bool,
-    next: Instant,
+    is_enabled: bool,
+    total_bytes: u64,
+    read_bytes: u64,
+    is_visible: bool,
+    next_update: Instant,
 }
 
-struct Shown<R> {
+/// A reader that shows its progress.
+struct ProgressReader<R> {
     input: R,
     progress: Progress,
 }
 
-/// Work that is over sooner is not worth a word.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// Between two words.
-const STEP: Duration = Duration::from_millis(250);
+/// Work that ends sooner shows no progress.
+const DELAY: Duration = Duration::from_secs(1);
+/// The interval of updates.
+const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Opens a file, or `-`, standard input, whose lines are answered as they are read. Progress is shown
-/// where the answers do not go to a terminal themselves.
+/// Opens a file, or standard input for `-`, of which each line has a line of output. Shows progress
+/// unless the output goes to a terminal.
 ///
 /// # Errors
-/// The file cannot be opened.
+/// When the file cannot be opened.
 pub(super) fn lines(file: &Path) -> io::Result<Box<dyn BufRead>> {
-    let mut progress = Progress::of(&[file.to_owned()]);
-    progress.shown &= !stdout().is_terminal();
-    Ok(if file == Path::new("-") {
-        let input = stdin().lock();
-        Box::new(BufReader::new(Shown { input, progress }))
-    } else {
-        let input = File::open(file)?;
-        Box::new(BufReader::new(Shown { input, progress }))
-    })
+    let mut progress = Progress::new(&[file.to_owned()]);
+    progress.is_enabled &= !stdout().is_terminal();
+    let input: Box<dyn Read> = match file == Path::new("-") {
+        true => Box::new(stdin().lock()),
+        false => Box::new(File::open(file)?),
+    };
+    Ok(Box::new(BufReader::new(ProgressReader { input, progress })))
 }
 
 impl Progress {
-    /// Of reading these files, of which `-` is as long as it is.
-    pub(super) fn of(files: &[PathBuf]) -> Progress {
-        let total = files
+    /// The progress of reading these files; the length of `-` is unknown.
+    pub(super) fn new(files: &[PathBuf]) -> Progress {
+        let lengths = files
             .iter()
-            .filter_map(|file| Some(std::fs::metadata(file).ok()?.len()))
-            .sum();
+            .filter_map(|file| Some(std::fs::metadata(file).ok()?.len()));
         Progress {
-            shown: stderr().is_terminal(),
-            total,
-            read: 0,
-            begun: false,
-            next: Instant::now() + PATIENCE,
+            is_enabled: stderr().is_terminal(),
+            total_bytes: lengths.sum(),
+            read_bytes: 0,
+            is_visible: false,
+            next_update: Instant::now() + DELAY,
         }
     }
 
     pub(super) fn add(&mut self, bytes: usize) {
-        self.read += bytes as u64;
-        if !self.shown {
+        self.read_bytes += bytes as u64;
+        if !self.is_enabled {
             return;
         }
         let now = Instant::now();
-        if now >= self.next {
-            self.next = now + STEP;
-            self.begun = true;
-            let (read, total) = (self.read >> 10, self.total.max(self.read) >> 10);
+        if now >= self.next_update {
+            self.next_update = now + INTERVAL;
+            self.is_visible = true;
+            let read = self.read_bytes >> 10;
+            let total = read.max(self.total_bytes >> 10);
             let _ = write!(stderr(), "\rread {read} of {total} KiB");
         }
     }
@@ -75,13 +74,13 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.begun {
+        if self.is_visible {
             let _ = write!(stderr(), "\r\x1b[K");
         }
     }
 }
 
-impl<R: Read> Read for Shown<R> {
+impl<R: Read> Read for ProgressReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
         self.progress.add(read);

@@ -1,4 +1,4 @@
-//! `kinesis-gate replay`: which past requests would another policy decide differently?
+//! `kinesis-gate replay`: the past requests that another policy (a candidate) decides differently.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,9 +11,8 @@ use serde::Serialize;
 use crate::app;
 use crate::policy::{Attachment, Decision, Outcome, Policy, Unknown};
 
-use super::check_policy::Format;
-use super::fail;
-use super::log::{self, Asked};
+use super::decision_log::{self, LoggedRequest};
+use super::output::{OutputFormat, exit_code, fail};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -24,8 +23,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
     /// How to print what would change.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    format: OutputFormat,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -35,35 +34,31 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     let mut replay = Replay {
         policy: &policy,
-        decided: 0,
+        request_count: 0,
         changes: BTreeMap::new(),
     };
-    let read = log::read(&arguments.logs, |line| {
-        let allowed = line.was_allowed();
-        if let Some(asked) = line.asked() {
-            replay.decide(&asked, allowed);
+    let result = decision_log::read(&arguments.logs, |line| {
+        if let Some(request) = line.request() {
+            replay.decide(&request, line.is_allowed());
         }
     });
-    let unreadable = match read {
+    let unreadable = match result {
         Ok(unreadable) => unreadable,
         Err(error) => return fail(error),
     };
     let mut out = io::stdout().lock();
-    let written = match arguments.format {
-        Format::Text => replay.print(&mut out),
-        Format::Json => replay.print_json(&mut out),
+    let printed = match arguments.format {
+        OutputFormat::Text => replay.print(&mut out),
+        OutputFormat::Json => replay.print_json(&mut out),
     };
-    if let Err(error) = written {
+    if let Err(error) = printed {
         return fail(error);
     }
     if !unreadable.is_empty() {
         return fail(unreadable);
     }
-    if replay.newly_denied() == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    let mut changes = replay.changes.keys();
+    exit_code(changes.all(|it| it.becomes != NewOutcome::Denied))
 }
 
 fn load(file: &Path) -> Result<Policy, String> {
@@ -75,51 +70,52 @@ fn load(file: &Path) -> Result<Policy, String> {
     })
 }
 
-/// What would change, by kind of request.
+/// The changes by another policy.
 struct Replay<'p> {
     policy: &'p Policy,
-    decided: u64,
+    request_count: u64,
+    /// The number of requests by change.
     changes: BTreeMap<Change, u64>,
 }
 
-/// Requests that would be decided differently, for one reason.
+/// A change of the decision about requests of one kind, for one reason.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Change {
-    becomes: Becomes,
+    becomes: NewOutcome,
     action: String,
     resource: String,
     principal: String,
-    /// The deciding statement's Sid or number; of a denial none if nothing allows it.
+    /// The deciding statement's Sid or number; `None` for an implicit deny.
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<String>,
-    /// What the log does not tell and that decides.
+    /// The unknown that decides: the log does not have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Becomes {
+enum NewOutcome {
     Denied,
     Allowed,
 }
 
-/// A change and how many requests it is about.
+/// A change and the number of its requests.
 #[derive(Serialize)]
-struct Counted<'a> {
+struct ChangeCount<'a> {
     #[serde(flatten)]
     change: &'a Change,
     requests: u64,
 }
 
 impl Replay<'_> {
-    /// Every resource must be allowed; the first that is not decides.
-    fn decide(&mut self, asked: &Asked<'_>, was_allowed: bool) {
-        self.decided += 1;
+    /// Every resource must be allowed; the first that is not makes the decision.
+    fn decide(&mut self, request: &LoggedRequest<'_>, was_allowed: bool) {
+        self.request_count += 1;
         let mut last = None;
-        for resource in asked.resources() {
-            let facts = asked.facts(resource);
-            let decision = self.policy.decide(&asked.request(&facts));
+        for resource in request.resources() {
+            let context = request.context(resource);
+            let decision = self.policy.decide(&request.policy_request(&context));
             last = Some((resource, decision));
             if decision.outcome != Outcome::Allow {
                 break;
@@ -129,15 +125,15 @@ impl Replay<'_> {
             return;
         };
         let becomes = match (was_allowed, decision.outcome) {
-            (true, Outcome::ExplicitDeny | Outcome::ImplicitDeny) => Becomes::Denied,
-            (false, Outcome::Allow) if !asked.was_denied_by_identity() => Becomes::Allowed,
+            (true, Outcome::ExplicitDeny | Outcome::ImplicitDeny) => NewOutcome::Denied,
+            (false, Outcome::Allow) if !request.is_denied_by_identity() => NewOutcome::Allowed,
             _ => return,
         };
         let change = Change {
             becomes,
-            action: asked.action.to_owned(),
+            action: request.action.to_owned(),
             resource: resource.to_owned(),
-            principal: asked.who().to_owned(),
+            principal: request.principal_name().to_owned(),
             statement: decision
                 .statement
                 .map(|id| self.policy.statement(id).to_string()),
@@ -155,25 +151,16 @@ impl Replay<'_> {
         })
     }
 
-    fn becoming(&self, becomes: Becomes) -> Vec<Counted<'_>> {
-        let mut found: Vec<Counted<'_>> = self
-            .changes
-            .iter()
-            .filter(|(change, _)| change.becomes == becomes)
-            .map(|(change, requests)| Counted {
-                change,
-                requests: *requests,
-            })
-            .collect();
-        found.sort_by_key(|counted| std::cmp::Reverse(counted.requests));
-        found
-    }
-
-    fn newly_denied(&self) -> u64 {
-        self.becoming(Becomes::Denied)
-            .iter()
-            .map(|counted| counted.requests)
-            .sum()
+    /// The changes to an outcome, those of most requests first.
+    fn changes_to(&self, outcome: NewOutcome) -> Vec<ChangeCount<'_>> {
+        let changes = self.changes.iter().map(|(change, requests)| ChangeCount {
+            change,
+            requests: *requests,
+        });
+        let changes = changes.filter(|it| it.change.becomes == outcome);
+        let mut changes: Vec<ChangeCount<'_>> = changes.collect();
+        changes.sort_by_key(|it| std::cmp::Reverse(it.requests));
+        changes
     }
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
@@ -181,27 +168,27 @@ impl Replay<'_> {
         writeln!(
             out,
             "{} requests decided, {changed} of them differently",
-            self.decided
+            self.request_count
         )?;
-        for (becomes, title) in [
-            (Becomes::Denied, "newly denied"),
-            (Becomes::Allowed, "newly allowed"),
+        for (outcome, title) in [
+            (NewOutcome::Denied, "newly denied"),
+            (NewOutcome::Allowed, "newly allowed"),
         ] {
-            let found = self.becoming(becomes);
-            if !found.is_empty() {
+            let changes = self.changes_to(outcome);
+            if !changes.is_empty() {
                 writeln!(out, "{title}:")?;
             }
-            for counted in found {
-                writeln!(out, "{counted}")?;
+            for change in changes {
+                writeln!(out, "{change}")?;
             }
         }
         Ok(())
     }
 
     fn print_json(&self, out: &mut impl Write) -> io::Result<()> {
-        for becomes in [Becomes::Denied, Becomes::Allowed] {
-            for counted in self.becoming(becomes) {
-                serde_json::to_writer(&mut *out, &counted)?;
+        for outcome in [NewOutcome::Denied, NewOutcome::Allowed] {
+            for change in self.changes_to(outcome) {
+                serde_json::to_writer(&mut *out, &change)?;
                 writeln!(out)?;
             }
         }
@@ -209,7 +196,7 @@ impl Replay<'_> {
     }
 }
 
-impl fmt::Display for Counted<'_> {
+impl fmt::Display for ChangeCount<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Change {
             becomes,
@@ -226,8 +213,8 @@ impl fmt::Display for Counted<'_> {
         )?;
         match (statement, becomes) {
             (Some(statement), _) => write!(f, "statement `{statement}`")?,
-            (None, Becomes::Denied) => f.write_str("no statement allows it")?,
-            (None, Becomes::Allowed) => f.write_str("allowed")?,
+            (None, NewOutcome::Denied) => f.write_str("no statement allows it")?,
+            (None, NewOutcome::Allowed) => f.write_str("allowed")?,
         }
         match unknown {
             Some(unknown) => write!(f, " (the log does not tell: {unknown})"),

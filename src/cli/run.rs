@@ -1,4 +1,4 @@
-//! `kinesis-gate run`.
+//! `kinesis-gate run`: the gate as a process; signals reload it and drain it (graceful shutdown).
 
 use std::io;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::{self, Running};
 use crate::observe::{LogFormat, Sink};
 
-use super::fail;
+use super::output::{fail, finish};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -33,44 +33,41 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Some(note) = raise_open_files(loaded.open_files()) {
         eprintln!("note: {note}");
     }
-    let handed = match handed_over() {
-        Ok(handed) => handed,
+    let inherited = match inherited_sockets() {
+        Ok(sockets) => sockets,
         Err(error) => return fail(format_args!("the sockets handed over: {error}")),
     };
-    let bound = match loaded.bind_with(handed) {
+    let bound = match loaded.bind_with(inherited) {
         Ok(bound) => bound,
         Err(problems) => return fail(problems),
     };
     let announcements = bound.announcements();
-    let served = Sink::stdout().and_then(|out| {
+    let result = Sink::stdout().and_then(|out| {
         let running = bound.start(out, LogFormat::Json)?;
         for line in announcements {
             eprintln!("{line}");
         }
         serve(running)
     });
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(format_args!("cannot serve: {error}")),
-    }
+    finish(result.map_err(|error| format!("cannot serve: {error}")))
 }
 
-/// Sockets that listen already, from the service manager: systemd's socket activation.
-fn handed_over() -> io::Result<Vec<TcpListener>> {
-    let mut handed = ListenFd::from_env();
-    let each = (0..handed.len()).map(|place| handed.take_tcp_listener(place));
-    let sockets = each.collect::<io::Result<Vec<_>>>()?;
+/// The listening sockets that the service manager passed: socket activation of systemd.
+fn inherited_sockets() -> io::Result<Vec<TcpListener>> {
+    let mut inherited = ListenFd::from_env();
+    let sockets = (0..inherited.len()).map(|place| inherited.take_tcp_listener(place));
+    let sockets = sockets.collect::<io::Result<Vec<_>>>()?;
     Ok(sockets.into_iter().flatten().collect())
 }
 
-/// Tells the service manager, if there is one.
-fn tell(state: &[NotifyState<'_>]) {
+/// Notifies the service manager, if there is one.
+fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         eprintln!("the service manager cannot be told: {error}");
     }
 }
 
-/// Raises the limit of open files as far as this process may; says if that is less than `needed`.
+/// Raises the limit of open files as far as possible; returns a note if that is less than `needed`.
 fn raise_open_files(needed: u64) -> Option<String> {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) if limit >= needed => None,
@@ -82,15 +79,15 @@ fn raise_open_files(needed: u64) -> Option<String> {
     }
 }
 
-/// Serves until the process, or its admin port, is told to stop, then drains. SIGHUP reloads. The
-/// service manager is told of each.
+/// Serves until a signal or the admin port asks for a drain, then drains. SIGHUP reloads. Notifies the
+/// service manager of each.
 pub(super) fn serve(running: Running) -> io::Result<()> {
     Builder::new_current_thread()
         .enable_all()
         .build()?
         .block_on(stop_signal(&running))?;
     eprintln!("draining");
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
     running.drain()
 }
 
@@ -98,8 +95,8 @@ async fn stop_signal(running: &Running) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    // Not before: a signal that nobody waits for would end the process.
-    tell(&[NotifyState::Ready]);
+    // Not before: a signal without a handler ends the process.
+    notify(&[NotifyState::Ready]);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
@@ -107,11 +104,11 @@ async fn stop_signal(running: &Running) -> io::Result<()> {
             () = running.asked_to_drain() => return Ok(()),
             _ = hangup.recv() => {
                 if let Ok(now) = NotifyState::monotonic_usec_now() {
-                    tell(&[NotifyState::Reloading, now]);
+                    notify(&[NotifyState::Reloading, now]);
                 }
-                // It is told on standard error.
+                // The reload reports on standard error.
                 let _ = running.reload();
-                tell(&[NotifyState::Ready]);
+                notify(&[NotifyState::Ready]);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `kinesis-gate sandbox`: the three published policies, live, with nothing to set up.
+//! `kinesis-gate sandbox`: the three published policies, live, without any setup.
 
 use std::fmt::Write as _;
 use std::io;
@@ -10,7 +10,7 @@ use crate::app::{self, Bound};
 use crate::observe::{LogFormat, Sink};
 use crate::sandbox::{Authority, Emulator, Error};
 
-use super::fail;
+use super::output::finish;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -30,15 +30,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let folder = arguments.folder.clone().unwrap_or_else(|| {
         std::env::temp_dir().join(format!("kinesis-gate-sandbox-{}", std::process::id()))
     });
-    let outcome = start(&folder);
+    let result = start(&folder);
     if arguments.folder.is_none() {
-        // A folder that cannot be removed holds a CA that nobody trusts.
+        // A folder that stays holds a CA that nobody trusts.
         let _ = std::fs::remove_dir_all(&folder);
     }
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error),
-    }
+    finish(result)
 }
 
 fn start(folder: &Path) -> Result<(), Error> {
@@ -55,7 +52,7 @@ fn start(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes the configuration and its policies, as an operator would, and returns the file.
+/// Writes the configuration and its policies; returns the configuration's file.
 fn configuration(folder: &Path, kinesis: SocketAddr) -> io::Result<PathBuf> {
     let policies = [
         (
@@ -123,7 +120,7 @@ tls = {{ ca-certificate = "ca.pem", ca-key = "ca-key.pem" }}
     Ok(file)
 }
 
-/// What to paste, and what it will answer.
+/// The commands to paste, each with its result.
 fn tour(folder: &Path, bound: &Bound) -> Result<String, Error> {
     let [read_only, one_stream, named] = bound.addresses() else {
         return Err("three listeners are configured".into());

@@ -1,19 +1,21 @@
-//! `kinesis-gate simulate`: would this request be allowed, and why?
+//! `kinesis-gate simulate`: the decision about a described request, explained (the policy simulator).
 
 mod cases;
-mod given;
 mod layer;
 mod report;
-mod written;
+mod request;
+mod statement_text;
 
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use layer::{Document, Layer};
+use crate::policy::{Attachment, Policy};
 
+use super::output::{OutputFormat, exit_code, fail};
 use super::progress;
-use crate::policy::{Attachment, Options, Policy, Strictness};
+
+use layer::{Document, Layer, options};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -43,16 +45,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policies", "identity_policies", "action"])]
     cases: Option<PathBuf>,
     /// How to print one decision.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    format: OutputFormat,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -60,51 +54,44 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Some(file) => run_cases(file),
         None => run_one(arguments),
     };
-    match result {
-        Ok(code) => code,
-        Err(message) => super::fail(message),
-    }
+    result.unwrap_or_else(fail)
 }
 
 fn run_cases(file: &Path) -> Result<ExitCode, String> {
     let input = progress::lines(file)
         .map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let tally = cases::decide_all(input, &mut out).map_err(|error| error.to_string())?;
+    let counts = cases::decide_all(input, &mut out).map_err(|error| error.to_string())?;
     out.flush().map_err(|error| error.to_string())?;
-    if tally.expected > 0 || tally.unreadable > 0 {
-        eprintln!("{tally}");
+    if counts.expectations > 0 || counts.unreadable > 0 {
+        eprintln!("{counts}");
     }
-    Ok(if tally.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(exit_code(counts.is_success()))
 }
 
 /// Decides every JSON line of `input`.
-pub(super) fn cases(input: impl BufRead, out: &mut impl Write) -> io::Result<cases::Tally> {
+pub(super) fn cases(input: impl BufRead, out: &mut impl Write) -> io::Result<cases::CaseCounts> {
     cases::decide_all(input, out)
 }
 
 fn run_one(arguments: &Arguments) -> Result<ExitCode, String> {
     let action = arguments.action.as_deref().unwrap_or_default();
     let resources: Vec<&str> = arguments.resources.iter().map(String::as_str).collect();
-    let given = given::Given::new(
+    let request = request::DescribedRequest::new(
         arguments.principal.as_deref(),
         action,
         &resources,
-        given::Keys::from_arguments(&arguments.context, &arguments.unknown)?,
+        request::ContextKeys::from_arguments(&arguments.context, &arguments.unknown)?,
     )?;
     let endpoint = load(&arguments.policies, Attachment::Endpoint)?;
     let identity = load(&arguments.identity_policies, Attachment::Identity)?;
-    let report = report::Report::of(endpoint.as_ref(), identity.as_ref(), &given);
+    let report = report::Report::new(endpoint.as_ref(), identity.as_ref(), &request);
     let mut out = io::stdout().lock();
-    let written = match arguments.format {
-        Format::Text => write!(out, "{report}"),
-        Format::Json => writeln!(out, "{}", report.to_json()),
+    let printed = match arguments.format {
+        OutputFormat::Text => write!(out, "{report}"),
+        OutputFormat::Json => writeln!(out, "{}", report.to_json()),
     };
-    written.map_err(|error| error.to_string())?;
+    printed.map_err(|error| error.to_string())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -117,12 +104,9 @@ fn load(files: &[PathBuf], attachment: Attachment) -> Result<Option<Layer>, Stri
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file)
             .map_err(|error| format!("{name}: cannot be read: {error}"))?;
-        let policy = Policy::compile(&text, &options(attachment)).map_err(|findings| {
-            let lines: Vec<String> = findings
-                .iter()
-                .map(|finding| format!("{name}: {finding}"))
-                .collect();
-            lines.join("\n")
+        let policy = Policy::compile(&text, &options(attachment)).map_err(|errors| {
+            let lines = errors.iter().map(|error| format!("{name}: {error}"));
+            lines.collect::<Vec<String>>().join("\n")
         })?;
         layer.documents.push(Document {
             name,
@@ -131,14 +115,4 @@ fn load(files: &[PathBuf], attachment: Attachment) -> Result<Option<Layer>, Stri
         });
     }
     Ok(Some(layer))
-}
-
-/// Everything that has one meaning is decided here, also what `check` refuses as AWS does.
-fn options(attachment: Attachment) -> Options<'static> {
-    Options {
-        attachment,
-        actions: &[],
-        max_characters: None,
-        strictness: Strictness::Evaluable,
-    }
 }

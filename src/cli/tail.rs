@@ -1,4 +1,4 @@
-//! `kinesis-gate tail`: decisions as they are made, from a gate's admin port.
+//! `kinesis-gate tail`: follows the decisions of a gate, by the event stream of its admin port.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::observe::human_format::{self, Style};
 
-use super::fail;
+use super::output::{fail, finish};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -58,23 +58,23 @@ pub(super) struct Arguments {
     endpoint: Option<String>,
 }
 
-/// For connecting and for the head of the answer.
-const REACH: Duration = Duration::from_secs(10);
-/// The gate gives a sign of life every ten seconds.
-const SILENCE: Duration = Duration::from_secs(30);
-/// Between two tries.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Bytes of one event.
-const LARGEST: usize = 4 << 20;
+/// For the connection and the head of the response.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the next bytes: the gate sends a comment every ten seconds.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The pause before a retry.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// The limit of an event, in bytes.
+const MAX_EVENT_BYTES: usize = 4 << 20;
 
-/// Why following ended.
+/// Why the event stream ended.
 enum End {
-    /// The gate may be back later.
-    Gone(String),
-    /// It will not help to try again.
+    /// A retry may succeed.
+    Unavailable(String),
+    /// A retry is pointless.
     Refused(String),
-    /// Nobody reads what is printed.
-    Unread,
+    /// Standard output is closed.
+    OutputClosed,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -82,16 +82,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(error),
     };
-    match runtime.block_on(follow(arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error),
-    }
+    finish(runtime.block_on(follow(arguments)))
 }
 
 async fn follow(arguments: &Arguments) -> Result<(), String> {
-    let token = arguments.token_file.as_deref().map(token).transpose()?;
+    let token = arguments.token_file.as_deref();
+    let token = token.map(read_token).transpose()?;
     let tls = match arguments.admin.scheme_str() {
-        Some("https") => Some(trust(arguments.ca_file.as_deref())?),
+        Some("https") => Some(tls_connector(arguments.ca_file.as_deref())?),
         Some("http") => None,
         _ => {
             return Err(format!(
@@ -100,108 +98,94 @@ async fn follow(arguments: &Arguments) -> Result<(), String> {
             ));
         }
     };
-    let terminal = io::stdout().is_terminal();
     // https://no-color.org
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let mut printing = Printing {
-        json: arguments.json,
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let printer = Printer {
+        is_json: arguments.json,
         style: Style {
-            colour: terminal && !plain,
+            colour: io::stdout().is_terminal() && !no_colour,
             time: true,
         },
     };
-    let mut away = false;
+    let mut is_away = false;
     loop {
-        match once(
-            arguments,
-            token.as_deref(),
-            tls.as_ref(),
-            &mut printing,
-            &mut away,
-        )
-        .await
-        {
-            End::Unread => return Ok(()),
+        let stream = open_event_stream(arguments, token.as_deref(), tls.as_ref());
+        let end = match timeout(CONNECT_TIMEOUT, stream).await {
+            Ok(Ok(body)) => {
+                if std::mem::take(&mut is_away) {
+                    eprintln!("{}: back", arguments.admin);
+                }
+                print_events(body, &printer).await
+            }
+            Ok(Err(end)) => end,
+            Err(_) => End::Unavailable("no answer".to_owned()),
+        };
+        match end {
+            End::OutputClosed => return Ok(()),
             End::Refused(error) => return Err(format!("{}: {error}", arguments.admin)),
-            End::Gone(error) => {
-                if !away {
+            End::Unavailable(error) => {
+                if !is_away {
                     eprintln!("{}: {error}; trying again", arguments.admin);
                 }
-                away = true;
-                sleep(PAUSE).await;
+                is_away = true;
+                sleep(RETRY_PAUSE).await;
             }
         }
     }
 }
 
-/// Follows until something ends it; `away` if the gate was not there before.
-async fn once(
-    arguments: &Arguments,
-    token: Option<&str>,
-    tls: Option<&TlsConnector>,
-    printing: &mut Printing,
-    away: &mut bool,
-) -> End {
-    let mut body = match timeout(REACH, reach(arguments, token, tls)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(end)) => return end,
-        Err(_) => return End::Gone("no answer".to_owned()),
-    };
-    if std::mem::take(away) {
-        eprintln!("{}: back", arguments.admin);
-    }
-    let mut held = Vec::new();
+/// Prints events until something ends their stream.
+async fn print_events(mut body: Incoming, printer: &Printer) -> End {
+    let unavailable = |error: &str| End::Unavailable(error.to_owned());
+    let mut buffer = Vec::new();
     loop {
-        let frame = match timeout(SILENCE, body.frame()).await {
+        let frame = match timeout(IDLE_TIMEOUT, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(error))) => return End::Gone(error.to_string()),
-            Ok(None) => return End::Gone("it has ended".to_owned()),
-            Err(_) => return End::Gone("no sign of life".to_owned()),
+            Ok(Some(Err(error))) => return unavailable(&error.to_string()),
+            Ok(None) => return unavailable("it has ended"),
+            Err(_) => return unavailable("no sign of life"),
         };
-        held.extend_from_slice(&frame.into_data().unwrap_or_default());
-        while let Some(end) = memchr::memmem::find(&held, b"\n\n") {
-            let rest = held.split_off(end + 2);
-            if printing.event(&held).is_err() {
-                return End::Unread;
+        buffer.extend_from_slice(&frame.into_data().unwrap_or_default());
+        while let Some(end) = memchr::memmem::find(&buffer, b"\n\n") {
+            let rest = buffer.split_off(end + 2);
+            if printer.print(&buffer).is_err() {
+                return End::OutputClosed;
             }
-            held = rest;
+            buffer = rest;
         }
-        if held.len() > LARGEST {
-            return End::Gone("an event without end".to_owned());
+        if buffer.len() > MAX_EVENT_BYTES {
+            return unavailable("an event without end");
         }
     }
 }
 
-async fn reach(
+async fn open_event_stream(
     arguments: &Arguments,
     token: Option<&str>,
     tls: Option<&TlsConnector>,
 ) -> Result<Incoming, End> {
-    let gone = |error: &dyn std::fmt::Display| End::Gone(error.to_string());
+    let unavailable = |error: &dyn std::fmt::Display| End::Unavailable(error.to_string());
     let refused = |error: &str| End::Refused(error.to_owned());
     let authority = arguments.admin.authority();
     let authority = authority.ok_or_else(|| refused("no host"))?;
-    let host = authority
-        .host()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
+    let host = authority.host().trim_matches(['[', ']']);
     let port = authority.port_u16().unwrap_or(match tls {
         Some(_) => 443,
         None => 80,
     });
     let tcp = TcpStream::connect((host, port))
         .await
-        .map_err(|e| gone(&e))?;
+        .map_err(|e| unavailable(&e))?;
     let stream: Box<dyn Stream> = match tls {
         None => Box::new(tcp),
         Some(tls) => {
             let name = ServerName::try_from(host.to_owned()).map_err(|_| refused("no host"))?;
-            Box::new(tls.connect(name, tcp).await.map_err(|e| gone(&e))?)
+            Box::new(tls.connect(name, tcp).await.map_err(|e| unavailable(&e))?)
         }
     };
     let (mut send, connection) = http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|e| gone(&e))?;
+        .map_err(|e| unavailable(&e))?;
     tokio::spawn(connection);
     let mut request = Request::get(format!("/decisions?{}", query(arguments)))
         .header(HOST, authority.as_str())
@@ -212,17 +196,18 @@ async fn reach(
     let request = request
         .body(Empty::<Bytes>::new())
         .map_err(|_| refused("the token is not one"))?;
-    let answer = send.send_request(request).await.map_err(|e| gone(&e))?;
-    let status = answer.status();
+    let response = send.send_request(request).await;
+    let response = response.map_err(|e| unavailable(&e))?;
+    let status = response.status();
     if status == StatusCode::OK {
-        return Ok(answer.into_body());
+        return Ok(response.into_body());
     }
-    let told = Limited::new(answer.into_body(), 4096).collect().await;
-    let told = told.map(|told| told.to_bytes()).unwrap_or_default();
-    let told = format!("{status}: {}", String::from_utf8_lossy(&told).trim_end());
+    let body = Limited::new(response.into_body(), 4096).collect().await;
+    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+    let error = format!("{status}: {}", String::from_utf8_lossy(&body).trim_end());
     Err(match status.is_server_error() {
-        true => End::Gone(told),
-        false => End::Refused(told),
+        true => End::Unavailable(error),
+        false => End::Refused(error),
     })
 }
 
@@ -244,13 +229,13 @@ fn query(arguments: &Arguments) -> String {
     query.finish()
 }
 
-struct Printing {
-    json: bool,
+struct Printer {
+    is_json: bool,
     style: Style,
 }
 
-impl Printing {
-    fn event(&mut self, event: &[u8]) -> io::Result<()> {
+impl Printer {
+    fn print(&self, event: &[u8]) -> io::Result<()> {
         let is_lost = event.starts_with(b"event: lost");
         for line in event.split(|byte| *byte == b'\n') {
             let Some(data) = line.strip_prefix(b"data: ") else {
@@ -262,7 +247,7 @@ impl Printing {
                 continue;
             }
             let mut text = Vec::with_capacity(data.len() + 1);
-            match self.json {
+            match self.is_json {
                 true => text.extend_from_slice(&[data, b"\n"].concat()),
                 false => human_format::write(data, self.style, &mut text),
             }
@@ -274,15 +259,15 @@ impl Printing {
     }
 }
 
-fn token(file: &Path) -> Result<String, String> {
+fn read_token(file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
     Ok(text.trim().to_owned())
 }
 
-fn trust(authorities: Option<&Path>) -> Result<TlsConnector, String> {
+fn tls_connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> {
     let mut roots = RootCertStore::empty();
-    match authorities {
+    match ca_file {
         None => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }

@@ -1,43 +1,44 @@
-//! `simulate --cases`: one decision per JSON line.
+//! `simulate --cases`: one decision for each JSON line.
 
 use std::fmt;
 use std::io::{self, BufRead, Write};
 
 use serde::Serialize;
 
-use super::given::{Given, Keys};
-use super::layer::{Document, Layer, LayerDecision, deciding, name};
-use super::options;
 use crate::policy::json::{self, Node, NodeKind};
 use crate::policy::{Attachment, Diagnostic, Outcome, Policy};
 
-/// How the cases went.
+use super::layer::{Document, Layer, LayerDecision, deciding_layer, options, outcome_name};
+use super::request::{ContextKeys, DescribedRequest};
+
+/// The number of cases, by result.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct Tally {
+pub(in crate::cli) struct CaseCounts {
     pub(super) cases: usize,
-    pub(super) expected: usize,
-    pub(super) mismatched: usize,
+    /// Cases with an expectation.
+    pub(super) expectations: usize,
+    pub(super) mismatches: usize,
     pub(super) unreadable: usize,
 }
 
-impl Tally {
-    /// Was every case readable, and as expected where it says so?
-    pub(in crate::cli) fn is_good(&self) -> bool {
-        self.mismatched == 0 && self.unreadable == 0
+impl CaseCounts {
+    /// Whether every case was readable and met its expectation.
+    pub(in crate::cli) fn is_success(&self) -> bool {
+        self.mismatches == 0 && self.unreadable == 0
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for CaseCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally {
+        let CaseCounts {
             cases,
-            expected,
-            mismatched,
+            expectations,
+            mismatches,
             unreadable,
         } = self;
         write!(
             f,
-            "{cases} cases, {expected} with an expectation: {mismatched} not as expected"
+            "{cases} cases, {expectations} with an expectation: {mismatches} not as expected"
         )?;
         if *unreadable > 0 {
             write!(f, ", {unreadable} not readable")?;
@@ -46,31 +47,31 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Decides every line of `input`; blank lines are skipped.
-pub(super) fn decide_all(input: impl BufRead, out: &mut impl Write) -> io::Result<Tally> {
-    let mut tally = Tally::default();
+/// Decides every line of `input`; skips blank lines.
+pub(super) fn decide_all(input: impl BufRead, out: &mut impl Write) -> io::Result<CaseCounts> {
+    let mut counts = CaseCounts::default();
     for line in input.split(b'\n') {
         let line = line?;
         if line.trim_ascii().is_empty() {
             continue;
         }
-        tally.cases += 1;
-        let answer = match std::str::from_utf8(&line) {
+        counts.cases += 1;
+        let result = match std::str::from_utf8(&line) {
             Ok(text) => decide_line(text.trim()),
-            Err(_) => Answer::error("null".into(), "the line is not UTF-8".into()),
+            Err(_) => CaseResult::error("null", "the line is not UTF-8"),
         };
-        tally.expected += usize::from(answer.expect.is_some());
-        tally.mismatched += usize::from(answer.mismatch == Some(true));
-        tally.unreadable += usize::from(answer.error.is_some());
-        serde_json::to_writer(&mut *out, &answer)?;
+        counts.expectations += usize::from(result.expect.is_some());
+        counts.mismatches += usize::from(result.mismatch == Some(true));
+        counts.unreadable += usize::from(result.error.is_some());
+        serde_json::to_writer(&mut *out, &result)?;
         out.write_all(b"\n")?;
     }
-    Ok(tally)
+    Ok(counts)
 }
 
-/// The answer to one case.
-#[derive(Serialize)]
-pub(super) struct Answer {
+/// The result of one case.
+#[derive(Default, Serialize)]
+struct CaseResult {
     #[serde(serialize_with = "raw")]
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,14 +79,14 @@ pub(super) struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<&'static str>,
     #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
-    last: Option<&'static str>,
+    outcome: Option<&'static str>,
     /// The deciding statement: its Sid, or its number counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<String>,
-    /// Which document the statement is of, `endpointPolicies[0]`.
+    /// The document of the statement, such as `endpointPolicies[0]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
-    /// An unknown decided.
+    /// Whether an unknown made the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,60 +99,57 @@ pub(super) struct Answer {
     error: Option<String>,
 }
 
-impl Answer {
-    fn error(id: String, error: String) -> Answer {
-        Answer {
-            id,
-            endpoint: None,
-            identity: None,
-            last: None,
-            statement: None,
-            policy: None,
-            unknown: None,
-            expect: None,
-            mismatch: None,
-            findings: Vec::new(),
-            error: Some(error),
+impl CaseResult {
+    fn error(id: &str, error: impl Into<String>) -> CaseResult {
+        CaseResult {
+            id: id.to_owned(),
+            error: Some(error.into()),
+            ..CaseResult::default()
         }
     }
 }
 
-/// The id is written as it came: text or number.
+/// Writes the id as in the case: text or number.
 fn raw<S: serde::Serializer>(id: &str, serializer: S) -> Result<S::Ok, S::Error> {
     let value: serde_json::Value = serde_json::from_str(id).unwrap_or(serde_json::Value::Null);
     value.serialize(serializer)
 }
 
-fn decide_line(line: &str) -> Answer {
+fn decide_line(line: &str) -> CaseResult {
     let (root, duplicates) = match json::read_with_duplicates(line) {
         Ok(read) => read,
-        Err(findings) => return Answer::error("null".into(), sentence(&findings)),
+        Err(errors) => return CaseResult::error("null", join(&errors)),
     };
-    let id = root
-        .member("id")
-        .and_then(|id| line.get(id.start..id.end))
-        .unwrap_or("null")
-        .to_owned();
-    let in_document = |finding: &&Diagnostic| {
-        LAYERS
-            .iter()
-            .any(|layer| finding.path.starts_with(&format!("$.{layer}[")))
+    let id = root.member("id");
+    let id = id.and_then(|id| line.get(id.start..id.end));
+    let id = id.unwrap_or("null");
+    let is_in_document = |duplicate: &&Diagnostic| {
+        let path = &duplicate.path;
+        let mut layers = LAYERS.iter();
+        layers.any(|layer| path.starts_with(&format!("$.{layer}[")))
     };
-    if let Some(outside) = duplicates.iter().find(|finding| !in_document(finding)) {
-        return Answer::error(id, outside.to_string());
+    if let Some(outside) = duplicates.iter().find(|it| !is_in_document(it)) {
+        return CaseResult::error(id, outside.to_string());
     }
     match decide_case(line, &root, &duplicates) {
-        Ok(answer) => Answer { id, ..answer },
-        Err(error) => Answer::error(id, error),
+        Ok(result) => CaseResult {
+            id: id.to_owned(),
+            ..result
+        },
+        Err(error) => CaseResult::error(id, error),
     }
 }
 
 /// The members of a case that hold documents.
 const LAYERS: [&str; 2] = ["endpointPolicies", "identityPolicies"];
 
-fn decide_case(line: &str, root: &Node<'_>, duplicates: &[Diagnostic]) -> Result<Answer, String> {
+fn decide_case(
+    line: &str,
+    root: &Node<'_>,
+    duplicates: &[Diagnostic],
+) -> Result<CaseResult, String> {
     let request = root.member("request").ok_or("the case has no `request`")?;
-    let keys = Keys::from_json(request.member("context"), request.member("unknown"))?;
+    let keys = ContextKeys::from_json(request.member("context"), request.member("unknown"))?;
     let principal = match request.member("principal") {
         None => None,
         Some(node) => match &node.kind {
@@ -183,7 +181,7 @@ fn decide_case(line: &str, root: &Node<'_>, duplicates: &[Diagnostic]) -> Result
             .collect::<Result<_, _>>()?,
         Some(_) => return Err("`resource` is not a string or a list of strings".into()),
     };
-    let given = Given::new(principal, action, &resources, keys)?;
+    let request = DescribedRequest::new(principal, action, &resources, keys)?;
     let expect = match root.member("expect") {
         None
         | Some(Node {
@@ -197,42 +195,28 @@ fn decide_case(line: &str, root: &Node<'_>, duplicates: &[Diagnostic]) -> Result
     };
     let mut findings = Vec::new();
     let [endpoint, identity] = LAYERS;
-    let endpoint = read_layer(
-        line,
-        root,
-        endpoint,
-        Attachment::Endpoint,
-        duplicates,
-        &mut findings,
-    )?;
-    let identity = read_layer(
-        line,
-        root,
-        identity,
-        Attachment::Identity,
-        duplicates,
-        &mut findings,
-    )?;
+    let mut read =
+        |member, attachment| read_layer(line, root, member, attachment, duplicates, &mut findings);
+    let endpoint = read(endpoint, Attachment::Endpoint)?;
+    let identity = read(identity, Attachment::Identity)?;
     // No endpoint policy attached is AWS's default, full access.
-    let endpoint = endpoint.filter(|layer| !layer.documents.is_empty() || layer.invalid);
-    let endpoint = endpoint.as_ref().map(|layer| layer.decide(&given));
-    let identity = identity.as_ref().map(|layer| layer.decide(&given));
-    let decided = deciding(endpoint.as_ref(), identity.as_ref());
-    let outcome = decided.map_or(Outcome::Allow, |decided| decided.decision.outcome);
-    let mismatch = expect.as_ref().map(|expect| *expect != name(outcome));
-    let named = decided.filter(|_| outcome != Outcome::ImplicitDeny);
-    Ok(Answer {
+    let endpoint = endpoint.filter(|layer| !layer.documents.is_empty() || layer.is_invalid);
+    let endpoint = endpoint.as_ref().map(|layer| layer.decide(&request));
+    let identity = identity.as_ref().map(|layer| layer.decide(&request));
+    let deciding = deciding_layer(endpoint.as_ref(), identity.as_ref());
+    let outcome = deciding.map_or(Outcome::Allow, |it| it.decision.outcome);
+    let mismatch = expect
+        .as_ref()
+        .map(|expect| *expect != outcome_name(outcome));
+    let explicit = deciding.filter(|_| outcome != Outcome::ImplicitDeny);
+    Ok(CaseResult {
         id: String::new(),
         endpoint: Some(endpoint.as_ref().map_or("allow", LayerDecision::name)),
         identity: identity.as_ref().map(LayerDecision::name),
-        last: Some(name(outcome)),
-        statement: named.and_then(LayerDecision::statement),
-        policy: named
-            .and_then(|decided| decided.by)
-            .map(|document| document.name.clone()),
-        unknown: decided
-            .and_then(|decided| decided.decision.unknown)
-            .map(|_| true),
+        outcome: Some(outcome_name(outcome)),
+        statement: explicit.and_then(LayerDecision::statement),
+        policy: explicit.and_then(|it| Some(it.document?.name.clone())),
+        unknown: deciding.and_then(|it| it.decision.unknown.map(|_| true)),
         expect,
         mismatch,
         findings,
@@ -263,7 +247,7 @@ fn read_layer(
         let path = format!("$.{name}.");
         let repeated: Vec<Diagnostic> = duplicates
             .iter()
-            .filter(|finding| finding.path.starts_with(&path))
+            .filter(|duplicate| duplicate.path.starts_with(&path))
             .cloned()
             .collect();
         let compiled = match node.text() {
@@ -278,7 +262,7 @@ fn read_layer(
                 text: None,
             }),
             Err(found) => {
-                layer.invalid = true;
+                layer.is_invalid = true;
                 findings.extend(found.iter().map(|finding| format!("{name}: {finding}")));
             }
         }
@@ -286,10 +270,7 @@ fn read_layer(
     Ok(Some(layer))
 }
 
-fn sentence(findings: &[Diagnostic]) -> String {
-    findings
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+fn join(errors: &[Diagnostic]) -> String {
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    errors.join("; ")
 }

@@ -1,13 +1,14 @@
-//! The documents of one layer, decided together.
+//! A layer: the policy documents of one attachment, decided together.
 
-use super::given::Given;
-use crate::policy::{Decision, Outcome, Policy};
+use crate::policy::{Attachment, Decision, Options, Outcome, Policy, Strictness};
 
-/// One document, and what to call it.
+use super::request::DescribedRequest;
+
+/// A document and its name.
 pub(super) struct Document {
     pub(super) name: String,
     pub(super) policy: Policy,
-    /// Its text, where its statements are explained.
+    /// The text, where statements are explained.
     pub(super) text: Option<String>,
 }
 
@@ -15,19 +16,19 @@ pub(super) struct Document {
 #[derive(Default)]
 pub(super) struct Layer {
     pub(super) documents: Vec<Document>,
-    /// A document does not load: the layer then allows nothing.
-    pub(super) invalid: bool,
+    /// Whether a document does not load: the layer then allows nothing.
+    pub(super) is_invalid: bool,
 }
 
-/// What a layer decides.
+/// The decision of a layer.
 pub(super) struct LayerDecision<'l> {
     pub(super) decision: Decision,
-    pub(super) invalid: bool,
-    /// The document of the statement that decided.
-    pub(super) by: Option<&'l Document>,
+    pub(super) is_invalid: bool,
+    /// The document of the deciding statement.
+    pub(super) document: Option<&'l Document>,
 }
 
-const NOTHING: Decision = Decision {
+const IMPLICIT_DENY: Decision = Decision {
     outcome: Outcome::ImplicitDeny,
     statement: None,
     unknown: None,
@@ -35,36 +36,34 @@ const NOTHING: Decision = Decision {
 
 impl Layer {
     /// Every resource must be allowed.
-    pub(super) fn decide(&self, given: &Given<'_>) -> LayerDecision<'_> {
-        let mut worst: Option<LayerDecision<'_>> = None;
-        for request in given.requests() {
+    pub(super) fn decide(&self, request: &DescribedRequest<'_>) -> LayerDecision<'_> {
+        let mut strictest: Option<LayerDecision<'_>> = None;
+        for request in request.policy_requests() {
             let mut found = LayerDecision {
-                decision: NOTHING,
-                invalid: self.invalid,
-                by: None,
+                decision: IMPLICIT_DENY,
+                is_invalid: self.is_invalid,
+                document: None,
             };
             for document in &self.documents {
                 let decision = document.policy.decide(&request);
                 let joined = found.decision.union(decision);
-                if found.by.is_none() || joined != found.decision {
-                    found.by = decision.statement.map(|_| document);
+                if found.document.is_none() || joined != found.decision {
+                    found.document = decision.statement.map(|_| document);
                 }
                 found.decision = joined;
             }
-            if self.invalid && found.decision.outcome == Outcome::Allow {
-                found.decision = NOTHING;
+            if self.is_invalid && found.decision.outcome == Outcome::Allow {
+                found.decision = IMPLICIT_DENY;
             }
-            if worst
-                .as_ref()
-                .is_none_or(|worst| found.rank() > worst.rank())
-            {
-                worst = Some(found);
+            let before = strictest.as_ref().map(LayerDecision::rank);
+            if before.is_none_or(|before| found.rank() > before) {
+                strictest = Some(found);
             }
         }
-        worst.unwrap_or(LayerDecision {
-            decision: NOTHING,
-            invalid: self.invalid,
-            by: None,
+        strictest.unwrap_or(LayerDecision {
+            decision: IMPLICIT_DENY,
+            is_invalid: self.is_invalid,
+            document: None,
         })
     }
 }
@@ -80,20 +79,20 @@ impl LayerDecision<'_> {
     }
 
     pub(super) fn name(&self) -> &'static str {
-        if self.invalid && self.decision.outcome != Outcome::ExplicitDeny {
+        if self.is_invalid && self.decision.outcome != Outcome::ExplicitDeny {
             return "invalid";
         }
-        name(self.decision.outcome)
+        outcome_name(self.decision.outcome)
     }
 
     /// The deciding statement: its Sid, or its number counted from 1.
     pub(super) fn statement(&self) -> Option<String> {
         let id = self.decision.statement?;
-        Some(self.by?.policy.statement(id).to_string())
+        Some(self.document?.policy.statement(id).to_string())
     }
 }
 
-pub(super) fn name(outcome: Outcome) -> &'static str {
+pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Allow => "allow",
         Outcome::ExplicitDeny => "explicitDeny",
@@ -101,8 +100,8 @@ pub(super) fn name(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Which of two layers decides: the stricter, and of equals the endpoint's.
-pub(super) fn deciding<'a, 'l>(
+/// The layer that makes the decision: the stricter one, and of equals the endpoint's.
+pub(super) fn deciding_layer<'a, 'l>(
     endpoint: Option<&'a LayerDecision<'l>>,
     identity: Option<&'a LayerDecision<'l>>,
 ) -> Option<&'a LayerDecision<'l>> {
@@ -110,5 +109,15 @@ pub(super) fn deciding<'a, 'l>(
         (Some(endpoint), Some(identity)) if identity.rank() > endpoint.rank() => Some(identity),
         (Some(endpoint), _) => Some(endpoint),
         (None, identity) => identity,
+    }
+}
+
+/// Decides everything that has one meaning, also what `check` refuses as AWS does.
+pub(super) fn options(attachment: Attachment) -> Options<'static> {
+    Options {
+        attachment,
+        actions: &[],
+        max_characters: None,
+        strictness: Strictness::Evaluable,
     }
 }

@@ -1,91 +1,91 @@
-//! One decision, with the reasons of every statement.
+//! The report of one decision: it explains every statement, also explicit deny and implicit deny.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::given::Given;
-use super::layer::{Document, Layer, LayerDecision, deciding, name};
-use super::written::{self, Written};
 use crate::policy::{
     ConditionExplanation, Effect, Explanation, Match, Outcome, Requested, Unknown,
 };
+
+use super::layer::{Document, Layer, LayerDecision, deciding_layer, outcome_name};
+use super::request::DescribedRequest;
+use super::statement_text::{self, StatementText};
 
 /// A decision about one request, explained.
 pub(super) struct Report<'l> {
     outcome: Outcome,
     endpoint: Option<LayerDecision<'l>>,
     identity: Option<LayerDecision<'l>>,
-    given: &'l Given<'l>,
-    statements: Vec<Explained<'l>>,
+    request: &'l DescribedRequest<'l>,
+    statements: Vec<StatementReport<'l>>,
 }
 
-/// One statement against one resource of the request.
-struct Explained<'l> {
+/// The report of one statement for one resource of the request.
+struct StatementReport<'l> {
     document: &'l Document,
-    /// As the document has it.
-    written: Option<Written>,
-    /// Which resource of the request.
+    text: Option<StatementText>,
+    /// The resource's place in the request.
     resource: usize,
-    one: Explanation,
+    explanation: Explanation,
 }
 
 impl<'l> Report<'l> {
-    pub(super) fn of(
+    pub(super) fn new(
         endpoint: Option<&'l Layer>,
         identity: Option<&'l Layer>,
-        given: &'l Given<'l>,
+        request: &'l DescribedRequest<'l>,
     ) -> Report<'l> {
         let mut statements = Vec::new();
-        for (resource, request) in given.requests().enumerate() {
+        for (resource, policy_request) in request.policy_requests().enumerate() {
             for layer in [endpoint, identity].into_iter().flatten() {
                 for document in &layer.documents {
                     let text = document.text.as_deref().unwrap_or_default();
-                    let mut written = written::statements(text).into_iter();
-                    for one in document.policy.explain(&request) {
-                        statements.push(Explained {
+                    let mut texts = statement_text::statements(text).into_iter();
+                    for explanation in document.policy.explain(&policy_request) {
+                        statements.push(StatementReport {
                             document,
-                            written: written.next(),
+                            text: texts.next(),
                             resource,
-                            one,
+                            explanation,
                         });
                     }
                 }
             }
         }
-        let decided = |layer: Option<&'l Layer>| layer.map(|layer| layer.decide(given));
-        let (endpoint, identity) = (decided(endpoint), decided(identity));
-        let last = deciding(endpoint.as_ref(), identity.as_ref());
-        let outcome = last.map_or(Outcome::Allow, |last| last.decision.outcome);
+        let decide = |layer: Option<&'l Layer>| layer.map(|layer| layer.decide(request));
+        let (endpoint, identity) = (decide(endpoint), decide(identity));
+        let deciding = deciding_layer(endpoint.as_ref(), identity.as_ref());
+        let outcome = deciding.map_or(Outcome::Allow, |it| it.decision.outcome);
         Report {
             outcome,
             endpoint,
             identity,
-            given,
+            request,
             statements,
         }
     }
 
-    fn decided(&self) -> Option<&LayerDecision<'l>> {
-        deciding(self.endpoint.as_ref(), self.identity.as_ref())
+    fn deciding_layer(&self) -> Option<&LayerDecision<'l>> {
+        deciding_layer(self.endpoint.as_ref(), self.identity.as_ref())
     }
 
-    /// What could not be known, where that decided.
+    /// The unknown that made the decision, for people.
     fn unknown(&self) -> Option<String> {
-        let decided = self.decided()?;
-        Some(match decided.decision.unknown? {
+        let deciding = self.deciding_layer()?;
+        Some(match deciding.decision.unknown? {
             Unknown::Principal => "who asks".into(),
             Unknown::Resource => "which resource it is".into(),
             Unknown::Action => "which action it is".into(),
-            Unknown::Key(id) => decided.by?.policy.condition_key(id)?.to_string(),
+            Unknown::Key(id) => deciding.document?.policy.condition_key(id)?.to_string(),
         })
     }
 
     pub(super) fn to_json(&self) -> Value {
         let named = |layer: &Option<LayerDecision<'_>>| layer.as_ref().map(LayerDecision::name);
-        let by = self.decided().and_then(|decided| {
-            let document = decided.by?;
-            let label = document.policy.statement(decided.decision.statement?);
+        let by = self.deciding_layer().and_then(|deciding| {
+            let document = deciding.document?;
+            let label = document.policy.statement(deciding.decision.statement?);
             Some(json!({
                 "policy": document.name, "statement": label.to_string(), "line": label.line,
             }))
@@ -93,33 +93,33 @@ impl<'l> Report<'l> {
         json!({
             "endpoint": named(&self.endpoint).unwrap_or("allow"),
             "identity": named(&self.identity),
-            "final": name(self.outcome),
+            "final": outcome_name(self.outcome),
             "by": by,
             "unknown": self.unknown(),
-            "statements": self.statements.iter().map(|one| self.statement_json(one)).collect::<Vec<_>>(),
+            "statements": self.statements.iter().map(|it| self.statement_json(it)).collect::<Vec<_>>(),
         })
     }
 
-    fn statement_json(&self, explained: &Explained<'_>) -> Value {
-        let Explained {
+    fn statement_json(&self, report: &StatementReport<'_>) -> Value {
+        let StatementReport {
             document,
             resource,
-            one,
+            explanation,
             ..
-        } = explained;
-        let about = self.given.words().resources.get(*resource);
-        let label = document.policy.statement(one.statement);
+        } = report;
+        let about = self.request.text().resources.get(*resource);
+        let label = document.policy.statement(explanation.statement);
         json!({
             "policy": document.name,
             "about": about,
             "statement": label.to_string(),
             "line": label.line,
-            "effect": effect(one.effect),
-            "matches": word(one.found),
-            "principal": word(one.principal),
-            "action": word(one.action),
-            "resource": word(one.resource),
-            "conditions": one.conditions.iter().map(|condition| json!({
+            "effect": effect(explanation.effect),
+            "matches": word(explanation.found),
+            "principal": word(explanation.principal),
+            "action": word(explanation.action),
+            "resource": word(explanation.resource),
+            "conditions": explanation.conditions.iter().map(|condition| json!({
                 "operator": condition.operator,
                 "key": condition.key,
                 "values": condition.values,
@@ -141,16 +141,15 @@ fn requested_json(request: &Requested) -> Value {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", name(self.outcome))?;
-        let decided = self.decided();
-        let by = decided.and_then(|one| Some((one.by?, one.decision.statement?)));
+        write!(f, "{}", outcome_name(self.outcome))?;
+        let deciding = self.deciding_layer();
+        let by = deciding.and_then(|it| Some((it.document?, it.decision.statement?)));
         match (by, self.outcome) {
             (Some((document, id)), outcome) => {
                 let label = document.policy.statement(id);
-                let how = if outcome == Outcome::ImplicitDeny {
-                    " despite"
-                } else {
-                    " by"
+                let how = match outcome {
+                    Outcome::ImplicitDeny => " despite",
+                    _ => " by",
                 };
                 write!(
                     f,
@@ -168,17 +167,17 @@ impl fmt::Display for Report<'_> {
             )?;
         }
         writeln!(f)?;
-        let words = self.given.words();
+        let text = self.request.text();
         let mut about = None;
-        for explained in &self.statements {
-            let resource = words.resources.get(explained.resource);
-            if let [_, _, ..] = words.resources.as_slice()
+        for report in &self.statements {
+            let resource = text.resources.get(report.resource);
+            if let [_, _, ..] = text.resources.as_slice()
                 && about != resource
             {
                 writeln!(f, "  about {}:", quoted(resource.and_then(Option::as_ref)))?;
             }
             about = resource;
-            self.write_statement(explained, f)?;
+            self.write_statement(report, f)?;
         }
         Ok(())
     }
@@ -187,45 +186,46 @@ impl fmt::Display for Report<'_> {
 impl Report<'_> {
     fn write_statement(
         &self,
-        explained: &Explained<'_>,
+        report: &StatementReport<'_>,
         f: &mut fmt::Formatter<'_>,
     ) -> fmt::Result {
-        let Explained {
+        let StatementReport {
             document,
-            written,
+            text,
             resource,
-            one,
-        } = explained;
-        let label = document.policy.statement(one.statement);
+            explanation,
+        } = report;
+        let label = document.policy.statement(explanation.statement);
         writeln!(
             f,
             "  {}:{} {} {label}: {}",
             document.name,
             label.line,
-            effect(one.effect),
-            verb(one.found)
+            effect(explanation.effect),
+            verb(explanation.found)
         )?;
-        let words = self.given.words();
-        let asked = words.resources.get(*resource).and_then(Option::as_ref);
-        let elements = written.as_ref().map(|written| {
+        let requested = self.request.text();
+        let resource = requested.resources.get(*resource).and_then(Option::as_ref);
+        let principal = requested.principal.as_ref();
+        let elements = text.as_ref().map(|text| {
             [
-                (&written.principal, one.principal, words.principal.as_ref()),
-                (&written.action, one.action, Some(&words.action)),
-                (&written.resource, one.resource, asked),
+                (&text.principal, explanation.principal, principal),
+                (&text.action, explanation.action, Some(&requested.action)),
+                (&text.resource, explanation.resource, resource),
             ]
         });
-        for (element, found, asked) in elements.into_iter().flatten() {
+        for (element, found, requested) in elements.into_iter().flatten() {
             let Some((name, value)) = element else {
                 continue;
             };
             write!(f, "    {name} {value}: {}", verb(found))?;
             if found != Match::Yes {
-                write!(f, "; the request has {}", quoted(asked))?;
+                write!(f, "; the request has {}", quoted(requested))?;
             }
             writeln!(f)?;
         }
-        for condition in &one.conditions {
-            writeln!(f, "    {}", Line(condition))?;
+        for condition in &explanation.conditions {
+            writeln!(f, "    {}", ConditionLine(condition))?;
         }
         Ok(())
     }
@@ -238,9 +238,9 @@ fn quoted(text: Option<&String>) -> String {
     )
 }
 
-struct Line<'c>(&'c ConditionExplanation);
+struct ConditionLine<'c>(&'c ConditionExplanation);
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for ConditionLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConditionExplanation {
             operator,

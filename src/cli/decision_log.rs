@@ -1,4 +1,4 @@
-//! Decision logs, read again: what `learn` and `replay` have in common.
+//! The reader of decision logs, for `learn` and `replay`.
 
 mod line;
 
@@ -7,36 +7,36 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-pub(super) use line::{Asked, Line};
+pub(super) use line::{LogLine, LoggedRequest};
 
 use super::progress::Progress;
 
-/// What could not be read of the logs.
+/// The lines that are not a decision log's.
 #[derive(Debug, Default)]
-pub(super) struct Unreadable {
-    lines: u64,
-    first: Option<String>,
+pub(super) struct UnreadableLines {
+    count: u64,
+    first_error: Option<String>,
 }
 
-/// Reads every line of the files, in their order; `-` is standard input. Blank lines are skipped.
-/// Progress is shown on a terminal.
+/// Reads every line of the files, in their order; `-` is standard input. Skips blank lines and shows
+/// progress on a terminal.
 ///
 /// # Errors
-/// A file that cannot be read.
+/// When a file cannot be read.
 pub(super) fn read(
     files: &[PathBuf],
-    mut each: impl FnMut(Line<'_>),
-) -> Result<Unreadable, String> {
-    let mut unreadable = Unreadable::default();
-    let mut progress = Progress::of(files);
+    mut each: impl FnMut(LogLine<'_>),
+) -> Result<UnreadableLines, String> {
+    let mut unreadable = UnreadableLines::default();
+    let mut progress = Progress::new(files);
     let mut sampled = None;
     for file in files {
-        let failed = |error: io::Error| format!("{}: cannot be read: {error}", file.display());
-        let mut input = open(file).map_err(failed)?;
+        let failure = |error: io::Error| format!("{}: cannot be read: {error}", file.display());
+        let mut input = open(file).map_err(failure)?;
         let mut bytes = Vec::new();
         for number in 1u64.. {
             bytes.clear();
-            let read = input.read_until(b'\n', &mut bytes).map_err(failed)?;
+            let read = input.read_until(b'\n', &mut bytes).map_err(failure)?;
             if read == 0 {
                 break;
             }
@@ -44,7 +44,7 @@ pub(super) fn read(
             if bytes.trim_ascii().is_empty() {
                 continue;
             }
-            match Line::parse(&bytes) {
+            match LogLine::parse(&bytes) {
                 Ok(line) => {
                     sampled = sampled.max(line.sampled);
                     each(line);
@@ -71,15 +71,15 @@ fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
     )))
 }
 
-impl Unreadable {
-    /// Whether every line was one of a decision log.
+impl UnreadableLines {
+    /// Whether every line was a decision log's.
     pub(super) fn is_empty(&self) -> bool {
-        self.lines == 0
+        self.count == 0
     }
 
     fn add(&mut self, file: &Path, number: u64, error: &serde_json::Error) {
-        self.lines += 1;
-        self.first.get_or_insert_with(|| {
+        self.count += 1;
+        self.first_error.get_or_insert_with(|| {
             format!(
                 "{}:{number}: not a line of the decision log: {error}",
                 file.display()
@@ -88,12 +88,12 @@ impl Unreadable {
     }
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for UnreadableLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.first.as_deref().unwrap_or_default())?;
-        match self.lines {
+        f.write_str(self.first_error.as_deref().unwrap_or_default())?;
+        match self.count {
             0 | 1 => Ok(()),
-            lines => write!(f, " (and {} more such lines)", lines - 1),
+            count => write!(f, " (and {} more such lines)", count - 1),
         }
     }
 }

@@ -1,63 +1,65 @@
-//! The elements of a statement as its document has them.
+//! The text of a statement's elements, as in its document.
 
 use crate::policy::json::{self, Node, NodeKind};
 
-/// Name and text of the elements that say whom, what and where a statement is about.
-pub(super) struct Written {
+/// The name and the text of a statement's principal, action and resource elements.
+pub(super) struct StatementText {
     pub(super) principal: Option<(String, String)>,
     pub(super) action: Option<(String, String)>,
     pub(super) resource: Option<(String, String)>,
 }
 
-/// The elements of every statement, in order; none of a text that is no policy.
-pub(super) fn statements(text: &str) -> Vec<Written> {
-    let Ok(root) = json::read(text) else {
+/// The texts of every statement, in order; none if the document is no policy.
+pub(super) fn statements(document: &str) -> Vec<StatementText> {
+    let Ok(root) = json::read(document) else {
         return Vec::new();
     };
     let nodes = match root.member("Statement") {
         Some(node) => node.list().unwrap_or(std::slice::from_ref(node)),
         None => return Vec::new(),
     };
-    nodes.iter().map(|node| of_statement(text, node)).collect()
+    nodes
+        .iter()
+        .map(|it| statement_text(document, it))
+        .collect()
 }
 
-fn of_statement(text: &str, statement: &Node<'_>) -> Written {
+fn statement_text(document: &str, statement: &Node<'_>) -> StatementText {
     let element = |names: [&str; 2]| {
         names.into_iter().find_map(|name| {
             let node = statement.member(name)?;
-            Some((name.to_owned(), value(text, node)))
+            Some((name.to_owned(), element_text(document, node)))
         })
     };
-    Written {
+    StatementText {
         principal: element(["Principal", "NotPrincipal"]),
         action: element(["Action", "NotAction"]),
         resource: element(["Resource", "NotResource"]),
     }
 }
 
-/// More values of a list than a line of a report can show.
-const MOST: usize = 8;
+/// The number of a list's values that a line of a report shows.
+const MAX_VALUES: usize = 8;
 
-fn value(text: &str, node: &Node<'_>) -> String {
+fn element_text(document: &str, node: &Node<'_>) -> String {
     let values: Option<Vec<&str>> = match &node.kind {
         NodeKind::String(text) => Some(vec![text]),
         NodeKind::List(nodes) => nodes.iter().map(Node::text).collect(),
         _ => None,
     };
     let Some(values) = values else {
-        let written = text.get(node.start..node.end).unwrap_or_default();
-        return written.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = document.get(node.start..node.end).unwrap_or_default();
+        return text.split_whitespace().collect::<Vec<_>>().join(" ");
     };
     let shown: Vec<String> = values
         .iter()
-        .take(MOST)
+        .take(MAX_VALUES)
         .map(|value| format!("`{value}`"))
         .collect();
-    let more = values.len().saturating_sub(MOST);
-    let rest = if more > 0 {
-        format!(", and {more} more")
-    } else {
-        String::new()
+    let more = values.len().saturating_sub(MAX_VALUES);
+    let rest = match more {
+        0 => String::new(),
+        more => format!(", and {more} more"),
     };
     format!("[{}{rest}]", shown.join(", "))
 }

@@ -1,6 +1,6 @@
-//! The request that a person or a case describes.
+//! The request that arguments or a case describe, with its condition context.
 //!
-//! Its context is complete: a key that is neither given nor marked unknown is absent.
+//! The context is complete: a key that is neither given nor marked as unknown is absent.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -11,144 +11,141 @@ use crate::policy::{
     Action, Arn, Context, Fact, Key, Principal, PrincipalKind, Request, Resource, Value,
 };
 
-/// A described request.
-pub(super) struct Given<'t> {
-    principal: Caller<'t>,
+/// A request as arguments or a case describe it.
+pub(super) struct DescribedRequest<'t> {
+    principal: DescribedPrincipal<'t>,
     service: &'t str,
     action: &'t str,
-    resources: Vec<Named<'t>>,
-    keys: Keys,
-    words: Words,
+    resources: Vec<DescribedResource<'t>>,
+    keys: ContextKeys,
+    text: RequestText,
 }
 
-/// A request as it was given.
-pub(super) struct Words {
+/// The principal, the action and the resources in the description's words; `None` where unknown.
+pub(super) struct RequestText {
     pub(super) principal: Option<String>,
     pub(super) action: String,
-    /// One for each request of [`Given::requests`].
+    /// One for each request of [`DescribedRequest::policy_requests`].
     pub(super) resources: Vec<Option<String>>,
 }
 
-enum Caller<'t> {
+enum DescribedPrincipal<'t> {
     Known(PrincipalKind<'t>),
-    /// Somebody of this account.
+    /// An unknown principal of this account.
     Account(&'t str),
     Aws {
         account: &'t str,
-        arn: ArnFact,
+        arn: PrincipalArn,
         session: Option<&'t str>,
     },
 }
 
-enum ArnFact {
+enum PrincipalArn {
     Known(String),
-    /// A role's, whose path nobody says.
+    /// A role's, of which the path is unknown.
     WithoutPath(String),
     Unknown,
 }
 
-enum Named<'t> {
+enum DescribedResource<'t> {
     Any,
     Unknown,
     Arn(Arn<'t>),
     Unscoped(Arn<'t>),
 }
 
-impl<'t> Given<'t> {
+impl<'t> DescribedRequest<'t> {
     pub(super) fn new(
         principal: Option<&'t str>,
         action: &'t str,
         resources: &[&'t str],
-        keys: Keys,
-    ) -> Result<Given<'t>, String> {
+        keys: ContextKeys,
+    ) -> Result<DescribedRequest<'t>, String> {
         let (service, name) = action
             .split_once(':')
             .filter(|(service, name)| !service.is_empty() && !name.is_empty())
             .ok_or_else(|| format!("`{action}` is not an action: write `kinesis:PutRecord`"))?;
         let scope = scope(service, name);
-        let mut named = Vec::new();
-        for resource in resources {
-            named.push(named_resource(resource, scope)?);
-        }
-        if named.is_empty() {
-            named.push(if scope == Scope::Nothing {
-                Named::Any
-            } else {
-                Named::Unknown
+        let described = resources.iter().map(|text| resource(text, scope));
+        let mut described = described.collect::<Result<Vec<_>, String>>()?;
+        if described.is_empty() {
+            described.push(match scope {
+                Scope::Nothing => DescribedResource::Any,
+                Scope::Something => DescribedResource::Unknown,
             });
         }
-        let words = Words {
+        let text = RequestText {
             principal: principal.map(str::to_owned),
             action: action.to_owned(),
             resources: match (resources, scope) {
                 ([], Scope::Nothing) => vec![Some("*".to_owned())],
                 ([], Scope::Something) => vec![None],
-                (resources, _) => resources
-                    .iter()
-                    .map(|resource| Some((*resource).to_owned()))
-                    .collect(),
+                (resources, _) => {
+                    let texts = resources.iter().map(|text| Some((*text).to_owned()));
+                    texts.collect()
+                }
             },
         };
-        let principal = caller(principal, &keys)?;
-        Ok(Given {
-            words,
+        let principal = described_principal(principal, &keys)?;
+        Ok(DescribedRequest {
+            text,
             principal,
             service,
             action: name,
-            resources: named,
+            resources: described,
             keys,
         })
     }
 
-    /// One request for each resource it names.
-    pub(super) fn requests(&self) -> impl Iterator<Item = Request<'_>> {
-        self.resources.iter().map(|named| Request {
+    /// The policy's requests, one for each resource.
+    pub(super) fn policy_requests(&self) -> impl Iterator<Item = Request<'_>> {
+        self.resources.iter().map(|resource| Request {
             principal: self.principal(),
             action: Action {
                 service: self.service,
                 name: self.action,
                 number: None,
             },
-            resource: match named {
-                Named::Any => Resource::Any,
-                Named::Unknown => Resource::Unknown,
-                Named::Arn(arn) => Resource::Arn(*arn),
-                Named::Unscoped(arn) => Resource::Unscoped(*arn),
+            resource: match resource {
+                DescribedResource::Any => Resource::Any,
+                DescribedResource::Unknown => Resource::Unknown,
+                DescribedResource::Arn(arn) => Resource::Arn(*arn),
+                DescribedResource::Unscoped(arn) => Resource::Unscoped(*arn),
             },
             context: &self.keys,
         })
     }
 
-    /// The principal, action and resources as they were given; `None` where they are not known.
-    pub(super) fn words(&self) -> &Words {
-        &self.words
+    /// The description's words.
+    pub(super) fn text(&self) -> &RequestText {
+        &self.text
     }
 
     fn principal(&self) -> Principal<'_> {
         match &self.principal {
-            Caller::Known(PrincipalKind::Unknown) => Principal::UNKNOWN,
-            Caller::Known(kind) => Principal {
+            DescribedPrincipal::Known(PrincipalKind::Unknown) => Principal::UNKNOWN,
+            DescribedPrincipal::Known(kind) => Principal {
                 kind: *kind,
                 ..Principal::ANONYMOUS
             },
-            Caller::Account(account) => Principal {
+            DescribedPrincipal::Account(account) => Principal {
                 kind: PrincipalKind::Aws,
                 account: Fact::Known(account),
                 ..Principal::UNKNOWN
             },
-            Caller::Aws {
+            DescribedPrincipal::Aws {
                 account,
                 arn,
                 session,
             } => Principal {
                 kind: match arn {
-                    ArnFact::WithoutPath(_) => PrincipalKind::RoleSession,
+                    PrincipalArn::WithoutPath(_) => PrincipalKind::RoleSession,
                     _ => PrincipalKind::Aws,
                 },
                 account: Fact::Known(account),
                 arn: match arn {
-                    ArnFact::Known(arn) | ArnFact::WithoutPath(arn) => Fact::Known(arn),
-                    ArnFact::Unknown => Fact::Unknown,
+                    PrincipalArn::Known(arn) | PrincipalArn::WithoutPath(arn) => Fact::Known(arn),
+                    PrincipalArn::Unknown => Fact::Unknown,
                 },
                 session: session.map_or(Fact::Absent, Fact::Known),
             },
@@ -156,7 +153,7 @@ impl<'t> Given<'t> {
     }
 }
 
-/// What the authorization reference gives an action as its resource.
+/// Whether the authorization reference gives an action a resource.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Something,
@@ -177,32 +174,34 @@ fn scope(service: &str, name: &str) -> Scope {
     }
 }
 
-fn named_resource(text: &str, scope: Scope) -> Result<Named<'_>, String> {
+fn resource(text: &str, scope: Scope) -> Result<DescribedResource<'_>, String> {
     if text == "*" {
-        return Ok(Named::Any);
+        return Ok(DescribedResource::Any);
     }
     let arn = Arn::parse(text)
         .ok_or_else(|| format!("`{text}` is not a resource: write an ARN, or `*` for none"))?;
-    Ok(if scope == Scope::Nothing {
-        Named::Unscoped(arn)
-    } else {
-        Named::Arn(arn)
+    Ok(match scope {
+        Scope::Nothing => DescribedResource::Unscoped(arn),
+        Scope::Something => DescribedResource::Arn(arn),
     })
 }
 
-fn caller<'t>(text: Option<&'t str>, keys: &Keys) -> Result<Caller<'t>, String> {
+fn described_principal<'t>(
+    text: Option<&'t str>,
+    keys: &ContextKeys,
+) -> Result<DescribedPrincipal<'t>, String> {
     let Some(text) = text else {
-        return Ok(Caller::Known(PrincipalKind::Unknown));
+        return Ok(DescribedPrincipal::Known(PrincipalKind::Unknown));
     };
     if text == "*" || text.eq_ignore_ascii_case("anonymous") {
-        return Ok(Caller::Known(PrincipalKind::Anonymous));
+        return Ok(DescribedPrincipal::Known(PrincipalKind::Anonymous));
     }
     if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(Caller::Account(text));
+        return Ok(DescribedPrincipal::Account(text));
     }
     let Some(arn) = Arn::parse(text) else {
         if text.contains('.') && !text.contains([':', '/']) {
-            return Ok(Caller::Known(PrincipalKind::AwsService(text)));
+            return Ok(DescribedPrincipal::Known(PrincipalKind::AwsService(text)));
         }
         return Err(format!(
             "`{text}` is not a principal: write an ARN, an account id, a service principal or `*`"
@@ -210,30 +209,30 @@ fn caller<'t>(text: Option<&'t str>, keys: &Keys) -> Result<Caller<'t>, String> 
     };
     let account = arn.account.unwrap_or_default();
     if arn.service != "sts" {
-        return Ok(Caller::Aws {
+        return Ok(DescribedPrincipal::Aws {
             account,
-            arn: ArnFact::Known(text.to_owned()),
+            arn: PrincipalArn::Known(text.to_owned()),
             session: None,
         });
     }
     let Some(session) = arn.resource.strip_prefix("assumed-role/") else {
-        return Ok(Caller::Aws {
+        return Ok(DescribedPrincipal::Aws {
             account,
-            arn: ArnFact::Known(text.to_owned()),
+            arn: PrincipalArn::Known(text.to_owned()),
             session: Some(text),
         });
     };
-    // A session's ARN has no path of its role; `aws:PrincipalArn` has.
+    // The session's ARN does not contain the role's path; `aws:PrincipalArn` does.
     let role = session.split('/').next().unwrap_or(session);
     let derived = format!("arn:{}:iam::{account}:role/{role}", arn.partition);
     let arn = match keys.value(Key::PrincipalArn) {
         Fact::Known(Value::Text(known)) if is_role(known, account, role) => {
-            ArnFact::Known(known.to_owned())
+            PrincipalArn::Known(known.to_owned())
         }
-        Fact::Unknown => ArnFact::Unknown,
-        _ => ArnFact::WithoutPath(derived),
+        Fact::Unknown => PrincipalArn::Unknown,
+        _ => PrincipalArn::WithoutPath(derived),
     };
-    Ok(Caller::Aws {
+    Ok(DescribedPrincipal::Aws {
         account,
         arn,
         session: Some(text),
@@ -248,21 +247,24 @@ fn is_role(text: &str, account: &str, role: &str) -> bool {
     })
 }
 
-/// The context keys, by [`folded`] name.
+/// The condition context: keys by their [`folded`] names.
 #[derive(Default)]
-pub(super) struct Keys {
-    known: HashMap<String, Held>,
+pub(super) struct ContextKeys {
+    known: HashMap<String, ContextValue>,
     unknown: HashSet<String>,
 }
 
-enum Held {
+enum ContextValue {
     One(String),
     Many(Vec<String>),
 }
 
-impl Keys {
-    pub(super) fn from_arguments(context: &[String], unknown: &[String]) -> Result<Keys, String> {
-        let mut keys = Keys {
+impl ContextKeys {
+    pub(super) fn from_arguments(
+        context: &[String],
+        unknown: &[String],
+    ) -> Result<ContextKeys, String> {
+        let mut keys = ContextKeys {
             known: HashMap::new(),
             unknown: unknown.iter().map(|name| folded(name)).collect(),
         };
@@ -272,9 +274,9 @@ impl Keys {
                 .ok_or_else(|| format!("`{pair}` is not a context key: write `key=value`"))?;
             match keys.known.entry(folded(key)) {
                 Entry::Vacant(free) => {
-                    free.insert(Held::One(value.to_owned()));
+                    free.insert(ContextValue::One(value.to_owned()));
                 }
-                Entry::Occupied(mut held) => held.get_mut().push(value),
+                Entry::Occupied(mut known) => known.get_mut().push(value),
             }
         }
         Ok(keys)
@@ -283,19 +285,19 @@ impl Keys {
     pub(super) fn from_json(
         context: Option<&Node<'_>>,
         unknown: Option<&Node<'_>>,
-    ) -> Result<Keys, String> {
-        let mut keys = Keys::default();
-        let mut named = HashSet::new();
+    ) -> Result<ContextKeys, String> {
+        let mut keys = ContextKeys::default();
+        let mut names = HashSet::new();
         match context.map(|node| &node.kind) {
             None | Some(NodeKind::Null) => {}
             Some(NodeKind::Map(members)) => {
                 for member in members {
                     let name = folded(&member.name);
-                    if !named.insert(name.clone()) {
+                    if !names.insert(name.clone()) {
                         return Err(format!("`context` has `{}` twice", member.name));
                     }
-                    if let Some(held) = held(&member.value)? {
-                        keys.known.insert(name, held);
+                    if let Some(value) = context_value(&member.value)? {
+                        keys.known.insert(name, value);
                     }
                 }
             }
@@ -318,7 +320,7 @@ impl Keys {
         if self.unknown.is_empty() {
             return false;
         }
-        // `aws:PrincipalTag/*`: whichever tag.
+        // `aws:PrincipalTag/*`: every tag.
         let family = match key {
             Key::PrincipalTag(_) => Some(Key::PrincipalTag("*")),
             Key::RequestTag(_) => Some(Key::RequestTag("*")),
@@ -330,21 +332,23 @@ impl Keys {
     }
 }
 
-/// The name of a key or tag as it is compared: case does not count, in any script.
+/// The name of a key or tag, case-folded for comparison.
 fn folded(name: &str) -> String {
     name.chars().flat_map(char::to_lowercase).collect()
 }
 
-impl Held {
+impl ContextValue {
     fn push(&mut self, value: &str) {
         match self {
-            Held::One(first) => *self = Held::Many(vec![std::mem::take(first), value.to_owned()]),
-            Held::Many(values) => values.push(value.to_owned()),
+            ContextValue::One(first) => {
+                *self = ContextValue::Many(vec![std::mem::take(first), value.to_owned()])
+            }
+            ContextValue::Many(values) => values.push(value.to_owned()),
         }
     }
 }
 
-impl Context for Keys {
+impl Context for ContextKeys {
     fn value(&self, key: Key<'_>) -> Fact<Value<'_>> {
         let name = folded(&key.to_string());
         if self.is_unknown(key, &name) {
@@ -352,13 +356,13 @@ impl Context for Keys {
         }
         match self.known.get(&name) {
             None => Fact::Absent,
-            Some(Held::One(text)) => Fact::Known(Value::Text(text)),
-            Some(Held::Many(values)) => Fact::Known(Value::Many(values)),
+            Some(ContextValue::One(text)) => Fact::Known(Value::Text(text)),
+            Some(ContextValue::Many(values)) => Fact::Known(Value::Many(values)),
         }
     }
 }
 
-fn held(node: &Node<'_>) -> Result<Option<Held>, String> {
+fn context_value(node: &Node<'_>) -> Result<Option<ContextValue>, String> {
     Ok(Some(match &node.kind {
         NodeKind::Null => return Ok(None),
         NodeKind::List(nodes) => {
@@ -366,9 +370,11 @@ fn held(node: &Node<'_>) -> Result<Option<Held>, String> {
             for node in nodes {
                 values.push(scalar(node).ok_or("a context value is no string, number or boolean")?);
             }
-            Held::Many(values)
+            ContextValue::Many(values)
         }
-        _ => Held::One(scalar(node).ok_or("a context value is no string, number or boolean")?),
+        _ => ContextValue::One(
+            scalar(node).ok_or("a context value is no string, number or boolean")?,
+        ),
     }))
 }
 

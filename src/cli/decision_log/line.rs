@@ -1,4 +1,4 @@
-//! One line of the decision log, and the request that it tells of.
+//! A line of the decision log, and the request that it logs.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -11,102 +11,102 @@ use crate::policy::{
     Action, Arn, Context, Fact, Key, Principal, PrincipalKind, Request, Resource, Value,
 };
 
-/// What is read of a line; `docs/decision-log.md` lists all.
+/// The members of a line that are read; `docs/decision-log.md` lists all.
 #[derive(Debug, Deserialize)]
-pub(in crate::cli) struct Line<'l> {
+pub(in crate::cli) struct LogLine<'l> {
     #[serde(borrow)]
     time: Cow<'l, str>,
     #[serde(borrow)]
     endpoint: Option<Cow<'l, str>>,
     peer: Option<IpAddr>,
     #[serde(borrow, default)]
-    principal: Caller<'l>,
+    principal: LoggedPrincipal<'l>,
     #[serde(borrow)]
     action: Option<Cow<'l, str>>,
     #[serde(borrow)]
     resource: Option<Cow<'l, str>>,
     #[serde(borrow, default)]
     resources: Vec<Cow<'l, str>>,
-    /// None of a connection that asked nothing.
+    /// `None` for a connection without a request.
     #[serde(borrow)]
     decision: Option<Cow<'l, str>>,
     #[serde(borrow)]
     mode: Option<Cow<'l, str>>,
     #[serde(borrow)]
     layer: Option<Cow<'l, str>>,
-    /// Of so many allowed requests this one was written.
+    /// One of this many allowed requests is logged.
     pub(super) sampled: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Caller<'l> {
+struct LoggedPrincipal<'l> {
     #[serde(borrow)]
     account: Option<Cow<'l, str>>,
     #[serde(borrow)]
     arn: Option<Cow<'l, str>>,
 }
 
-/// A request that was decided, as far as its line tells.
-pub(in crate::cli) struct Asked<'l> {
-    line: &'l Line<'l>,
-    /// `kinesis:PutRecord`.
+/// A decided request, as far as its line tells.
+pub(in crate::cli) struct LoggedRequest<'l> {
+    line: &'l LogLine<'l>,
+    /// The IAM action, such as `kinesis:PutRecord`.
     pub(in crate::cli) action: &'l str,
-    name: &'l str,
+    operation: &'l str,
     time: Option<i64>,
 }
 
-impl<'l> Line<'l> {
-    pub(super) fn parse(bytes: &'l [u8]) -> serde_json::Result<Line<'l>> {
+impl<'l> LogLine<'l> {
+    pub(super) fn parse(bytes: &'l [u8]) -> serde_json::Result<LogLine<'l>> {
         serde_json::from_slice(bytes)
     }
 
-    /// Whether it was forwarded: allowed, or denied by an endpoint that is only tried.
-    pub(in crate::cli) fn was_forwarded(&self) -> bool {
-        self.was_allowed() || self.mode.as_deref() == Some("audit")
+    /// Whether the request was forwarded: allowed, or denied by an endpoint in audit mode.
+    pub(in crate::cli) fn is_forwarded(&self) -> bool {
+        self.is_allowed() || self.mode.as_deref() == Some("audit")
     }
 
-    /// Whether it was decided to be allowed.
-    pub(in crate::cli) fn was_allowed(&self) -> bool {
+    /// Whether the decision was to allow the request.
+    pub(in crate::cli) fn is_allowed(&self) -> bool {
         self.decision.as_deref() == Some("allow")
     }
 
-    /// The request; `None` where the line's was refused, or cancelled before it was decided.
-    pub(in crate::cli) fn asked(&'l self) -> Option<Asked<'l>> {
+    /// The request; `None` if it was refused, or cancelled before the decision.
+    pub(in crate::cli) fn request(&'l self) -> Option<LoggedRequest<'l>> {
         self.resource.as_ref()?;
         if self.decision.as_deref() == Some("refused") {
             return None;
         }
         let action = self.action.as_deref()?;
         let time = self.time.parse::<Timestamp>().ok();
-        Some(Asked {
+        Some(LoggedRequest {
             line: self,
             action,
-            name: action.strip_prefix("kinesis:")?,
+            operation: action.strip_prefix("kinesis:")?,
             time: time.map(Timestamp::as_millisecond),
         })
     }
 }
 
-impl<'l> Asked<'l> {
-    /// The caller's account, if it is known.
+impl<'l> LoggedRequest<'l> {
+    /// The caller's account, if the gate knew it.
     pub(in crate::cli) fn account(&self) -> Option<&'l str> {
         self.line.principal.account.as_deref()
     }
 
-    /// Who asked, for people.
-    pub(in crate::cli) fn who(&self) -> &'l str {
+    /// The principal, for people.
+    pub(in crate::cli) fn principal_name(&self) -> &'l str {
         let arn = self.line.principal.arn.as_deref();
         arn.or(self.account()).unwrap_or("unknown")
     }
 
-    /// Whether an identity policy denied it: an endpoint policy does not change that.
-    pub(in crate::cli) fn was_denied_by_identity(&self) -> bool {
-        !self.line.was_allowed() && self.line.layer.as_deref() == Some("identity")
+    /// Whether an identity policy denied the request: an endpoint policy does not change that.
+    pub(in crate::cli) fn is_denied_by_identity(&self) -> bool {
+        !self.line.is_allowed() && self.line.layer.as_deref() == Some("identity")
     }
 
-    /// The resources as the log has them, parts that are unknown as `*`.
+    /// The resources as logged, with `*` for unknown parts.
     pub(in crate::cli) fn resources(&self) -> impl Iterator<Item = &'l str> {
-        // A line that was decided about one resource names it alone.
+        // A line about one resource has no `resources`.
         let one = self.line.resources.is_empty();
         let first = self.line.resource.as_deref().filter(|_| one);
         first
@@ -114,32 +114,35 @@ impl<'l> Asked<'l> {
             .chain(self.line.resources.iter().map(|resource| &**resource))
     }
 
-    /// Whether a policy can only name `*` for the operation.
-    pub(in crate::cli) fn is_on_no_resource(&self) -> bool {
+    /// Whether the operation has no resource: a policy can only name `*`.
+    pub(in crate::cli) fn has_no_resource(&self) -> bool {
         matches!(
-            kinesis::find_operation(self.name).map(|operation| operation.scope),
+            kinesis::find_operation(self.operation).map(|operation| operation.scope),
             Some(ResourceScope::Account | ResourceScope::Unscoped)
         )
     }
 
-    /// The request about one of its resources.
-    pub(in crate::cli) fn request<'a>(&'a self, facts: &'a Facts<'a>) -> Request<'a> {
+    /// The policy's request for one resource.
+    pub(in crate::cli) fn policy_request<'a>(
+        &'a self,
+        context: &'a LoggedContext<'a>,
+    ) -> Request<'a> {
         Request {
             principal: self.principal(),
             action: Action {
                 service: "kinesis",
-                name: self.name,
-                number: kinesis::find_operation(self.name).map(|operation| operation.number),
+                name: self.operation,
+                number: kinesis::find_operation(self.operation).map(|operation| operation.number),
             },
-            resource: facts.resource,
-            context: facts,
+            resource: context.resource,
+            context,
         }
     }
 
-    /// What the line tells of the condition keys, for one of its resources.
-    pub(in crate::cli) fn facts<'a>(&'a self, resource: &'a str) -> Facts<'a> {
-        Facts {
-            asked: self,
+    /// The condition context for one resource.
+    pub(in crate::cli) fn context<'a>(&'a self, resource: &'a str) -> LoggedContext<'a> {
+        LoggedContext {
+            request: self,
             resource: self.resource(resource),
         }
     }
@@ -156,20 +159,20 @@ impl<'l> Asked<'l> {
 
     fn resource<'a>(&self, text: &'a str) -> Resource<'a> {
         let Some(mut arn) = Arn::parse(text) else {
-            return if self.is_on_no_resource() {
+            return if self.has_no_resource() {
                 Resource::Any
             } else {
                 Resource::Unknown
             };
         };
-        // A `*` is written where a part is unknown; no name of a resource has one.
+        // The log has `*` for an unknown part; no name of a resource contains one.
         if arn.account == Some("*") {
             (arn.account, arn.text) = (None, None);
         }
         if let Some(known) = arn.resource.strip_suffix('*') {
             (arn.resource, arn.open, arn.text) = (known, true, None);
         }
-        if self.is_on_no_resource() {
+        if self.has_no_resource() {
             Resource::Unscoped(arn)
         } else {
             Resource::Arn(arn)
@@ -177,9 +180,10 @@ impl<'l> Asked<'l> {
     }
 }
 
-/// The condition keys of a logged request: what the log does not hold is unknown, not absent.
-pub(in crate::cli) struct Facts<'l> {
-    asked: &'l Asked<'l>,
+/// The condition context of a logged request: a key that the log does not have is unknown, not
+/// absent.
+pub(in crate::cli) struct LoggedContext<'l> {
+    request: &'l LoggedRequest<'l>,
     resource: Resource<'l>,
 }
 
@@ -187,7 +191,7 @@ fn text(text: Option<&str>) -> Fact<Value<'_>> {
     text.map_or(Fact::Unknown, |text| Fact::Known(Value::Text(text)))
 }
 
-impl Facts<'_> {
+impl LoggedContext<'_> {
     fn arn(&self) -> Option<&Arn<'_>> {
         match &self.resource {
             Resource::Arn(arn) | Resource::Unscoped(arn) => Some(arn),
@@ -196,9 +200,9 @@ impl Facts<'_> {
     }
 }
 
-impl Context for Facts<'_> {
+impl Context for LoggedContext<'_> {
     fn value(&self, key: Key<'_>) -> Fact<Value<'_>> {
-        let line = self.asked.line;
+        let line = self.request.line;
         let known = |value: Option<Value<'static>>| value.map_or(Fact::Unknown, Fact::Known);
         match key {
             Key::SourceVpce => text(line.endpoint.as_deref()),
@@ -207,7 +211,7 @@ impl Context for Facts<'_> {
             Key::PrincipalArn => text(line.principal.arn.as_deref()),
             Key::ResourceAccount => text(self.arn().and_then(|arn| arn.account)),
             Key::RequestedRegion => text(self.arn().map(|arn| arn.region)),
-            Key::CurrentTime | Key::EpochTime => known(self.asked.time.map(Value::Time)),
+            Key::CurrentTime | Key::EpochTime => known(self.request.time.map(Value::Time)),
             Key::SecureTransport => Fact::Known(Value::Bool(true)),
             Key::PrincipalIsAwsService | Key::ViaAwsService => Fact::Known(Value::Bool(false)),
             Key::SourceIp | Key::SourceArn | Key::CalledVia => Fact::Absent,
