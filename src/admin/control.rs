@@ -1,76 +1,76 @@
-//! What the admin port can do to the gate, and what it tells of it.
+//! Control of the gate by the admin port (reload, drain), and the status that it shows.
 
 use serde::Serialize;
 
-/// The gate, as far as the admin port steers it.
+/// The gate, as the admin port controls it.
 pub trait Control: Send + Sync {
-    /// Does what SIGHUP does.
+    /// Reloads the configuration, as SIGHUP does.
     ///
     /// # Errors
-    /// Why nothing was taken over, for people.
+    /// Why the reload failed, for people; the snapshot in force stays.
     fn reload(&self) -> Result<(), String>;
 
-    /// Begins to drain, as SIGTERM does.
+    /// Begins a graceful shutdown, as SIGTERM does.
     fn drain(&self);
 
-    /// What is in force. Holds no secret.
+    /// The status of the gate, without secrets.
     fn status(&self) -> Status;
 }
 
-/// What is in force.
+/// The status of the gate: the configuration in force.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     /// The program's version.
     pub version: &'static str,
-    /// When the process began to serve, RFC 3339.
+    /// When the process started, RFC 3339.
     pub started: String,
-    /// The sockets that clients connect to.
+    /// The listeners.
     pub listeners: Vec<ListenerStatus>,
     /// The policy documents.
     pub policies: Vec<PolicyStatus>,
-    /// What was taken over while it ran.
+    /// The reloads since the start.
     pub reload: ReloadStatus,
 }
 
-/// How changes of files were taken over.
+/// The results of reloads.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ReloadStatus {
-    /// How many were.
+    /// The number of reloads that succeeded.
     pub generation: u64,
-    /// How many were refused.
+    /// The number of reloads that failed.
     pub failures: u64,
-    /// When what is in force was read, RFC 3339.
+    /// When the snapshot in force was read, RFC 3339.
     pub last_success: String,
-    /// When and why the last change was refused, if it was.
+    /// When and why the last reload failed, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// What has changed and takes effect at the next start.
+    /// Changes that take effect at the next start.
     pub needs_restart: Vec<String>,
 }
 
-/// A listener.
+/// The status of a listener.
 #[derive(Debug, Clone, Serialize)]
 pub struct ListenerStatus {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: String,
     /// The ids of its endpoints.
     pub endpoints: Vec<String>,
-    /// When its certificate, or its authority's, expires: seconds since 1970.
+    /// When its certificate, or its certificate authority's, expires: seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate_expires: Option<i64>,
 }
 
-/// A policy document.
+/// The status of a policy document.
 #[derive(Debug, Clone, Serialize)]
 pub struct PolicyStatus {
-    /// Its name in the decision log.
+    /// The policy's name in the decision log.
     pub policy: String,
     /// `endpoint` or `identity`.
     pub layer: &'static str,
     /// The endpoints or principals that it is attached to.
     pub attached_to: Vec<String>,
-    /// Of its text, in hexadecimal digits.
+    /// The SHA-256 of the text, in hexadecimal.
     pub sha256: String,
-    /// Its text.
+    /// The text of the document.
     pub text: String,
 }

@@ -1,4 +1,4 @@
-//! `/decisions`: what was decided lately, and what is decided now.
+//! `/decisions`: recent decisions, and an event stream (server-sent events) of new ones.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use tokio::time::{Interval, interval};
 
 use crate::observe::{Follower, News, Recent, RingKind};
 
-/// Which lines, and how.
+/// The query of a request: a filter of lines, and how to send them.
 #[derive(Debug, Default)]
 pub(super) struct Query {
     decision: Option<String>,
@@ -26,27 +26,27 @@ pub(super) struct Query {
     resource: Option<String>,
     endpoint: Option<String>,
     limit: Option<usize>,
-    /// Go on with what comes.
-    pub(super) follow: bool,
+    /// Whether the response goes on with new lines.
+    pub(super) follows: bool,
 }
 
-/// Lines unless the query says how many.
-const LINES: usize = 100;
-/// Between two signs of life.
+/// The number of lines, unless the query sets a limit.
+const DEFAULT_LIMIT: usize = 100;
+/// The interval of comments that keep an idle event stream alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-type Waiting = Pin<Box<dyn Future<Output = (Follower, News)> + Send>>;
+type NextUpdate = Pin<Box<dyn Future<Output = (Follower, News)> + Send>>;
 
-/// Server-sent events: one for each line as it comes.
-pub(super) struct Events {
+/// Server-sent events: one for each new line.
+pub(super) struct EventStream {
     query: Query,
-    waiting: Waiting,
+    next: NextUpdate,
     ready: VecDeque<Bytes>,
     heartbeat: Interval,
     _permit: OwnedSemaphorePermit,
 }
 
-/// What is read of a line to choose it.
+/// The members of a line that the filter reads.
 #[derive(Deserialize)]
 struct Line<'l> {
     #[serde(borrow)]
@@ -76,18 +76,18 @@ struct Principal<'l> {
 }
 
 impl Query {
-    /// Reads the part of an address behind its `?`.
+    /// Parses the query of a URL.
     ///
     /// # Errors
-    /// What of it is not known, for people.
+    /// Which part is unknown, for people.
     pub(super) fn parse(text: &str) -> Result<Query, String> {
         let mut query = Query::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             let value = value.into_owned();
             match &*name {
-                "decision" if KINDS.contains(&value.as_str()) => query.decision = Some(value),
+                "decision" if DECISIONS.contains(&value.as_str()) => query.decision = Some(value),
                 "decision" => {
-                    return Err(format!("`decision` is none of {}", KINDS.join(", ")));
+                    return Err(format!("`decision` is none of {}", DECISIONS.join(", ")));
                 }
                 "principal" => query.principal = Some(value),
                 "action" => query.action = Some(value),
@@ -97,7 +97,7 @@ impl Query {
                     Ok(limit) => query.limit = Some(limit),
                     Err(_) => return Err("`limit` is not a number".to_owned()),
                 },
-                "follow" => query.follow = true,
+                "follow" => query.follows = true,
                 _ => {
                     return Err(
                         "known are decision, principal, action, resource, endpoint, limit, follow"
@@ -109,23 +109,23 @@ impl Query {
         Ok(query)
     }
 
-    /// The last of the lines that are asked for, oldest first.
+    /// The last lines that match, oldest first.
     pub(super) fn lines(&self, recent: &Recent) -> Vec<u8> {
         let blocks = recent.blocks(self.ring());
-        let most = self.limit.unwrap_or(LINES);
-        let mut chosen: Vec<&[u8]> = Vec::new();
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        let mut matching: Vec<&[u8]> = Vec::new();
         for block in blocks.iter().rev() {
             for line in block.rsplit(|byte| *byte == b'\n') {
-                if chosen.len() >= most {
+                if matching.len() >= limit {
                     break;
                 }
-                if self.takes(line) {
-                    chosen.push(line);
+                if self.matches(line) {
+                    matching.push(line);
                 }
             }
         }
-        let mut text = Vec::with_capacity(chosen.iter().map(|line| line.len() + 1).sum());
-        for line in chosen.into_iter().rev() {
+        let mut text = Vec::with_capacity(matching.iter().map(|line| line.len() + 1).sum());
+        for line in matching.into_iter().rev() {
             text.extend_from_slice(line);
             text.push(b'\n');
         }
@@ -139,16 +139,16 @@ impl Query {
         }
     }
 
-    fn takes(&self, line: &[u8]) -> bool {
+    fn matches(&self, line: &[u8]) -> bool {
         let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
             return false;
         };
-        let told = line.decision.as_deref().or(line.connection.as_deref());
-        let decided = match self.decision.as_deref() {
+        let decision = line.decision.as_deref().or(line.connection.as_deref());
+        let matches_decision = match self.decision.as_deref() {
             None => true,
-            Some("denied") => told.is_some_and(|told| told.ends_with("-deny")),
+            Some("denied") => decision.is_some_and(|it| it.ends_with("-deny")),
             Some("failed") => line.upstream_failure.is_some(),
-            Some(kind) => told == Some(kind),
+            Some(wanted) => decision == Some(wanted),
         };
         let contains = |wanted: &Option<String>, found: &[Option<&str>]| {
             let Some(wanted) = wanted else { return true };
@@ -156,17 +156,21 @@ impl Query {
             let mut found = found.map(|text| text.to_ascii_lowercase());
             found.any(|text| text.contains(&wanted.to_ascii_lowercase()))
         };
-        let who = &line.principal;
-        let who = [&who.access_key_id, &who.account, &who.arn].map(Option::as_deref);
-        decided
-            && contains(&self.principal, &who)
+        let Principal {
+            access_key_id,
+            account,
+            arn,
+        } = &line.principal;
+        let principal = [access_key_id, account, arn].map(Option::as_deref);
+        matches_decision
+            && contains(&self.principal, &principal)
             && contains(&self.action, &[line.action.as_deref()])
             && contains(&self.resource, &[line.resource.as_deref()])
             && contains(&self.endpoint, &[line.endpoint.as_deref()])
     }
 }
 
-const KINDS: [&str; 9] = [
+const DECISIONS: [&str; 9] = [
     "allow",
     "denied",
     "explicit-deny",
@@ -178,28 +182,32 @@ const KINDS: [&str; 9] = [
     "tunnel",
 ];
 
-impl Events {
-    /// What comes from now on, until the reader goes.
-    pub(super) fn new(query: Query, recent: &Arc<Recent>, permit: OwnedSemaphorePermit) -> Events {
+impl EventStream {
+    /// The lines from now on, until the client goes away.
+    pub(super) fn new(
+        query: Query,
+        recent: &Arc<Recent>,
+        permit: OwnedSemaphorePermit,
+    ) -> EventStream {
         let follower = recent.follow(query.ring());
-        Events {
+        EventStream {
             query,
-            waiting: next(follower),
+            next: next_update(follower),
             ready: VecDeque::new(),
             heartbeat: interval(HEARTBEAT),
             _permit: permit,
         }
     }
 
-    fn take(&mut self, news: &News) {
-        if news.lost > 0 {
-            let lost = format!("event: lost\ndata: {}\n\n", news.lost);
-            self.ready.push_back(lost.into());
+    fn push(&mut self, update: &News) {
+        if update.lost > 0 {
+            let event = format!("event: lost\ndata: {}\n\n", update.lost);
+            self.ready.push_back(event.into());
         }
-        for block in &news.blocks {
+        for block in &update.blocks {
             let mut events = Vec::new();
             for line in block.split(|byte| *byte == b'\n') {
-                if self.query.takes(line) {
+                if self.query.matches(line) {
                     events.extend_from_slice(b"data: ");
                     events.extend_from_slice(line);
                     events.extend_from_slice(b"\n\n");
@@ -212,16 +220,16 @@ impl Events {
     }
 }
 
-fn next(mut follower: Follower) -> Waiting {
+fn next_update(mut follower: Follower) -> NextUpdate {
     Box::pin(async move {
-        let news = follower.news().await;
-        (follower, news)
+        let update = follower.news().await;
+        (follower, update)
     })
 }
 
-/// INVARIANT: news is fetched only when what was fetched before has been taken, so that a reader
-/// holds up nobody and has no more than a ring's bytes set aside for it.
-impl Body for Events {
+/// INVARIANT (backpressure): the stream reads the next update when the client has taken the one
+/// before, so that a client holds up nobody and buffers no more than a ring's bytes.
+impl Body for EventStream {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -234,9 +242,9 @@ impl Body for Events {
             if let Some(ready) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(ready))));
             }
-            if let Poll::Ready((follower, news)) = this.waiting.as_mut().poll(context) {
-                this.waiting = next(follower);
-                this.take(&news);
+            if let Poll::Ready((follower, update)) = this.next.as_mut().poll(context) {
+                this.next = next_update(follower);
+                this.push(&update);
                 continue;
             }
             return match this.heartbeat.poll_tick(context) {

@@ -1,5 +1,6 @@
-//! What is answered to which request.
+//! The routes of the admin port: a response to each request.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,70 +14,85 @@ use http_body_util::{Either, Full};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::decisions::{Events, Query};
-use super::guard::Refusal;
-use super::page::Page;
-use super::{Admin, Status};
+use crate::observe::Metrics;
+use crate::shutdown::Drain;
 
-/// The body of an answer: at hand, or as it comes.
-pub(super) type Answer = Response<Either<Full<Bytes>, Events>>;
+use super::console::Console;
+use super::control::{Control, Status};
+use super::decisions::{EventStream, Query};
+use super::guard::{Guard, Refusal};
 
-/// The admin port with what it prepared.
-pub(super) struct Answering {
-    admin: Admin,
-    page: Page,
+/// A response with a whole body, or with an event stream.
+pub(super) type AdminResponse = Response<Either<Full<Bytes>, EventStream>>;
+
+/// Finds the response to a request.
+pub(super) struct Router {
+    metrics: Metrics,
+    draining: Drain,
+    control: Arc<dyn Control>,
+    guard: Guard,
+    console: Console,
     followers: Arc<Semaphore>,
 }
 
-/// Readers that follow decisions at once.
-const FOLLOWERS: usize = 8;
+/// The limit of clients that follow decisions.
+const MAX_FOLLOWERS: usize = 8;
 
-impl Answering {
-    pub(super) fn new(admin: Admin) -> Answering {
-        Answering {
-            admin,
-            page: Page::new(),
-            followers: Arc::new(Semaphore::new(FOLLOWERS)),
+impl Router {
+    pub(super) fn new(
+        metrics: Metrics,
+        draining: Drain,
+        control: Arc<dyn Control>,
+        guard: Guard,
+    ) -> Router {
+        Router {
+            metrics,
+            draining,
+            control,
+            guard,
+            console: Console::new(),
+            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
         }
     }
 
-    pub(super) fn answer(&self, head: &Parts, certified: bool) -> Answer {
-        let mut answer = match self.admin.access.guard.admit(head, certified) {
+    /// `has_certificate`: the client's connection has a verified certificate.
+    pub(super) fn respond(&self, head: &Parts, has_certificate: bool) -> AdminResponse {
+        let mut response = match self.guard.admit(head, has_certificate) {
             Ok(()) => self.route(head),
             Err(refusal) => refused(refusal),
         };
         if head.method != Method::GET {
-            // Whatever body it may have is not read.
+            // The body, if any, is not read.
             let close = HeaderValue::from_static("close");
-            answer.headers_mut().insert(CONNECTION, close);
+            response.headers_mut().insert(CONNECTION, close);
         }
-        for (name, value) in ALWAYS {
+        for (name, value) in SECURITY_HEADERS {
             let value = HeaderValue::from_static(value);
-            answer.headers_mut().entry(name).or_insert(value);
+            response.headers_mut().entry(name).or_insert(value);
         }
-        answer
+        response
     }
 
-    fn route(&self, head: &Parts) -> Answer {
+    fn route(&self, head: &Parts) -> AdminResponse {
         match (&head.method, head.uri.path()) {
-            (&Method::GET, "/") => self.page(),
+            (&Method::GET, "/") => self.console(),
             (&Method::GET, "/livez") => text(StatusCode::OK, "ok\n"),
-            (&Method::GET, "/readyz") if self.admin.draining.has_begun() => {
+            (&Method::GET, "/readyz") if self.draining.has_begun() => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
             (&Method::GET, "/readyz") => text(StatusCode::OK, "ok\n"),
-            (&Method::GET, "/metrics") => match self.admin.metrics.page() {
+            (&Method::GET, "/metrics") => match self.metrics.page() {
                 Ok(page) => typed(OPENMETRICS, page),
                 Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "no metrics\n"),
             },
             (&Method::GET, "/status") => self.status(),
             (&Method::GET, "/decisions") => self.decisions(head),
-            (&Method::POST, "/reload") => match self.admin.control.reload() {
+            (&Method::POST, "/reload") => match self.control.reload() {
                 Ok(()) => text(StatusCode::OK, "reloaded\n"),
                 Err(error) => text(StatusCode::CONFLICT, format!("{error}\n")),
             },
             (&Method::POST, "/drain") => {
-                self.admin.control.drain();
+                self.control.drain();
                 text(StatusCode::ACCEPTED, "draining\n")
             }
             (_, "/reload" | "/drain") => text(StatusCode::METHOD_NOT_ALLOWED, "POST it\n"),
@@ -91,51 +107,52 @@ impl Answering {
         }
     }
 
-    fn page(&self) -> Answer {
-        let mut answer = typed("text/html; charset=utf-8", self.page.html.clone());
-        if let Ok(policy) = HeaderValue::from_str(&self.page.policy) {
-            answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    fn console(&self) -> AdminResponse {
+        let mut response = typed("text/html; charset=utf-8", self.console.html.clone());
+        if let Ok(policy) = HeaderValue::from_str(&self.console.content_security_policy) {
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
         }
-        answer
+        response
     }
 
-    fn status(&self) -> Answer {
+    fn status(&self) -> AdminResponse {
         #[derive(Serialize)]
-        struct Whole {
+        struct Body {
             #[serde(flatten)]
             status: Status,
             ready: bool,
             /// How often each statement decided, by policy.
-            decided: std::collections::BTreeMap<String, std::collections::BTreeMap<String, u64>>,
+            decided: BTreeMap<String, BTreeMap<String, u64>>,
         }
-        let whole = Whole {
-            status: self.admin.control.status(),
-            ready: !self.admin.draining.has_begun(),
-            decided: self.admin.metrics.decided(),
+        let body = Body {
+            status: self.control.status(),
+            ready: !self.draining.has_begun(),
+            decided: self.metrics.decided(),
         };
-        match serde_json::to_vec(&whole) {
+        match serde_json::to_vec(&body) {
             Ok(json) => typed("application/json", json),
             Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "no status\n"),
         }
     }
 
-    fn decisions(&self, head: &Parts) -> Answer {
+    fn decisions(&self, head: &Parts) -> AdminResponse {
         let query = match Query::parse(head.uri.query().unwrap_or_default()) {
             Ok(query) => query,
             Err(error) => return text(StatusCode::BAD_REQUEST, format!("{error}\n")),
         };
-        let recent = self.admin.metrics.log.recent();
+        let recent = self.metrics.log.recent();
         let accepts = head.headers.get(ACCEPT);
-        if !query.follow && accepts.is_none_or(|types| types != EVENTS) {
+        if !query.follows && accepts.is_none_or(|types| types != EVENT_STREAM) {
             return typed("application/x-ndjson", query.lines(recent));
         }
         match Arc::clone(&self.followers).try_acquire_owned() {
             Ok(permit) => {
-                let events = Events::new(query, recent, permit);
-                let mut answer = Response::new(Either::Right(events));
-                let events = HeaderValue::from_static(EVENTS);
-                answer.headers_mut().insert(CONTENT_TYPE, events);
-                answer
+                let events = EventStream::new(query, recent, permit);
+                let mut response = Response::new(Either::Right(events));
+                let events = HeaderValue::from_static(EVENT_STREAM);
+                response.headers_mut().insert(CONTENT_TYPE, events);
+                response
             }
             Err(_) => text(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -145,11 +162,11 @@ impl Answering {
     }
 }
 
-const EVENTS: &str = "text/event-stream";
+const EVENT_STREAM: &str = "text/event-stream";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// No page of anywhere else may show, keep or use what is answered; no CORS header ever.
-const ALWAYS: [(HeaderName, &str); 6] = [
+/// No other site may frame, store or use a response; no CORS header ever.
+const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
     (CACHE_CONTROL, "no-store"),
     (
         CONTENT_SECURITY_POLICY,
@@ -164,7 +181,7 @@ const ALWAYS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-fn refused(refusal: Refusal) -> Answer {
+fn refused(refusal: Refusal) -> AdminResponse {
     match refusal {
         Refusal::Host => text(
             StatusCode::MISDIRECTED_REQUEST,
@@ -176,26 +193,26 @@ fn refused(refusal: Refusal) -> Answer {
             "send a header `x-kinesis-gate: 1` with it, which no form can\n",
         ),
         Refusal::Credentials => {
-            let mut answer = text(
+            let mut response = text(
                 StatusCode::UNAUTHORIZED,
                 "send the token of `admin.token-file`, `authorization: Bearer …`, or show a client certificate\n",
             );
             let bearer = HeaderValue::from_static("Bearer");
-            answer.headers_mut().insert(WWW_AUTHENTICATE, bearer);
-            answer
+            response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
+            response
         }
     }
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = typed("text/plain; charset=utf-8", body);
-    *answer.status_mut() = status;
-    answer
+fn text(status: StatusCode, body: impl Into<Bytes>) -> AdminResponse {
+    let mut response = typed("text/plain; charset=utf-8", body);
+    *response.status_mut() = status;
+    response
 }
 
-fn typed(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Either::Left(Full::new(body.into())));
+fn typed(content_type: &'static str, body: impl Into<Bytes>) -> AdminResponse {
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
     let content_type = HeaderValue::from_static(content_type);
-    answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    answer
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
 }

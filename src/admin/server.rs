@@ -1,0 +1,125 @@
+//! The server of the admin port: HTTP/1.1, with TLS if configured, a connection limit and timeouts.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_io_timeout::TimeoutWriter;
+use tokio_rustls::TlsAcceptor;
+
+use crate::observe::Metrics;
+use crate::shutdown::Drain;
+
+use super::control::Control;
+use super::guard::Guard;
+use super::routes::Router;
+
+/// The admin port: what it shows, what it controls, and who may use it.
+pub struct Admin {
+    /// The metrics and the decision log.
+    pub metrics: Metrics,
+    /// Tells when the gate stops being ready.
+    pub draining: Drain,
+    /// Reload, drain and status of the gate.
+    pub control: Arc<dyn Control>,
+    /// How the port is protected.
+    pub access: Access,
+}
+
+/// How the port is protected.
+pub struct Access {
+    /// Decides who may use the port.
+    pub guard: Guard,
+    /// TLS, if configured.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// The connection limit; more connections wait.
+const MAX_CONNECTIONS: usize = 64;
+/// For a TLS handshake, for a request's head, for an idle connection, and for a client that does not
+/// read its response.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The limit of a request's head, in bytes.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+
+/// Binds the admin port.
+///
+/// # Errors
+/// When the system refuses the address.
+pub fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let socket = std::net::TcpListener::bind(address)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+impl Admin {
+    /// Serves until the future is dropped.
+    ///
+    /// # Errors
+    /// When the event loop does not take the socket.
+    pub async fn run(self, socket: std::net::TcpListener) -> std::io::Result<()> {
+        let socket = TcpListener::from_std(socket)?;
+        let Access { guard, tls } = self.access;
+        let tls = tls.map(TlsAcceptor::from);
+        let router = Router::new(self.metrics, self.draining, self.control, guard);
+        let router = Rc::new(router);
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                return Ok(());
+            };
+            let Ok((tcp, _)) = socket.accept().await else {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let (router, tls) = (Rc::clone(&router), tls.clone());
+            tokio::task::spawn_local(async move {
+                accept(tcp, tls, router).await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+async fn accept(tcp: TcpStream, tls: Option<TlsAcceptor>, router: Rc<Router>) {
+    let Some(tls) = tls else {
+        return serve(tcp, false, router).await;
+    };
+    if let Ok(Ok(stream)) = timeout(TIMEOUT, tls.accept(tcp)).await {
+        // rustls has verified the certificate of a client that sent one.
+        let has_certificate = stream.get_ref().1.peer_certificates().is_some();
+        serve(stream, has_certificate, router).await;
+    }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    has_certificate: bool,
+    router: Rc<Router>,
+) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (head, _) = request.into_parts();
+        std::future::ready(Ok::<_, Infallible>(router.respond(&head, has_certificate)))
+    });
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(TIMEOUT));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    // An error is the client's: it broke the connection off.
+    let _ = connection.await;
+}
