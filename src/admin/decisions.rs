@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Interval, interval};
 
-use crate::observe::{Follower, News, Recent, RingKind};
+use crate::observe::{Follower, RecentLines, RingKind, Update};
 
 /// The query of a request: a filter of lines, and how to send them.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ const DEFAULT_LIMIT: usize = 100;
 /// The interval of comments that keep an idle event stream alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-type NextUpdate = Pin<Box<dyn Future<Output = (Follower, News)> + Send>>;
+type NextUpdate = Pin<Box<dyn Future<Output = (Follower, Update)> + Send>>;
 
 /// Server-sent events: one for each new line.
 pub(super) struct EventStream {
@@ -110,7 +110,7 @@ impl Query {
     }
 
     /// The last lines that match, oldest first.
-    pub(super) fn lines(&self, recent: &Recent) -> Vec<u8> {
+    pub(super) fn lines(&self, recent: &RecentLines) -> Vec<u8> {
         let blocks = recent.blocks(self.ring());
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         let mut matching: Vec<&[u8]> = Vec::new();
@@ -186,7 +186,7 @@ impl EventStream {
     /// The lines from now on, until the client goes away.
     pub(super) fn new(
         query: Query,
-        recent: &Arc<Recent>,
+        recent: &Arc<RecentLines>,
         permit: OwnedSemaphorePermit,
     ) -> EventStream {
         let follower = recent.follow(query.ring());
@@ -199,9 +199,9 @@ impl EventStream {
         }
     }
 
-    fn push(&mut self, update: &News) {
-        if update.lost > 0 {
-            let event = format!("event: lost\ndata: {}\n\n", update.lost);
+    fn push(&mut self, update: &Update) {
+        if update.missed > 0 {
+            let event = format!("event: lost\ndata: {}\n\n", update.missed);
             self.ready.push_back(event.into());
         }
         for block in &update.blocks {
@@ -222,7 +222,7 @@ impl EventStream {
 
 fn next_update(mut follower: Follower) -> NextUpdate {
     Box::pin(async move {
-        let update = follower.news().await;
+        let update = follower.next_update().await;
         (follower, update)
     })
 }

@@ -128,7 +128,7 @@ impl Router {
         let body = Body {
             status: self.control.status(),
             ready: !self.draining.has_begun(),
-            decided: self.metrics.decided(),
+            decided: self.metrics.statement_counts(),
         };
         match serde_json::to_vec(&body) {
             Ok(json) => typed("application/json", json),

@@ -220,7 +220,7 @@ impl Reloader {
         for at in doors.into_iter().flatten() {
             kept_back.push(format!("the listener at `{}`", at.address));
         }
-        self.log.set(&loaded.config.log);
+        self.log.apply(&loaded.config.log);
         let fresh = loaded.kept.beyond(&state.before.kept);
         if !fresh.is_empty() {
             match Keeper::start(fresh.stores(), fresh.sources, self.clock) {

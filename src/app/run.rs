@@ -17,8 +17,8 @@ use crate::credentials::Keeper;
 use crate::gate::{SnapshotCell, Worker};
 use crate::listener::{ConnectionLimits, Listener};
 use crate::observe::{
-    Counters, DecisionLog, Gauge, LogBuffer, LogFormat, LogWriter, Metrics, Observer, Sink,
-    SpanBuffer, SpanCounts, StreamLabels, Traces,
+    Counters, DecisionLog, Gauge, LabelValues, LogBuffer, LogFormat, LogWriter, Metrics, Observer,
+    Sink, SpanBuffer, SpanCounts, StreamLabels, Traces,
 };
 use crate::shutdown::{self, Drain, Trigger};
 use crate::tokens::{TokenStore, TokenStoreHandle};
@@ -92,8 +92,13 @@ pub(super) fn start(bound: Bound, sink: Sink, format: LogFormat) -> io::Result<R
     // Those that a reload adds share the last place.
     let mut endpoints = loaded.endpoints.clone();
     endpoints.push("other".to_owned());
+    let labels = LabelValues {
+        endpoints,
+        streams: Arc::clone(&streams),
+        upstream_failures: &upstream::Failure::KINDS,
+    };
     let counters: Vec<Arc<Counters>> = (0..workers)
-        .map(|_| Arc::new(Counters::new(endpoints.len(), streams.places())))
+        .map(|_| Arc::new(Counters::new(&labels)))
         .collect();
     // A share each, so that loops need not agree on every request; never less than one body, or
     // the largest could not pass at all.
@@ -161,8 +166,7 @@ pub(super) fn start(bound: Bound, sink: Sink, format: LogFormat) -> io::Result<R
             let admin = Admin {
                 metrics: Metrics {
                     loops: counters,
-                    endpoints,
-                    streams,
+                    labels,
                     log: log.log().clone(),
                     spans,
                     gauges,

@@ -103,8 +103,8 @@ async fn follow(arguments: &Arguments) -> Result<(), String> {
     let printer = Printer {
         is_json: arguments.json,
         style: Style {
-            colour: io::stdout().is_terminal() && !no_colour,
-            time: true,
+            has_colour: io::stdout().is_terminal() && !no_colour,
+            has_time: true,
         },
     };
     let mut is_away = false;

@@ -91,7 +91,7 @@ pub async fn handle(
                 Rejection::Upstream(failure) => record.upstream_failure = Some(failure.kind()),
                 Rejection::AccessDenied(_) => {}
                 Rejection::RateLimited(over) => {
-                    record.rate = Some(Arc::clone(&over.rule));
+                    record.rate_limit_rule = Some(Arc::clone(&over.rule));
                     record.outcome = RequestOutcome::Refused;
                 }
                 _ => record.outcome = RequestOutcome::Refused,
@@ -171,14 +171,14 @@ async fn exchange(
     let ruled = token::settle(worker, &asked, &reading, ruled?, record).await?;
     let endpoint = connection.endpoint();
     let mut decided = Instant::now();
-    record.decide = Some(decided - deciding);
+    record.decision_time = Some(decided - deciding);
     record.request_bytes = reading.body.len();
     record.outcome = ruled.outcome();
     record.resource = Some(ruled.resource());
     record.resources = ruled.resources();
     record.decision_source = ruled.ruling(endpoint);
     record.candidate = ruled.difference(endpoint);
-    record.audited = endpoint.mode == Mode::Audit;
+    record.is_audited = endpoint.mode == Mode::Audit;
 
     // 4. Room for it, where the configuration says how many a second go on.
     endpoint

@@ -73,10 +73,10 @@ pub(super) async fn serve(
     observer.record_closed_tunnel(&observe::ClosedTunnel {
         peer,
         name: &tunnel.name,
-        sent: transferred.sent.get(),
-        received: transferred.received.get(),
-        lasted: opened_at.elapsed(),
-        end,
+        sent_bytes: transferred.sent.get(),
+        received_bytes: transferred.received.get(),
+        duration: opened_at.elapsed(),
+        reason: end,
     });
 }
 

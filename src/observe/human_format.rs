@@ -1,4 +1,4 @@
-//! A line of the decision log as a sentence, for a person who watches.
+//! The human-readable form of a line of the decision log: a sentence.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -6,33 +6,33 @@ use std::io::Write;
 
 use serde::Deserialize;
 
-/// How sentences look.
+/// The style of sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
-    /// Decisions in colour, for a terminal.
-    pub colour: bool,
-    /// Each sentence begins with its time.
-    pub time: bool,
+    /// Whether decisions are coloured, for a terminal.
+    pub has_colour: bool,
+    /// Whether each sentence begins with its time.
+    pub has_time: bool,
 }
 
 impl Style {
     /// No colour and no time.
     pub const PLAIN: Style = Style {
-        colour: false,
-        time: false,
+        has_colour: false,
+        has_time: false,
     };
 }
 
-/// Writes one JSON line as a sentence; nothing if it is none of the log.
+/// Writes a JSON line as a sentence; writes nothing for a line that is not the decision log's.
 pub fn write(line: &[u8], style: Style, out: &mut Vec<u8>) {
-    if let Ok(seen) = serde_json::from_slice::<Seen<'_>>(line) {
+    if let Ok(line) = serde_json::from_slice::<LogLine<'_>>(line) {
         // Writing to memory does not fail.
-        let _ = seen.sentence(style, out);
+        let _ = line.write_sentence(style, out);
     }
 }
 
 #[derive(Deserialize)]
-struct Seen<'l> {
+struct LogLine<'l> {
     #[serde(borrow)]
     time: Text<'l>,
     #[serde(borrow)]
@@ -40,7 +40,7 @@ struct Seen<'l> {
     #[serde(borrow)]
     peer: Option<Text<'l>>,
     #[serde(borrow, default)]
-    principal: Who<'l>,
+    principal: Principal<'l>,
     #[serde(borrow)]
     action: Option<Text<'l>>,
     #[serde(borrow)]
@@ -79,14 +79,15 @@ struct Candidate<'l> {
 }
 
 #[derive(Default, Deserialize)]
-struct Who<'l> {
+struct Principal<'l> {
     #[serde(borrow)]
     account: Option<Text<'l>>,
     #[serde(borrow)]
     arn: Option<Text<'l>>,
 }
 
-/// Text that clients may have chosen: what steers a terminal is shown, not sent.
+/// Text that a client may have chosen: control characters are escaped, so that they do not steer a
+/// terminal.
 #[derive(Deserialize)]
 struct Text<'l>(#[serde(borrow)] Cow<'l, str>);
 
@@ -99,59 +100,58 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-impl Seen<'_> {
-    fn sentence(&self, style: Style, out: &mut Vec<u8>) -> std::io::Result<()> {
-        if style.time {
+impl LogLine<'_> {
+    fn write_sentence(&self, style: Style, out: &mut Vec<u8>) -> std::io::Result<()> {
+        if style.has_time {
             let clock = self.time.0.get(11..23).unwrap_or(&self.time.0);
             write!(out, "{} ", Text(clock.into()))?;
         }
         match &self.connection {
-            Some(connection) => self.connection(connection, out)?,
-            None => self.decision(style, out)?,
+            Some(connection) => self.write_connection(connection, out)?,
+            None => self.write_decision(style, out)?,
         }
         out.push(b'\n');
         Ok(())
     }
 
-    fn connection(&self, connection: &Text<'_>, out: &mut Vec<u8>) -> std::io::Result<()> {
-        let (peer, reason) = (or(&self.peer, "-"), or(&self.reason, "-"));
-        let (peer, reason) = (Text(peer.into()), Text(reason.into()));
+    fn write_connection(&self, connection: &Text<'_>, out: &mut Vec<u8>) -> std::io::Result<()> {
+        let (peer, reason) = (or_dash(&self.peer), or_dash(&self.reason));
         if connection.0 == "tunnel" {
             let (sent, received) = (self.sent_bytes, self.received_bytes);
             write!(
                 out,
                 "tunnel        {} from {peer}: {} bytes sent, {} received: {reason}",
-                Text(or(&self.name, "-").into()),
+                or_dash(&self.name),
                 sent.unwrap_or_default(),
                 received.unwrap_or_default(),
             )
         } else {
-            let (kind, connection) = (Text(or(&self.kind, "-").into()), connection.to_string());
+            let (kind, connection) = (or_dash(&self.kind), connection.to_string());
             write!(out, "{connection:<13} {kind} from {peer}: {reason}")
         }
     }
 
-    fn decision(&self, style: Style, out: &mut Vec<u8>) -> std::io::Result<()> {
-        let decision = Text(or(&self.decision, "-").into()).to_string();
+    fn write_decision(&self, style: Style, out: &mut Vec<u8>) -> std::io::Result<()> {
+        let decision = or_dash(&self.decision).to_string();
         let colour = match decision.as_str() {
             "allow" => "\x1b[32m",
             "explicit-deny" | "implicit-deny" => "\x1b[31m",
             _ => "\x1b[33m",
         };
-        match style.colour {
+        match style.has_colour {
             true => write!(out, "{colour}{decision:<13}\x1b[0m")?,
             false => write!(out, "{decision:<13}")?,
         }
-        let who = self.principal.arn.as_ref();
-        let who = who.or(self.principal.account.as_ref());
+        let Principal { account, arn } = &self.principal;
+        let principal = arn.as_ref().or(account.as_ref());
         write!(
             out,
             " {} {} on {} by {} through {}",
             self.status.unwrap_or_default(),
-            Text(or(&self.action, "-").into()),
-            Text(or(&self.resource, "-").into()),
-            Text(who.map_or("unknown", |who| &who.0).into()),
-            Text(or(&self.endpoint, "-").into()),
+            or_dash(&self.action),
+            or_dash(&self.resource),
+            Text(principal.map_or("unknown", |text| &text.0).into()),
+            or_dash(&self.endpoint),
         )?;
         if let Some(policy) = &self.policy {
             match &self.statement {
@@ -175,15 +175,15 @@ impl Seen<'_> {
     }
 }
 
-fn or<'t>(text: &'t Option<Text<'_>>, otherwise: &'t str) -> &'t str {
-    text.as_ref().map_or(otherwise, |text| &text.0)
+fn or_dash<'t>(text: &'t Option<Text<'_>>) -> Text<'t> {
+    Text(text.as_ref().map_or("-", |text| &text.0).into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Style, write};
 
-    fn told(line: &str, style: Style) -> String {
+    fn sentence(line: &str, style: Style) -> String {
         let mut out = Vec::new();
         write(line.as_bytes(), style, &mut out);
         String::from_utf8(out).unwrap_or_default()
@@ -194,13 +194,13 @@ mod tests {
         let line = r#"{"time":"2026-11-25T09:00:00.123Z","endpoint":"vpce-1","peer":"::1","principal":{},
             "action":"kinesis:\u001b[2JX\u0007\r\nallow","decision":"refused","status":400}"#;
         let style = Style {
-            colour: false,
-            time: true,
+            has_colour: false,
+            has_time: true,
         };
         assert_eq!(
-            told(line, style),
+            sentence(line, style),
             "09:00:00.123 refused       400 kinesis:\\u{1b}[2JX\\u{7}\\r\\nallow on - by unknown through vpce-1\n"
         );
-        assert_eq!(told("no line", style), "");
+        assert_eq!(sentence("no line", style), "");
     }
 }

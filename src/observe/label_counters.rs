@@ -1,54 +1,51 @@
-//! What is counted by names: streams, of which only so many have series of their own, and the
+//! Counters by labels of open sets: streams, of which only the first have series of their own, and
 //! statements of the policies in force.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Record;
-use super::RequestOutcome;
-
 /// The streams that have series of their own, in the whole process: the first that were allowed.
 ///
-/// A client can name any stream, so a denied one opens no series; and what was opened stays, so
-/// that there are never more.
+/// A client can name any stream, so a denied one opens no series. A series stays once it is open, so
+/// that their number has a limit.
 #[derive(Debug)]
 pub struct StreamLabels {
-    most: usize,
+    limit: usize,
     names: Mutex<Vec<Box<str>>>,
 }
 
-/// One event loop's view of [`StreamLabels`]: no lock, and no allocation, once a stream is known.
+/// One event loop's copy of [`StreamLabels`]: no lock, and no allocation, for a stream that it has.
 pub(super) struct StreamLabelCache {
     streams: Arc<StreamLabels>,
     places: HashMap<Box<str>, usize>,
-    full: bool,
+    is_full: bool,
 }
 
-/// How often each statement decided on one event loop. Held for an addition, or for a look.
+/// How often each statement decided on one event loop. The lock is held for one addition, or for a
+/// snapshot.
 #[derive(Debug, Default)]
-pub(super) struct StatementCounts(Mutex<Decided>);
+pub(super) struct StatementCounts(Mutex<CountsByStatement>);
 
 /// By the policy's name, then by the statement's.
-pub(super) type Decided = HashMap<Arc<str>, HashMap<Box<str>, u64>>;
+type CountsByStatement = HashMap<Arc<str>, HashMap<Box<str>, u64>>;
 
 impl StreamLabels {
-    /// So many at most.
-    pub fn new(most: u16) -> StreamLabels {
+    /// Labels for at most `limit` streams.
+    pub fn new(limit: u16) -> StreamLabels {
         StreamLabels {
-            most: usize::from(most),
+            limit: usize::from(limit),
             names: Mutex::default(),
         }
     }
 
-    /// Their ARNs, in the order of their places.
-    pub(super) fn names(&self) -> Vec<Box<str>> {
+    /// The label's values, in the order of their places: as many as the limit, and last the one of
+    /// all other streams.
+    pub(super) fn values(&self) -> Vec<String> {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.clone()
-    }
-
-    /// Places, the one of all other streams among them.
-    pub fn places(&self) -> usize {
-        self.most + 1
+        let mut values: Vec<String> = names.iter().map(ToString::to_string).collect();
+        values.resize(self.limit, String::new());
+        values.push("other".to_owned());
+        values
     }
 }
 
@@ -57,45 +54,40 @@ impl StreamLabelCache {
         StreamLabelCache {
             streams,
             places: HashMap::new(),
-            full: false,
+            is_full: false,
         }
     }
 
-    /// The place of the stream that a decision was about; `None` if it was about none.
-    pub(super) fn place(&mut self, record: &Record) -> Option<usize> {
-        record.decision_source.as_ref()?;
-        let name = stream(record.resource.as_deref()?)?;
+    /// The place of the stream that a decided resource belongs to; `None` if it belongs to none.
+    pub(super) fn place(&mut self, resource: &str, is_allowed: bool) -> Option<usize> {
+        let name = stream(resource)?;
         if let Some(place) = self.places.get(name) {
             return Some(*place);
         }
-        let other = self.streams.most;
-        if self.full {
+        let other = self.streams.limit;
+        if self.is_full {
             return Some(other);
         }
-        let mut names = self
-            .streams
-            .names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if record.outcome == RequestOutcome::Allow
-            && names.len() < other
-            && !names.iter().any(|known| **known == *name)
-        {
+        let names = &self.streams.names;
+        let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = names.iter().position(|known| **known == *name);
+        if place.is_none() && is_allowed && names.len() < other {
+            place = Some(names.len());
             names.push(name.into());
         }
-        self.full = names.len() >= other;
-        if self.full {
-            // No more will come: what is not among these is `other`, without asking again.
+        self.is_full = names.len() >= other;
+        if self.is_full {
+            // The process opens no more series: a stream that is not here is `other`.
             let all = names.iter().cloned().enumerate();
             self.places = all.map(|(place, name)| (name, place)).collect();
-        } else if let Some(place) = names.iter().position(|known| **known == *name) {
+        } else if let Some(place) = place {
             self.places.insert(name.into(), place);
         }
-        Some(self.places.get(name).copied().unwrap_or(other))
+        Some(place.unwrap_or(other))
     }
 }
 
-/// The ARN of the stream that an ARN names, a consumer's included.
+/// The ARN of the stream that an ARN names, also of a consumer's stream.
 pub(super) fn stream(arn: &str) -> Option<&str> {
     let mut slashes = memchr::memchr_iter(b'/', arn.as_bytes());
     let first = slashes.next()?;
@@ -105,22 +97,22 @@ pub(super) fn stream(arn: &str) -> Option<&str> {
 }
 
 impl StatementCounts {
-    pub(super) fn add(&self, policy: &Arc<str>, statement: &str) {
-        let mut decided = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = decided
-            .get_mut(policy)
-            .and_then(|statements| statements.get_mut(statement))
-        {
+    /// Counts one decision.
+    pub(super) fn increment(&self, policy: &Arc<str>, statement: &str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let statements = counts.get_mut(policy);
+        if let Some(count) = statements.and_then(|it| it.get_mut(statement)) {
             *count += 1;
         } else {
-            let statements = decided.entry(Arc::clone(policy)).or_default();
+            let statements = counts.entry(Arc::clone(policy)).or_default();
             statements.insert(statement.into(), 1);
         }
     }
 
-    pub(super) fn look(&self) -> Decided {
-        let decided = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        decided.clone()
+    /// A copy of all counts.
+    pub(super) fn snapshot(&self) -> CountsByStatement {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.clone()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The decision log: one line for each record.
+//! The decision log (access log): one JSON line for each request, buffered by its event loop.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -11,239 +11,275 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::recent::Recent;
-use super::writer::Message;
-use super::{ClosedTunnel, Counters, DecisionSource, DropReason, Record, RequestOutcome};
+use super::counters::Counter;
+use super::entry::{DecisionSource, LogEntry};
+use super::labels::{DropReason, RequestOutcome};
+use super::recent::{LineBlock, RecentLines};
 
-/// How a line looks.
+/// The form of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object, for programs; `docs/decision-log.md` lists its members.
+    /// A JSON object, for programs; `docs/decision-log.md` lists its members.
     Json,
     /// A sentence, for a person who watches.
     Human,
 }
 
 /// What happened to a connection that carried no request.
-pub(super) enum Event<'a> {
+pub(super) enum ConnectionEvent<'a> {
     Dropped {
-        why: DropReason,
+        reason: DropReason,
         peer: IpAddr,
-        reason: String,
+        details: String,
     },
-    Tunnel(&'a ClosedTunnel<'a>),
+    TunnelClosed(&'a ClosedTunnel<'a>),
 }
 
-/// The lines of one event loop that have not been handed to the writer yet.
+/// A tunnel that has closed.
+#[derive(Debug)]
+pub struct ClosedTunnel<'a> {
+    /// The client's address.
+    pub peer: IpAddr,
+    /// The host's name.
+    pub name: &'a str,
+    /// Bytes from the client.
+    pub sent_bytes: u64,
+    /// Bytes to the client.
+    pub received_bytes: u64,
+    /// The time between opening and closing.
+    pub duration: Duration,
+    /// Why it closed, for people.
+    pub reason: &'static str,
+}
+
+/// A message to the thread that writes the log.
+pub(super) enum LogMessage {
+    Block {
+        lines: LineBlock,
+        count: u64,
+    },
+    /// Wakes the thread.
+    Wake,
+    End,
+}
+
+/// The lines of one event loop that the writer does not have yet.
 pub struct LogBuffer {
-    messages: SyncSender<Message>,
-    recent: Arc<Recent>,
+    messages: SyncSender<LogMessage>,
+    recent: Arc<RecentLines>,
     lines: Vec<u8>,
-    held: u64,
-    /// Where lines stand that tell of more than a request that passed, and how many they are.
-    remarkable: Vec<Range<usize>>,
-    marked: u64,
-    /// One allowed request in so many is written; 0: none.
+    count: u64,
+    /// Where lines stand that tell of more than an allowed request, and how many they are.
+    non_allowed: Vec<Range<usize>>,
+    non_allowed_count: u64,
+    /// One allowed request in this many is written; 0: none.
     sample: Arc<AtomicU32>,
-    /// Allowed requests since one was written.
-    passed: u32,
+    /// Allowed requests since the last one that was written.
+    skipped: u32,
     clock: SecondClock,
 }
 
-/// A block is handed over when it is this long, or when its loop flushes. Handing it over wakes the
-/// writer, which costs 10 µs: with blocks of 32 KiB, 0.3 µs of a request.
-const BLOCK: usize = 128 << 10;
+/// The buffer sends a block of this many bytes, or what it has when its loop flushes. A block wakes
+/// the writer, which costs 10 µs: with blocks of 32 KiB, 0.3 µs of a request.
+const BLOCK_BYTES: usize = 128 << 10;
 
 impl LogBuffer {
     pub(super) fn new(
-        messages: SyncSender<Message>,
-        recent: Arc<Recent>,
+        messages: SyncSender<LogMessage>,
+        recent: Arc<RecentLines>,
         sample: Arc<AtomicU32>,
     ) -> LogBuffer {
         LogBuffer {
             messages,
             recent,
             lines: Vec::new(),
-            held: 0,
-            remarkable: Vec::new(),
-            marked: 0,
+            count: 0,
+            non_allowed: Vec::new(),
+            non_allowed_count: 0,
             sample,
-            passed: 0,
+            skipped: 0,
             clock: SecondClock::default(),
         }
     }
 
-    pub(super) fn write(&mut self, record: &Record, counters: &Counters) {
-        // An answer that broke off, or was ended, has a reason.
-        let plain = record.outcome == RequestOutcome::Allow
-            && record.upstream_failure.is_none()
-            && record.reason.is_none();
+    /// Writes the line of a request; `dropped` counts lines that a slow writer does not take.
+    pub(super) fn write_entry(&mut self, entry: &LogEntry, dropped: &Counter) {
+        // A response that broke off, or was ended, has a reason.
+        let is_plain = entry.outcome == RequestOutcome::Allow
+            && entry.upstream_failure.is_none()
+            && entry.reason.is_none();
         let sample = self.sample.load(Ordering::Relaxed);
-        if plain && !self.takes_allowed(sample) {
+        if is_plain && !self.samples_allowed(sample) {
             return;
         }
         let start = self.lines.len();
-        let sampled = (plain && sample > 1).then_some(sample);
-        json(record, sampled, &mut self.clock, &mut self.lines);
-        if !plain {
-            self.mark(start);
-        }
-        self.count(counters);
+        let sampled = (is_plain && sample > 1).then_some(sample);
+        write_entry(entry, sampled, &mut self.clock, &mut self.lines);
+        self.end_line((!is_plain).then_some(start), dropped);
     }
 
-    fn takes_allowed(&mut self, sample: u32) -> bool {
+    fn samples_allowed(&mut self, sample: u32) -> bool {
         if sample == 0 {
             return false;
         }
-        self.passed += 1;
-        let taken = self.passed >= sample;
-        if taken {
-            self.passed = 0;
+        self.skipped += 1;
+        let is_sampled = self.skipped >= sample;
+        if is_sampled {
+            self.skipped = 0;
         }
-        taken
+        is_sampled
     }
 
-    pub(super) fn note(&mut self, event: &Event<'_>, now: SystemTime, counters: &Counters) {
+    /// Writes the line of a connection's event.
+    pub(super) fn write_event(
+        &mut self,
+        event: &ConnectionEvent<'_>,
+        now: SystemTime,
+        dropped: &Counter,
+    ) {
         let start = self.lines.len();
-        event.json(now, &mut self.clock, &mut self.lines);
-        if matches!(event, Event::Dropped { .. }) {
-            self.mark(start);
-        }
-        self.count(counters);
+        event.write(now, &mut self.clock, &mut self.lines);
+        let is_drop = matches!(event, ConnectionEvent::Dropped { .. });
+        self.end_line(is_drop.then_some(start), dropped);
     }
 
-    fn mark(&mut self, start: usize) {
-        let end = self.lines.len();
-        self.marked += 1;
-        match self.remarkable.last_mut() {
-            Some(last) if last.end == start => last.end = end,
-            _ => self.remarkable.push(start..end),
+    /// `non_allowed` is the start of a line that tells of more than an allowed request.
+    fn end_line(&mut self, non_allowed: Option<usize>, dropped: &Counter) {
+        if let Some(start) = non_allowed {
+            let end = self.lines.len();
+            self.non_allowed_count += 1;
+            match self.non_allowed.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => self.non_allowed.push(start..end),
+            }
         }
-    }
-
-    fn count(&mut self, counters: &Counters) {
-        self.held += 1;
-        if self.lines.len() >= BLOCK {
-            self.flush(counters);
+        self.count += 1;
+        if self.lines.len() >= BLOCK_BYTES {
+            self.flush(dropped);
         }
     }
 
-    pub(super) fn flush(&mut self, counters: &Counters) {
+    /// Sends the buffered lines to the writer.
+    pub(super) fn flush(&mut self, dropped: &Counter) {
         if self.lines.is_empty() {
             return;
         }
-        let next = Vec::with_capacity(self.lines.len().min(BLOCK));
+        let next = Vec::with_capacity(self.lines.len().min(BLOCK_BYTES));
         let lines = Arc::new(std::mem::replace(&mut self.lines, next));
-        let count = std::mem::take(&mut self.held);
-        let marked = std::mem::take(&mut self.marked);
+        let count = std::mem::take(&mut self.count);
+        let non_allowed = std::mem::take(&mut self.non_allowed_count);
         // Before the writer, which may wait for a slow reader.
-        self.recent.push(&lines, count, &self.remarkable, marked);
-        self.remarkable.clear();
-        if self
-            .messages
-            .try_send(Message::Block { lines, count })
-            .is_err()
-        {
-            counters.log_dropped.add(count);
+        self.recent
+            .push(&lines, count, &self.non_allowed, non_allowed);
+        self.non_allowed.clear();
+        let block = LogMessage::Block { lines, count };
+        if self.messages.try_send(block).is_err() {
+            dropped.add(count);
         }
     }
 }
 
-/// Writes one line of the log; members that say nothing are left out.
+/// Writes one line of the log, without the members that have no value.
 ///
-/// Member by member, because a line counts: with a derived serializer that flattens the ruling, and
-/// the whole time formatted anew, it took 2.8 of the 28.7 µs of a small request.
-fn json(record: &Record, sampled: Option<u32>, clock: &mut SecondClock, lines: &mut Vec<u8>) {
-    let micros = |took: Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let mut line = Line { lines, first: true };
-    line.time(clock, record.arrival_time());
-    line.optional("request_id", record.request_id.as_deref());
-    line.text("endpoint", &record.endpoint_id);
-    line.display("peer", record.peer);
-    line.value("principal", &record.principal);
-    line.optional("action", record.action.as_deref());
-    line.optional("resource", record.resource.as_deref());
-    if !record.resources.is_empty() {
-        line.value("resources", &record.resources);
+/// Member by member, because a line counts: with a derived serializer that flattens the source of
+/// the decision, and the whole time formatted for each line, it took 2.8 of the 28.7 µs of a small
+/// request.
+fn write_entry(
+    entry: &LogEntry,
+    sampled: Option<u32>,
+    clock: &mut SecondClock,
+    lines: &mut Vec<u8>,
+) {
+    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let mut line = JsonObject::begin(lines);
+    line.time(clock, entry.arrival_time);
+    line.optional("request_id", entry.request_id.as_deref());
+    line.text("endpoint", &entry.endpoint_id);
+    line.display("peer", entry.peer);
+    line.value("principal", &entry.principal);
+    line.optional("action", entry.action.as_deref());
+    line.optional("resource", entry.resource.as_deref());
+    if !entry.resources.is_empty() {
+        line.value("resources", &entry.resources);
     }
-    line.text("decision", record.outcome.name());
-    if record.passes_denied() {
+    line.text("decision", entry.outcome.name());
+    if entry.is_audited_denial() {
         line.text("mode", "audit");
     }
-    if let Some(ruling) = &record.decision_source {
-        line.text("layer", ruling.layer);
-        line.ruling(ruling);
+    if let Some(source) = &entry.decision_source {
+        line.text("layer", source.layer);
+        line.source(source);
     }
-    if let Some((outcome, ruling)) = &record.candidate {
+    if let Some((outcome, source)) = &entry.candidate {
         line.name("candidate");
-        let mut inner = Line {
-            lines: line.lines,
-            first: true,
-        };
-        inner.text("decision", outcome.name());
-        inner.ruling(ruling);
+        let mut candidate = JsonObject::begin(line.lines);
+        candidate.text("decision", outcome.name());
+        candidate.source(source);
         line.lines.push(b'}');
     }
-    line.optional("rate", record.rate.as_deref());
-    line.optional("reason", record.reason.as_deref());
-    line.optional("upstream_failure", record.upstream_failure);
-    line.number("status", record.status.into());
-    if let Some(status) = record.upstream_status {
-        line.number("upstream_status", status.into());
-    }
-    line.number("request_bytes", record.request_bytes);
-    line.number("response_bytes", record.response_bytes);
-    if let Some(took) = record.decide {
-        line.number("decide_us", micros(took));
-    }
-    if let Some(took) = record.upstream {
-        line.number("upstream_us", micros(took));
-    }
-    line.number("total_us", micros(record.total));
-    if let Some(sampled) = sampled {
-        line.number("sampled", sampled.into());
-    }
+    line.optional("rate", entry.rate_limit_rule.as_deref());
+    line.optional("reason", entry.reason.as_deref());
+    line.optional("upstream_failure", entry.upstream_failure);
+    line.number("status", Some(entry.status.into()));
+    line.number("upstream_status", entry.upstream_status.map(u64::from));
+    line.number("request_bytes", Some(entry.request_bytes));
+    line.number("response_bytes", Some(entry.response_bytes));
+    line.number("decide_us", entry.decision_time.map(micros));
+    line.number("upstream_us", entry.upstream_time.map(micros));
+    line.number("total_us", Some(micros(entry.total_time)));
+    line.number("sampled", sampled.map(u64::from));
     lines.extend_from_slice(b"}\n");
 }
 
-impl Event<'_> {
-    fn json(&self, now: SystemTime, clock: &mut SecondClock, lines: &mut Vec<u8>) {
-        let mut line = Line { lines, first: true };
+impl ConnectionEvent<'_> {
+    fn write(&self, now: SystemTime, clock: &mut SecondClock, lines: &mut Vec<u8>) {
+        let mut line = JsonObject::begin(lines);
         line.time(clock, now);
         match self {
-            Event::Dropped { why, peer, reason } => {
+            ConnectionEvent::Dropped {
+                reason,
+                peer,
+                details,
+            } => {
                 line.display("peer", peer);
                 line.text("connection", "dropped");
-                line.text("kind", why.name());
-                line.text("reason", reason);
+                line.text("kind", reason.name());
+                line.text("reason", details);
             }
-            Event::Tunnel(tunnel) => {
+            ConnectionEvent::TunnelClosed(tunnel) => {
                 line.display("peer", tunnel.peer);
                 line.text("connection", "tunnel");
                 line.text("name", tunnel.name);
-                line.number("sent_bytes", tunnel.sent);
-                line.number("received_bytes", tunnel.received);
-                let lasted = u64::try_from(tunnel.lasted.as_millis()).unwrap_or(u64::MAX);
-                line.number("lasted_ms", lasted);
-                line.text("reason", tunnel.end);
+                line.number("sent_bytes", Some(tunnel.sent_bytes));
+                line.number("received_bytes", Some(tunnel.received_bytes));
+                let millis = u64::try_from(tunnel.duration.as_millis()).unwrap_or(u64::MAX);
+                line.number("lasted_ms", Some(millis));
+                line.text("reason", tunnel.reason);
             }
         }
         lines.extend_from_slice(b"}\n");
     }
 }
 
-/// A JSON object, member by member.
-struct Line<'a> {
+/// A JSON object, written member by member.
+struct JsonObject<'a> {
     lines: &'a mut Vec<u8>,
-    first: bool,
+    is_empty: bool,
 }
 
-impl Line<'_> {
-    /// INVARIANT: names are ours and need no escapes.
+impl JsonObject<'_> {
+    fn begin(lines: &mut Vec<u8>) -> JsonObject<'_> {
+        JsonObject {
+            lines,
+            is_empty: true,
+        }
+    }
+
+    /// INVARIANT: names are constants of this file and need no escapes.
     fn name(&mut self, name: &'static str) {
         self.lines
-            .extend_from_slice(if self.first { b"{\"" } else { b",\"" });
-        self.first = false;
+            .extend_from_slice(if self.is_empty { b"{\"" } else { b",\"" });
+        self.is_empty = false;
         self.lines.extend_from_slice(name.as_bytes());
         self.lines.extend_from_slice(b"\":");
     }
@@ -271,17 +307,19 @@ impl Line<'_> {
         }
     }
 
-    fn ruling(&mut self, ruling: &DecisionSource) {
-        self.text("policy", &ruling.policy);
-        self.optional("statement", ruling.statement.as_deref());
-        self.optional("unknown", ruling.unknown.as_deref());
+    fn source(&mut self, source: &DecisionSource) {
+        self.text("policy", &source.policy);
+        self.optional("statement", source.statement.as_deref());
+        self.optional("unknown", source.unknown.as_deref());
     }
 
-    fn number(&mut self, name: &'static str, number: u64) {
-        self.value(name, &number);
+    fn number(&mut self, name: &'static str, number: Option<u64>) {
+        if let Some(number) = number {
+            self.value(name, &number);
+        }
     }
 
-    /// What is displayed without characters that JSON escapes.
+    /// INVARIANT: the value displays without characters that JSON escapes.
     fn display(&mut self, name: &'static str, value: impl std::fmt::Display) {
         self.name(name);
         let _ = write!(self.lines, "\"{value}\"");
@@ -294,14 +332,14 @@ impl Line<'_> {
     }
 }
 
-/// Looks at every byte, so that it is done by vectors.
+/// Reads every byte, without a branch, so that vector instructions do it.
 fn needs_no_escapes(text: &str) -> bool {
     text.bytes().fold(true, |none, byte| {
         none & (byte >= b' ') & (byte != b'"') & (byte != b'\\')
     })
 }
 
-/// Formats times to the second once a second: RFC 3339, UTC.
+/// Formats a time to the second, RFC 3339 in UTC, and keeps the text for that second.
 #[derive(Default)]
 struct SecondClock {
     second: u64,

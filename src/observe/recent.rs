@@ -1,8 +1,8 @@
-//! What happened lately, for those who ask: the last lines of the decision log, in memory.
+//! Recent decisions: the last lines of the decision log, in memory.
 //!
-//! Two rings: one of all lines, and one of those that tell of a denial, a refusal or a failure, which
-//! allowed traffic would push out within milliseconds. Loops push whole blocks; lines are told apart
-//! when somebody asks.
+//! Two rings: one of all lines, and one of the lines of a denial, a refusal or a failure, which
+//! allowed traffic would push out within milliseconds. Loops push whole blocks; a reader splits
+//! them into lines.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 /// Whole lines of the decision log, each with its end.
-pub(super) type Lines = Arc<Vec<u8>>;
+pub(super) type LineBlock = Arc<Vec<u8>>;
 
 /// Both rings.
 #[derive(Debug, Default)]
-pub struct Recent {
+pub struct RecentLines {
     rings: Mutex<[Ring; 2]>,
     pushed: Notify,
 }
@@ -23,25 +23,25 @@ pub struct Recent {
 /// One of the two rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RingKind {
-    /// All lines.
+    /// The ring of all lines.
     All,
-    /// Lines of what did not simply pass.
+    /// The ring of lines that tell of more than an allowed request.
     NonAllowed,
 }
 
-/// A reader that follows one ring. It keeps up, or is told how many lines it lost.
+/// A reader that follows one ring. It keeps up, or learns how many lines it missed.
 #[derive(Debug)]
 pub struct Follower {
-    recent: Arc<Recent>,
+    recent: Arc<RecentLines>,
     which: RingKind,
     next: u64,
 }
 
-/// What a follower has not seen yet.
+/// What a follower has not read yet.
 #[derive(Debug, Default)]
-pub struct News {
-    /// Lines that were pushed out before it came for them.
-    pub lost: u64,
+pub struct Update {
+    /// The number of lines that the ring dropped before the follower read them.
+    pub missed: u64,
     /// Blocks of whole lines, in order.
     pub blocks: Vec<Arc<Vec<u8>>>,
 }
@@ -49,8 +49,8 @@ pub struct News {
 #[derive(Debug, Default)]
 struct Ring {
     blocks: VecDeque<Block>,
-    /// Bytes that the blocks hold.
-    held: usize,
+    /// The blocks' bytes.
+    bytes: usize,
     /// The number of the next line.
     next: u64,
 }
@@ -59,15 +59,15 @@ struct Ring {
 struct Block {
     /// The number of its first line.
     first: u64,
-    lines: Lines,
+    lines: LineBlock,
 }
 
 /// Bytes of each ring; the newest block stays, whatever its size.
-const CAPACITY: usize = 1 << 20;
+const CAPACITY_BYTES: usize = 1 << 20;
 /// Blocks of each ring: small ones cost more than their bytes.
-const BLOCKS: usize = 4096;
+const MAX_BLOCKS: usize = 4096;
 
-impl Recent {
+impl RecentLines {
     /// The blocks that a ring holds, oldest first.
     pub fn blocks(&self, which: RingKind) -> Vec<Arc<Vec<u8>>> {
         self.with(which, |ring| {
@@ -77,7 +77,7 @@ impl Recent {
     }
 
     /// Follows a ring from now on.
-    pub fn follow(self: &Arc<Recent>, which: RingKind) -> Follower {
+    pub fn follow(self: &Arc<RecentLines>, which: RingKind) -> Follower {
         Follower {
             recent: Arc::clone(self),
             which,
@@ -85,80 +85,91 @@ impl Recent {
         }
     }
 
-    /// Adds so many lines, of which those in `remarkable` are.
-    pub(super) fn push(&self, block: &Lines, lines: u64, remarkable: &[Range<usize>], marked: u64) {
-        let picked = if marked == 0 {
+    /// Adds a block of `count` lines, of which `non_allowed_count` lie in the ranges of
+    /// `non_allowed`.
+    pub(super) fn push(
+        &self,
+        block: &LineBlock,
+        count: u64,
+        non_allowed: &[Range<usize>],
+        non_allowed_count: u64,
+    ) {
+        let picked = if non_allowed_count == 0 {
             None
-        } else if marked == lines {
+        } else if non_allowed_count == count {
             Some(Arc::clone(block))
         } else {
-            let length = remarkable.iter().map(Range::len).sum();
+            let length = non_allowed.iter().map(Range::len).sum();
             let mut picked = Vec::with_capacity(length);
-            for range in remarkable {
+            for range in non_allowed {
                 picked.extend_from_slice(block.get(range.clone()).unwrap_or_default());
             }
             Some(Arc::new(picked))
         };
-        self.with(RingKind::All, |ring| ring.push(Arc::clone(block), lines));
+        self.with(RingKind::All, |ring| ring.push(Arc::clone(block), count));
         if let Some(picked) = picked {
-            self.with(RingKind::NonAllowed, |ring| ring.push(picked, marked));
+            self.with(RingKind::NonAllowed, |ring| {
+                ring.push(picked, non_allowed_count)
+            });
         }
         self.pushed.notify_waiters();
     }
 
     fn with<T>(&self, which: RingKind, of: impl FnOnce(&mut Ring) -> T) -> T {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        let [all, remarkable] = &mut *rings;
+        let [all, non_allowed] = &mut *rings;
         of(match which {
             RingKind::All => all,
-            RingKind::NonAllowed => remarkable,
+            RingKind::NonAllowed => non_allowed,
         })
     }
 }
 
 impl Follower {
-    /// Waits for news; safe to give up and call again.
-    pub async fn news(&mut self) -> News {
+    /// Waits for the next update; cancel safe.
+    pub async fn next_update(&mut self) -> Update {
         loop {
             let recent = Arc::clone(&self.recent);
             let mut pushed = std::pin::pin!(recent.pushed.notified());
-            // Before looking, so that what comes after the look is not missed.
+            // Before the poll, so that a later push is not missed.
             pushed.as_mut().enable();
-            let news = self.look();
-            if news.lost > 0 || !news.blocks.is_empty() {
-                return news;
+            let update = self.poll();
+            if update.missed > 0 || !update.blocks.is_empty() {
+                return update;
             }
             pushed.await;
         }
     }
 
-    fn look(&mut self) -> News {
-        let seen = self.next;
-        let (news, next) = self.recent.with(self.which, |ring| {
+    fn poll(&mut self) -> Update {
+        let first = self.next;
+        let (update, next) = self.recent.with(self.which, |ring| {
             let oldest = ring.blocks.front().map_or(ring.next, |block| block.first);
-            let unseen = ring.blocks.iter().filter(|block| block.first >= seen);
-            let news = News {
-                lost: oldest.saturating_sub(seen),
-                blocks: unseen.map(|block| Arc::clone(&block.lines)).collect(),
+            let unread = ring.blocks.iter().filter(|block| block.first >= first);
+            let update = Update {
+                missed: oldest.saturating_sub(first),
+                blocks: unread.map(|block| Arc::clone(&block.lines)).collect(),
             };
-            (news, ring.next)
+            (update, ring.next)
         });
         self.next = next;
-        news
+        update
     }
 }
 
 impl Ring {
-    fn push(&mut self, lines: Lines, count: u64) {
-        self.held += lines.capacity();
+    fn push(&mut self, lines: LineBlock, count: u64) {
+        self.bytes += lines.capacity();
         self.blocks.push_back(Block {
             first: self.next,
             lines,
         });
         self.next += count;
-        while self.blocks.len() > 1 && (self.held > CAPACITY || self.blocks.len() > BLOCKS) {
+        while self.blocks.len() > 1
+            && (self.bytes > CAPACITY_BYTES || self.blocks.len() > MAX_BLOCKS)
+        {
             if let Some(block) = self.blocks.pop_front() {
-                self.held -= block.lines.capacity();
+                self.bytes -= block.lines.capacity();
             }
         }
     }
@@ -168,26 +179,32 @@ impl Ring {
 mod tests {
     use std::sync::Arc;
 
-    use super::{CAPACITY, Recent, RingKind};
+    use super::{CAPACITY_BYTES, RecentLines, RingKind};
 
     #[test]
-    fn the_oldest_blocks_give_way_and_a_slow_follower_is_told() {
-        let recent = Arc::new(Recent::default());
+    fn the_oldest_blocks_give_way_and_a_slow_follower_learns_what_it_missed() {
+        let recent = Arc::new(RecentLines::default());
         let mut all = recent.follow(RingKind::All);
-        let mut remarkable = recent.follow(RingKind::NonAllowed);
+        let mut non_allowed = recent.follow(RingKind::NonAllowed);
         let line = format!("{}\n", "x".repeat(1023));
         let block = Arc::new(line.repeat(64).into_bytes());
-        let pushes = 4 * CAPACITY / block.len();
+        let pushes = 4 * CAPACITY_BYTES / block.len();
         for n in 0..pushes {
-            let marked = u64::from(n == 0);
-            recent.push(&block, 64, std::slice::from_ref(&(0..1024)), marked);
+            let non_allowed_count = u64::from(n == 0);
+            let first_line = 0..1024;
+            recent.push(
+                &block,
+                64,
+                std::slice::from_ref(&first_line),
+                non_allowed_count,
+            );
         }
-        let news = all.look();
-        assert_eq!(news.blocks.len(), CAPACITY / block.len());
-        assert_eq!(news.lost, 64 * (pushes - news.blocks.len()) as u64);
-        let news = remarkable.look();
-        assert_eq!((news.lost, news.blocks.len()), (0, 1));
-        assert_eq!(news.blocks.first().map(|lines| lines.len()), Some(1024));
-        assert!(remarkable.look().blocks.is_empty());
+        let update = all.poll();
+        assert_eq!(update.blocks.len(), CAPACITY_BYTES / block.len());
+        assert_eq!(update.missed, 64 * (pushes - update.blocks.len()) as u64);
+        let update = non_allowed.poll();
+        assert_eq!((update.missed, update.blocks.len()), (0, 1));
+        assert_eq!(update.blocks.first().map(|lines| lines.len()), Some(1024));
+        assert!(non_allowed.poll().blocks.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Where the decision log goes.
+//! The sink of the decision log: standard output, a file or any writer.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -6,23 +6,23 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Where lines go.
+/// The destination of log lines.
 pub struct Sink {
     out: Box<dyn Write + Send>,
     file: Option<PathBuf>,
 }
 
 impl Sink {
-    /// Standard output, without the process's own buffer: a write that fails says how far it came.
+    /// Standard output without the process's buffer, so that a failed write tells how much it wrote.
     ///
     /// # Errors
-    /// When the process has none.
+    /// When the process has no standard output.
     pub fn stdout() -> io::Result<Sink> {
         let out = io::stdout().as_fd().try_clone_to_owned()?;
         Ok(Sink::writer(File::from(out)))
     }
 
-    /// Anything that writes.
+    /// Any writer.
     pub fn writer(out: impl Write + Send + 'static) -> Sink {
         Sink {
             out: Box::new(out),
@@ -30,10 +30,10 @@ impl Sink {
         }
     }
 
-    /// A file, made if need be for its owner and group, and appended to.
+    /// A file, which is appended to; a new one is readable by its owner and group.
     ///
     /// # Errors
-    /// What the system says.
+    /// When the file cannot be opened.
     pub fn file(path: &Path) -> io::Result<Sink> {
         Ok(Sink {
             out: Box::new(open(path)?),
@@ -41,7 +41,7 @@ impl Sink {
         })
     }
 
-    /// Opens a file anew: what was renamed is left to whoever did. The old one stays if that fails.
+    /// Reopens the file by its name, after a log rotation. The old file stays if that fails.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if let Some(path) = &self.file {
             self.out = Box::new(open(path)?);
@@ -49,14 +49,14 @@ impl Sink {
         Ok(())
     }
 
-    /// Writes as much as can be, and says how much that was; `wait` says what to do where a
-    /// descriptor does not wait by itself.
+    /// Writes as much as possible and returns how much that was; `wait` pauses where a descriptor is
+    /// non-blocking.
     pub(super) fn write(&mut self, bytes: &[u8], wait: impl Fn()) -> (usize, io::Result<()>) {
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
             match self.out.write(rest) {
                 Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-                Ok(more) => written += more,
+                Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(),
                 Err(error) => return (written, Err(error)),

@@ -1,4 +1,4 @@
-//! The thread that writes the decision log.
+//! The writer thread of the decision log; it keeps backpressure away from event loops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -8,77 +8,71 @@ use std::time::{Duration, Instant};
 
 use crate::config::{self, LogAllowed};
 
-use super::log::LogBuffer;
-use super::recent::{Lines, Recent};
+use super::human_format::{self, Style};
+use super::log::{LogBuffer, LogFormat, LogMessage};
+use super::recent::RecentLines;
 use super::sink::Sink;
-use super::{LogFormat, human_format};
 
-/// The end that writes. INVARIANT: a reader that stalls stalls this thread only; loops drop lines
-/// and count them.
+/// The handle of the writer thread. INVARIANT: a reader that stalls stalls this thread alone; event
+/// loops drop lines and count them.
 pub struct LogWriter {
     log: DecisionLog,
-    ended: Receiver<()>,
+    end: Receiver<()>,
 }
 
-/// The decision log, for whoever watches it. Cheap to clone.
+/// A handle of the decision log. Cheap to clone.
 #[derive(Clone)]
 pub struct DecisionLog {
-    messages: SyncSender<Message>,
+    messages: SyncSender<LogMessage>,
     shared: Arc<Shared>,
 }
 
 #[derive(Default)]
 struct Shared {
     reopen: AtomicBool,
-    lost: AtomicU64,
-    /// One allowed request in so many is written; 0: none.
+    lost_lines: AtomicU64,
+    /// One allowed request in this many is written; 0: none.
     sample: Arc<AtomicU32>,
-    recent: Arc<Recent>,
-}
-
-pub(super) enum Message {
-    Block { lines: Lines, count: u64 },
-    Look,
-    End,
+    recent: Arc<RecentLines>,
 }
 
 /// Blocks that may wait for the writer.
-const WAITING: usize = 16;
-/// How long the end of the process waits for what is left to be written.
-const LAST: Duration = Duration::from_secs(5);
-/// Between two tries where a descriptor does not wait by itself.
-const STEP: Duration = Duration::from_millis(10);
+const QUEUE_BLOCKS: usize = 16;
+/// How long the end of the process waits for the lines that are left.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause between two tries where a descriptor is non-blocking.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 impl LogWriter {
     /// Starts the thread that writes to `sink`.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// When the system starts no thread.
     pub fn start(
         sink: Sink,
         format: LogFormat,
         settings: &config::Log,
     ) -> std::io::Result<LogWriter> {
-        let (messages, received) = sync_channel(WAITING);
-        let (end, ended) = sync_channel(1);
+        let (messages, received) = sync_channel(QUEUE_BLOCKS);
+        let (ended, end) = sync_channel(1);
         let shared = Arc::new(Shared::default());
-        let mut writing = Writing {
+        let mut thread = WriterThread {
             sink,
             format,
             shared: Arc::clone(&shared),
-            torn: false,
-            failing: false,
+            is_torn: false,
+            is_failing: false,
         };
         thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
-                writing.all(&received);
-                // Nobody may be waiting any more.
-                let _ = end.try_send(());
+                thread.run(&received);
+                // The receiver may be gone.
+                let _ = ended.try_send(());
             })?;
         let log = DecisionLog { messages, shared };
-        log.set(settings);
-        Ok(LogWriter { log, ended })
+        log.apply(settings);
+        Ok(LogWriter { log, end })
     }
 
     /// A buffer for one event loop.
@@ -88,35 +82,35 @@ impl LogWriter {
         LogBuffer::new(messages, Arc::clone(recent), Arc::clone(sample))
     }
 
-    /// The log, for whoever watches it.
+    /// The decision log.
     pub fn log(&self) -> &DecisionLog {
         &self.log
     }
 
-    /// Writes what the buffers handed over, and stops; a reader that stalls is left behind.
+    /// Writes the blocks that wait, and stops; gives up after a timeout if the reader stalls.
     pub fn finish(self) {
-        let deadline = Instant::now() + LAST;
-        while let Err(TrySendError::Full(_)) = self.log.messages.try_send(Message::End) {
+        let deadline = Instant::now() + FINISH_TIMEOUT;
+        while let Err(TrySendError::Full(_)) = self.log.messages.try_send(LogMessage::End) {
             if Instant::now() > deadline {
                 return;
             }
-            thread::sleep(STEP);
+            thread::sleep(RETRY_PAUSE);
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let _ = self.ended.recv_timeout(left);
+        let _ = self.end.recv_timeout(left);
     }
 }
 
 impl DecisionLog {
-    /// Opens the log's file anew, before the next line is written.
+    /// Reopens the log's file before the next line is written.
     pub fn reopen(&self) {
         self.shared.reopen.store(true, Ordering::Release);
-        // A queue that is full wakes the writer as well.
-        let _ = self.messages.try_send(Message::Look);
+        // A full queue wakes the writer too.
+        let _ = self.messages.try_send(LogMessage::Wake);
     }
 
-    /// Which allowed requests are written from now on.
-    pub fn set(&self, settings: &config::Log) {
+    /// Sets which allowed requests are written from now on.
+    pub fn apply(&self, settings: &config::Log) {
         let sample = match settings.allowed {
             LogAllowed::All => settings.sample,
             LogAllowed::None => 0,
@@ -124,45 +118,45 @@ impl DecisionLog {
         self.shared.sample.store(sample, Ordering::Relaxed);
     }
 
-    /// Lines that were lost because writing them failed.
-    pub fn lost(&self) -> u64 {
-        self.shared.lost.load(Ordering::Relaxed)
+    /// The number of lines that were lost because writing them failed.
+    pub fn lost_lines(&self) -> u64 {
+        self.shared.lost_lines.load(Ordering::Relaxed)
     }
 
     /// The last lines.
-    pub fn recent(&self) -> &Arc<Recent> {
+    pub fn recent(&self) -> &Arc<RecentLines> {
         &self.shared.recent
     }
 }
 
-/// What the thread works with.
-struct Writing {
+/// The state of the thread.
+struct WriterThread {
     sink: Sink,
     format: LogFormat,
     shared: Arc<Shared>,
     /// Whether the last write ended within a line.
-    torn: bool,
+    is_torn: bool,
     /// Whether the last write failed.
-    failing: bool,
+    is_failing: bool,
 }
 
-impl Writing {
-    fn all(&mut self, messages: &Receiver<Message>) {
+impl WriterThread {
+    fn run(&mut self, messages: &Receiver<LogMessage>) {
         for message in messages {
             if self.shared.reopen.swap(false, Ordering::AcqRel) {
                 self.reopen();
             }
             match message {
-                Message::Block { lines, count } => self.block(&lines, count),
-                Message::Look => {}
-                Message::End => return,
+                LogMessage::Block { lines, count } => self.write_block(&lines, count),
+                LogMessage::Wake => {}
+                LogMessage::End => return,
             }
         }
     }
 
     fn reopen(&mut self) {
         match self.sink.reopen() {
-            Ok(()) => self.torn = false,
+            Ok(()) => self.is_torn = false,
             Err(error) => {
                 eprintln!(
                     "the decision log cannot be opened anew, and goes where it went: {error}"
@@ -171,48 +165,48 @@ impl Writing {
         }
     }
 
-    fn block(&mut self, lines: &[u8], count: u64) {
-        let told;
+    fn write_block(&mut self, lines: &[u8], count: u64) {
+        let sentences;
         let bytes = match self.format {
             LogFormat::Json => lines,
             LogFormat::Human => {
                 let mut text = Vec::new();
                 for line in lines.split(|byte| *byte == b'\n') {
-                    human_format::write(line, human_format::Style::PLAIN, &mut text);
+                    human_format::write(line, Style::PLAIN, &mut text);
                 }
-                told = text;
-                &told
+                sentences = text;
+                &sentences
             }
         };
-        let wait = || thread::sleep(STEP);
-        if self.torn {
-            // What comes next is not to be joined to half a line.
-            let (written, ended) = self.sink.write(b"\n", wait);
-            self.torn = written == 0;
-            if self.torn {
-                return self.failed(count, ended.err());
+        let wait = || thread::sleep(RETRY_PAUSE);
+        if self.is_torn {
+            // The next line must not continue half a line.
+            let (written, result) = self.sink.write(b"\n", wait);
+            self.is_torn = written == 0;
+            if self.is_torn {
+                return self.fail(count, result.err());
             }
         }
-        let (written, ended) = self.sink.write(bytes, wait);
+        let (written, result) = self.sink.write(bytes, wait);
         let whole = bytes.get(..written).unwrap_or_default();
-        self.torn = whole.last().is_some_and(|byte| *byte != b'\n');
+        self.is_torn = whole.last().is_some_and(|byte| *byte != b'\n');
         let complete = memchr::memchr_iter(b'\n', whole).count();
         let lost = count.saturating_sub(u64::try_from(complete).unwrap_or(u64::MAX));
-        match ended {
-            Ok(()) => self.failing = false,
-            Err(error) => self.failed(lost, Some(error)),
+        match result {
+            Ok(()) => self.is_failing = false,
+            Err(error) => self.fail(lost, Some(error)),
         }
     }
 
     /// A reader that has gone, or a full disk, is no reason to stop serving.
-    fn failed(&mut self, lost: u64, error: Option<std::io::Error>) {
-        self.shared.lost.fetch_add(lost, Ordering::Relaxed);
-        if !self.failing
+    fn fail(&mut self, lost: u64, error: Option<std::io::Error>) {
+        self.shared.lost_lines.fetch_add(lost, Ordering::Relaxed);
+        if !self.is_failing
             && let Some(error) = error
         {
             eprintln!("the decision log cannot be written, and loses lines: {error}");
         }
-        self.failing = true;
+        self.is_failing = true;
     }
 }
 
@@ -222,9 +216,9 @@ mod tests {
     use std::sync::{Arc, Mutex, PoisonError};
 
     use super::super::{LogFormat, Sink};
-    use super::{Shared, Writing};
+    use super::{Shared, WriterThread};
 
-    /// A disk that takes so many bytes more.
+    /// A disk with space for a number of bytes more.
     #[derive(Clone, Default)]
     struct Disk(Arc<Mutex<(usize, Vec<u8>)>>);
 
@@ -256,18 +250,18 @@ mod tests {
     fn half_a_line_is_not_joined_to_the_next_and_what_is_lost_is_counted() {
         let disk = Disk::default();
         let shared = Arc::new(Shared::default());
-        let mut writing = Writing {
+        let mut thread = WriterThread {
             sink: Sink::writer(disk.clone()),
             format: LogFormat::Json,
             shared: Arc::clone(&shared),
-            torn: false,
-            failing: false,
+            is_torn: false,
+            is_failing: false,
         };
         // Space before each block of three lines, and how many lines are lost by then.
         for (space, lost) in [(9, 0), (4, 2), (0, 5), (1, 8), (100, 8)] {
             disk.with(|disk| disk.0 = space);
-            writing.block(b"11\n22\n33\n", 3);
-            let counted = shared.lost.load(std::sync::atomic::Ordering::Relaxed);
+            thread.write_block(b"11\n22\n33\n", 3);
+            let counted = shared.lost_lines.load(std::sync::atomic::Ordering::Relaxed);
             assert_eq!(counted, lost, "{space}");
         }
         let held = disk.with(|disk| disk.1.clone());

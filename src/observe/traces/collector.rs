@@ -1,4 +1,5 @@
-//! The collector: one delivery after the other, over one connection.
+//! The client of the OpenTelemetry collector: one export request after the other, over one
+//! connection.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,34 +17,34 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::TraceSettings;
+use super::settings::TraceSettings;
 
-/// A way to it.
+/// A client of the collector.
 pub(super) struct Collector {
     endpoint: Uri,
     headers: http::HeaderMap,
     tls: TlsConnector,
-    unused: Option<SendRequest<Full<Bytes>>>,
+    idle: Option<SendRequest<Full<Bytes>>>,
 }
 
-/// Why it did not take a delivery.
-pub(super) enum Failure {
-    /// It may take it later.
+/// Why the collector did not accept an export request.
+pub(super) enum ExportError {
+    /// A retry may succeed.
     Away(String),
-    /// It never will.
+    /// A retry is pointless.
     Refused(String),
 }
 
-/// What it says of a delivery that it took.
-pub(super) struct Taken {
-    /// Spans that it does not want.
-    pub(super) refused: u64,
-    /// Why, in its words.
-    pub(super) reason: String,
+/// The response to an export request that the collector accepted, at least in part.
+pub(super) struct Accepted {
+    /// The number of spans that the collector refused.
+    pub(super) refused_spans: u64,
+    /// The collector's reason.
+    pub(super) message: String,
 }
 
-/// Bytes of an answer that are read.
-const ANSWER: usize = 64 << 10;
+/// The limit of a response's body, in bytes.
+const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
 impl Collector {
     pub(super) fn new(settings: &TraceSettings) -> Collector {
@@ -51,42 +52,42 @@ impl Collector {
             endpoint: settings.endpoint.clone(),
             headers: settings.headers.clone(),
             tls: TlsConnector::from(Arc::clone(&settings.tls)),
-            unused: None,
+            idle: None,
         }
     }
 
-    /// Delivers a message: OTLP/HTTP,
-    /// <https://opentelemetry.io/docs/specs/otlp/#otlphttp-request>. Whoever calls sets a deadline.
-    pub(super) async fn deliver(&mut self, message: Bytes) -> Result<Taken, Failure> {
-        if let Some(kept) = self.unused.take() {
-            let answer = self.exchange(kept, message.clone()).await;
-            // One that the collector has ended meanwhile is no failure of its.
-            if answer.is_ok() || self.unused.is_some() {
-                return answer;
+    /// Sends an export request: OTLP/HTTP,
+    /// <https://opentelemetry.io/docs/specs/otlp/#otlphttp-request>. The caller sets the timeout.
+    pub(super) async fn export(&mut self, message: Bytes) -> Result<Accepted, ExportError> {
+        if let Some(connection) = self.idle.take() {
+            let result = self.exchange(connection, message.clone()).await;
+            // A collector may close an idle connection: that is no failure.
+            if result.is_ok() || self.idle.is_some() {
+                return result;
             }
         }
         let connection = self.connect().await?;
         self.exchange(connection, message).await
     }
 
-    /// Keeps the connection once a whole answer has come.
+    /// Keeps the connection after a whole response.
     async fn exchange(
         &mut self,
         mut connection: SendRequest<Full<Bytes>>,
         message: Bytes,
-    ) -> Result<Taken, Failure> {
-        let answer = connection.send_request(self.request(message)?).await;
-        let (head, body) = answer.map_err(away("answered nothing"))?.into_parts();
-        let body = Limited::new(body, ANSWER).collect().await;
+    ) -> Result<Accepted, ExportError> {
+        let response = connection.send_request(self.request(message)?).await;
+        let (head, body) = response.map_err(away("answered nothing"))?.into_parts();
+        let body = Limited::new(body, MAX_RESPONSE_BYTES).collect().await;
         let body = body.map_err(away("broke its answer off"))?.to_bytes();
-        self.unused = Some(connection);
+        self.idle = Some(connection);
         if head.status.is_success() {
-            // An answer that cannot be read says nothing of spans that were refused.
-            let told = ExportTraceServiceResponse::decode(body).unwrap_or_default();
-            let told = told.partial_success.unwrap_or_default();
-            return Ok(Taken {
-                refused: u64::try_from(told.rejected_spans).unwrap_or(0),
-                reason: told.error_message,
+            // A response that cannot be read reports no refused spans.
+            let response = ExportTraceServiceResponse::decode(body).unwrap_or_default();
+            let partial = response.partial_success.unwrap_or_default();
+            return Ok(Accepted {
+                refused_spans: u64::try_from(partial.rejected_spans).unwrap_or(0),
+                message: partial.error_message,
             });
         }
         let status = format!("answered {}", head.status.as_u16());
@@ -94,13 +95,13 @@ impl Collector {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => Err(Failure::Away(status)),
-            _ => Err(Failure::Refused(status)),
+            | StatusCode::GATEWAY_TIMEOUT => Err(ExportError::Away(status)),
+            _ => Err(ExportError::Refused(status)),
         }
     }
 
-    fn request(&self, message: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
-        let refused = |error: &dyn fmt::Display| Failure::Refused(error.to_string());
+    fn request(&self, message: Bytes) -> Result<Request<Full<Bytes>>, ExportError> {
+        let refused = |error: &dyn fmt::Display| ExportError::Refused(error.to_string());
         let authority = self.endpoint.authority().map_or("", |it| it.as_str());
         let mut request = Request::new(Full::new(message));
         *request.method_mut() = Method::POST;
@@ -117,7 +118,7 @@ impl Collector {
         Ok(request)
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ExportError> {
         let host = self.endpoint.host().unwrap_or_default();
         let host = host.trim_matches(['[', ']']);
         let secure = self.endpoint.scheme_str() == Some("https");
@@ -126,27 +127,27 @@ impl Collector {
         let tcp = TcpStream::connect((host, port)).await;
         let tcp = tcp.map_err(away("is not reached"))?;
         if !secure {
-            return drive(tcp).await;
+            return handshake_http1(tcp).await;
         }
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(away("has a name that no certificate can show"))?;
         let tls = self.tls.connect(name, tcp).await;
-        drive(tls.map_err(away("is not reached by TLS"))?).await
+        handshake_http1(tls.map_err(away("is not reached by TLS"))?).await
     }
 }
 
-/// Speaks HTTP/1.1 over a connection.
-async fn drive(
+/// Starts HTTP/1.1 on a connection.
+async fn handshake_http1(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> Result<SendRequest<Full<Bytes>>, Failure> {
+) -> Result<SendRequest<Full<Bytes>>, ExportError> {
     let opened = handshake(TokioIo::new(stream)).await;
     let (sender, connection) = opened.map_err(away("speaks no HTTP"))?;
-    // Whoever waits for an answer is told how it ended.
+    // The sender reports how the connection ended.
     tokio::spawn(connection);
     Ok(sender)
 }
 
-/// Sorts an error, with what it means before it.
-fn away<E: fmt::Display>(what: &'static str) -> impl FnOnce(E) -> Failure {
-    move |error| Failure::Away(format!("{what}: {error}"))
+/// Makes an error for which a retry may succeed; `what` says what failed.
+fn away<E: fmt::Display>(what: &'static str) -> impl FnOnce(E) -> ExportError {
+    move |error| ExportError::Away(format!("{what}: {error}"))
 }

@@ -1,32 +1,32 @@
-//! The trace that a caller says its request belongs to. Its headers are read, never written: the
-//! request goes on as it came.
+//! The trace context of a request, from its headers. They are read and never written: the request is
+//! forwarded as it came.
 
 use http::{HeaderMap, HeaderName};
 
-/// What a caller says of its trace.
+/// The caller's trace context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Parent {
     /// Never zero.
     pub(super) trace: u128,
     /// The caller's span, never zero.
     pub(super) span: Option<u64>,
-    /// Whether the caller's span is kept, if that is said.
+    /// Whether the caller's span is sampled, if the header tells.
     pub(super) sampled: Option<bool>,
 }
 
-/// W3C Trace Context.
+/// The header of W3C Trace Context.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// AWS X-Ray's, which SDKs send in Lambda and load balancers add.
+/// The header of AWS X-Ray, which SDKs send in Lambda and load balancers add.
 const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// Reads it: W3C's header where it is well formed, AWS's else. One that is malformed or doubled is
-/// as if it were not there.
+/// Reads the W3C header where it is well formed, else the AWS header. A header that is malformed or
+/// repeated is ignored.
 pub(super) fn parent(headers: &HeaderMap) -> Option<Parent> {
-    let w3c = only(headers, &TRACEPARENT).and_then(w3c);
-    w3c.or_else(|| only(headers, &X_AMZN_TRACE_ID).and_then(x_ray))
+    let w3c = only_value(headers, &TRACEPARENT).and_then(w3c);
+    w3c.or_else(|| only_value(headers, &X_AMZN_TRACE_ID).and_then(x_ray))
 }
 
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+fn only_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),
@@ -35,7 +35,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 /// `00-{trace}-{span}-{flags}`, <https://www.w3.org/TR/trace-context/#traceparent-header>. A later
-/// version may say more behind that.
+/// version may append fields.
 fn w3c(value: &str) -> Option<Parent> {
     let mut parts = value.splitn(5, '-');
     let mut part = |digits| lower_hex(parts.next()?, digits);
@@ -45,15 +45,15 @@ fn w3c(value: &str) -> Option<Parent> {
         return None;
     }
     Some(Parent {
-        trace: some(trace)?,
-        span: Some(u64::try_from(some(span)?).ok()?),
+        trace: non_zero(trace)?,
+        span: Some(u64::try_from(non_zero(span)?).ok()?),
         sampled: Some(flags & 1 == 1),
     })
 }
 
 /// `Root=1-{time}-{random};Parent={span};Sampled={0, 1 or ?}`,
 /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>.
-/// Others' fields are passed over.
+/// Other fields are ignored.
 fn x_ray(value: &str) -> Option<Parent> {
     let (mut root, mut parent, mut sampled) = (None, None, None);
     for field in value.split(';').map(str::trim) {
@@ -75,7 +75,7 @@ fn x_ray(value: &str) -> Option<Parent> {
     let (time, random) = root?.strip_prefix("1-")?.split_once('-')?;
     let trace = lower_hex(time, 8)? << 96 | lower_hex(random, 24)?;
     let span = match parent {
-        Some(span) => Some(u64::try_from(some(lower_hex(span, 16)?)?).ok()?),
+        Some(span) => Some(u64::try_from(non_zero(lower_hex(span, 16)?)?).ok()?),
         None => None,
     };
     let sampled = match sampled {
@@ -85,18 +85,18 @@ fn x_ray(value: &str) -> Option<Parent> {
         Some(_) => return None,
     };
     Some(Parent {
-        trace: some(trace)?,
+        trace: non_zero(trace)?,
         span,
         sampled,
     })
 }
 
-/// Zeros name nothing.
-fn some(id: u128) -> Option<u128> {
+/// An id of zeros is invalid.
+fn non_zero(id: u128) -> Option<u128> {
     (id != 0).then_some(id)
 }
 
-/// Just so many digits, at most 32.
+/// A number of exactly `digits` lower-case digits, at most 32.
 fn lower_hex(text: &str, digits: usize) -> Option<u128> {
     let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if text.len() != digits || !text.bytes().all(lower) {
@@ -132,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn what_w3c_allows() {
-        let told = |sampled| {
+    fn w3c_headers_are_parsed() {
+        let context = |sampled| {
             Some(Parent {
                 trace: TRACE,
                 span: Some(SPAN),
@@ -141,13 +141,13 @@ mod tests {
             })
         };
         let ids = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
-        assert_eq!(w3c(&format!("00-{ids}-01")), told(true));
-        assert_eq!(w3c(&format!("00-{ids}-00")), told(false));
-        assert_eq!(w3c(&format!("00-{ids}-fe")), told(false));
-        assert_eq!(w3c(&format!("cc-{ids}-01")), told(true));
+        assert_eq!(w3c(&format!("00-{ids}-01")), context(true));
+        assert_eq!(w3c(&format!("00-{ids}-00")), context(false));
+        assert_eq!(w3c(&format!("00-{ids}-fe")), context(false));
+        assert_eq!(w3c(&format!("cc-{ids}-01")), context(true));
         assert_eq!(
             w3c(&format!("cc-{ids}-01-what-the-future-will-be")),
-            told(true)
+            context(true)
         );
         for malformed in [
             String::new(),
@@ -168,8 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn what_x_ray_sends() {
-        let told = |span, sampled| {
+    fn x_ray_headers_are_parsed() {
+        let context = |span, sampled| {
             Some(Parent {
                 trace: TRACE,
                 span,
@@ -179,20 +179,20 @@ mod tests {
         let root = "Root=1-0af76519-16cd43dd8448eb211c80319c";
         let parent = "Parent=b7ad6b7169203331";
         let all = format!("{root};{parent};Sampled=1");
-        assert_eq!(x_ray(&all), told(Some(SPAN), Some(true)));
+        assert_eq!(x_ray(&all), context(Some(SPAN), Some(true)));
         assert_eq!(
             x_ray(&format!("{all};Lineage=a:1")),
-            told(Some(SPAN), Some(true))
+            context(Some(SPAN), Some(true))
         );
         assert_eq!(
             x_ray(&format!("Sampled=0; {parent}; {root};")),
-            told(Some(SPAN), Some(false))
+            context(Some(SPAN), Some(false))
         );
-        assert_eq!(x_ray(&format!("{root};Sampled=?")), told(None, None));
+        assert_eq!(x_ray(&format!("{root};Sampled=?")), context(None, None));
         // What a load balancer adds.
         assert_eq!(
             x_ray(&format!("Self=1-67891234-12456789abcdef012345678;{root}")),
-            told(None, None)
+            context(None, None)
         );
         for malformed in [
             parent.to_owned(),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn w3c_goes_first_and_doubled_headers_say_nothing() {
+    fn w3c_goes_first_and_repeated_headers_are_ignored() {
         let mine = (
             "traceparent",
             "00-0000000000000000000000000000000a-000000000000000b-01",

@@ -1,6 +1,6 @@
-//! From the record of a request to its spans, by OpenTelemetry's conventions for AWS' APIs,
-//! <https://opentelemetry.io/docs/specs/semconv/cloud-providers/aws-sdk/>. What is the gate's own is
-//! under `kinesis_gate.`, and named as in the decision log.
+//! The spans of a request, by OpenTelemetry's conventions for AWS APIs,
+//! <https://opentelemetry.io/docs/specs/semconv/cloud-providers/aws-sdk/>. The gate's own attributes
+//! begin with `kinesis_gate.` and are named as in the decision log.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,27 +14,28 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Spa
 
 use crate::kinesis::ACTION_NAMES;
 
+use super::super::entry::LogEntry;
 use super::super::label_counters;
-use super::Traced;
+use super::buffer::TracedRequest;
 
-/// Whose spans they are.
-pub(super) struct Origin {
+/// The resource and the scope that every span belongs to.
+pub(super) struct SpanSource {
     resource: Resource,
     scope: InstrumentationScope,
 }
 
 const SERVICE: &str = "Kinesis";
 
-impl Origin {
-    pub(super) fn new(service_name: String) -> Origin {
+impl SpanSource {
+    pub(super) fn new(service_name: String) -> SpanSource {
         let version = env!("CARGO_PKG_VERSION");
-        // Tells replicas apart.
+        // Distinguishes replicas.
         let instance = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes());
         let mut attributes = Attributes::default();
         attributes.text("service.name", service_name);
         attributes.text("service.version", version);
         attributes.text("service.instance.id", instance.into_uuid().to_string());
-        Origin {
+        SpanSource {
             resource: Resource {
                 attributes: attributes.0,
                 ..Resource::default()
@@ -47,11 +48,11 @@ impl Origin {
         }
     }
 
-    /// The spans of these requests, as a collector takes them.
-    pub(super) fn message(&self, batch: &[Traced]) -> ExportTraceServiceRequest {
+    /// The export request for the spans of these requests.
+    pub(super) fn message(&self, batch: &[TracedRequest]) -> ExportTraceServiceRequest {
         let spans = batch.iter().flat_map(|traced| {
-            let server = server(traced);
-            let client = client(traced, &server);
+            let server = server_span(traced);
+            let client = client_span(traced, &server);
             [Some(server), client].into_iter().flatten()
         });
         ExportTraceServiceRequest {
@@ -68,34 +69,36 @@ impl Origin {
     }
 }
 
-/// The request, from its head to the end of its answer.
-fn server(traced: &Traced) -> Span {
-    let mut attributes = called(traced, traced.status);
+/// The request, from its head to the end of its response.
+fn server_span(traced: &TracedRequest) -> Span {
+    let entry = &traced.entry;
+    let mut attributes = call_attributes(entry, entry.status);
     let names = traced.trace.names.as_ref();
     attributes.optional("server.address", names.map(|(called, _)| &**called));
-    attributes.text("client.address", traced.peer.to_string());
-    attributes.optional("kinesis_gate.account", traced.caller.account.as_deref());
-    attributes.optional("kinesis_gate.principal", traced.caller.arn.as_deref());
-    attributes.text("kinesis_gate.endpoint", &*traced.endpoint);
-    attributes.optional("kinesis_gate.resource", traced.resource.as_deref());
-    attributes.text("kinesis_gate.decision", traced.outcome.name());
-    if traced.audited {
+    attributes.text("client.address", entry.peer.to_string());
+    attributes.optional("kinesis_gate.account", entry.principal.account.as_deref());
+    attributes.optional("kinesis_gate.principal", entry.principal.arn.as_deref());
+    attributes.text("kinesis_gate.endpoint", &*entry.endpoint_id);
+    attributes.optional("kinesis_gate.resource", entry.resource.as_deref());
+    attributes.text("kinesis_gate.decision", entry.outcome.name());
+    if entry.is_audited_denial() {
         attributes.text("kinesis_gate.mode", "audit");
     }
-    if let Some(ruling) = &traced.ruling {
-        attributes.text("kinesis_gate.layer", ruling.layer);
-        attributes.text("kinesis_gate.policy", &*ruling.policy);
-        attributes.optional("kinesis_gate.statement", ruling.statement.as_deref());
-        attributes.optional("kinesis_gate.unknown", ruling.unknown.as_deref());
+    if let Some(source) = &entry.decision_source {
+        attributes.text("kinesis_gate.layer", source.layer);
+        attributes.text("kinesis_gate.policy", &*source.policy);
+        attributes.optional("kinesis_gate.statement", source.statement.as_deref());
+        attributes.optional("kinesis_gate.unknown", source.unknown.as_deref());
     }
-    let candidate = traced.candidate.map(|outcome| outcome.name());
+    let candidate = entry.candidate.as_ref();
+    let candidate = candidate.map(|(outcome, _)| outcome.name());
     attributes.optional("kinesis_gate.candidate", candidate);
-    attributes.optional("kinesis_gate.reason", traced.reason.as_deref());
-    attributes.number("http.request.body.size", traced.request_bytes);
-    attributes.number("http.response.body.size", traced.response_bytes);
-    let failed = traced.status >= 500;
-    let kind = traced.upstream_failure.map(str::to_owned);
-    let kind = kind.unwrap_or_else(|| traced.status.to_string());
+    attributes.optional("kinesis_gate.reason", entry.reason.as_deref());
+    attributes.number("http.request.body.size", entry.request_bytes);
+    attributes.number("http.response.body.size", entry.response_bytes);
+    let failed = entry.status >= 500;
+    let kind = entry.upstream_failure.map(str::to_owned);
+    let kind = kind.unwrap_or_else(|| entry.status.to_string());
     attributes.optional("error.type", failed.then_some(kind.as_str()));
     let context = match traced.trace.parent {
         Some(_) => SpanFlags::ContextHasIsRemoteMask as u32 | SpanFlags::ContextIsRemoteMask as u32,
@@ -108,20 +111,21 @@ fn server(traced: &Traced) -> Span {
         ..span(
             traced,
             SpanKind::Server,
-            (Duration::ZERO, traced.total),
+            (Duration::ZERO, entry.total_time),
             attributes,
         )
     }
 }
 
-/// Its way to Kinesis, from being forwarded to the head of the answer.
-fn client(traced: &Traced, server: &Span) -> Option<Span> {
-    let (after, took) = traced.trace.forwarded.zip(traced.upstream)?;
-    let status = traced.upstream_status.unwrap_or(0);
-    let mut attributes = called(traced, status);
+/// The upstream's part, from forwarding to the head of the response.
+fn client_span(traced: &TracedRequest, server: &Span) -> Option<Span> {
+    let entry = &traced.entry;
+    let (delay, duration) = traced.trace.forwarding_delay.zip(entry.upstream_time)?;
+    let status = entry.upstream_status.unwrap_or(0);
+    let mut attributes = call_attributes(entry, status);
     let names = traced.trace.names.as_ref();
     attributes.optional("server.address", names.map(|(_, to)| &**to));
-    let failed = match (traced.upstream_failure, status) {
+    let failed = match (entry.upstream_failure, status) {
         (Some(kind), _) => Some(kind.to_owned()),
         (None, 400..) => Some(status.to_string()),
         (None, _) => None,
@@ -131,26 +135,26 @@ fn client(traced: &Traced, server: &Span) -> Option<Span> {
         parent_span_id: server.span_id.clone(),
         flags: SAMPLED | SpanFlags::ContextHasIsRemoteMask as u32,
         status: failed.map(|_| error()),
-        ..span(traced, SpanKind::Client, (after, took), attributes)
+        ..span(traced, SpanKind::Client, (delay, duration), attributes)
     })
 }
 
-/// W3C's flag, in the lowest bits of a span's.
+/// The sampled flag of W3C Trace Context, in the lowest bits of a span's flags.
 const SAMPLED: u32 = 1;
 
-/// What both say of the call, and of the answer that one of them saw.
-fn called(traced: &Traced, status: u16) -> Attributes {
+/// The attributes of both spans; `status` is the response's that the span saw.
+fn call_attributes(entry: &LogEntry, status: u16) -> Attributes {
     let mut attributes = Attributes::default();
     attributes.text("rpc.system", "aws-api");
     attributes.text("rpc.service", SERVICE);
-    let action = traced.action.as_deref();
+    let action = entry.action.as_deref();
     let method = action.and_then(|action| action.split_once(':'));
     attributes.optional("rpc.method", method.map(|(_, method)| method));
     if status != 0 {
         attributes.number("http.response.status_code", status.into());
     }
-    attributes.optional("aws.request_id", traced.request_id.as_deref());
-    let stream = traced.resource.as_deref().and_then(label_counters::stream);
+    attributes.optional("aws.request_id", entry.request_id.as_deref());
+    let stream = entry.resource.as_deref().and_then(label_counters::stream);
     let stream = stream.and_then(|arn| Some(arn.rsplit_once('/')?.1));
     // `*` stands for what is not known.
     attributes.optional("aws.kinesis.stream_name", stream.filter(|it| *it != "*"));
@@ -158,15 +162,15 @@ fn called(traced: &Traced, status: u16) -> Attributes {
 }
 
 fn span(
-    traced: &Traced,
+    traced: &TracedRequest,
     kind: SpanKind,
-    (after, took): (Duration, Duration),
+    (delay, duration): (Duration, Duration),
     attributes: Attributes,
 ) -> Span {
-    let arrived = traced.arrived.duration_since(UNIX_EPOCH);
-    let began = arrived.unwrap_or_default().saturating_add(after);
-    // A client can make up operations: a name is one of the table's, or the service's alone.
-    let number = traced.operation.map(usize::from);
+    let arrival = traced.entry.arrival_time.duration_since(UNIX_EPOCH);
+    let start = arrival.unwrap_or_default().saturating_add(delay);
+    // A client can invent operations: the span has a name of the table, or the service's alone.
+    let number = traced.entry.operation.map(usize::from);
     let operation = number.and_then(|number| ACTION_NAMES.get(number));
     Span {
         trace_id: traced.trace.id.to_be_bytes().to_vec(),
@@ -176,8 +180,8 @@ fn span(
             None => SERVICE.to_owned(),
         },
         kind: kind as i32,
-        start_time_unix_nano: nanos(began),
-        end_time_unix_nano: nanos(began.saturating_add(took)),
+        start_time_unix_nano: nanos(start),
+        end_time_unix_nano: nanos(start.saturating_add(duration)),
         attributes: attributes.0,
         ..Span::default()
     }
@@ -198,7 +202,7 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What a span says.
+/// The attributes of a span or a resource.
 #[derive(Default)]
 struct Attributes(Vec<KeyValue>);
 

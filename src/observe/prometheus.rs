@@ -1,0 +1,124 @@
+//! Prometheus' text format: how the page shows each kind of metric, summed over the event loops.
+
+use std::fmt::Error;
+
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+use super::counters::{BOUNDS, Counter, Family, Histogram, UpDownCounter};
+
+/// A label's name and its values.
+pub(super) type LabelSet = (&'static str, Vec<String>);
+
+/// A kind of metric that every event loop has for itself.
+pub(super) trait Metric: Sized {
+    /// A metric of zero, for these labels.
+    fn with_labels(labels: &[LabelSet]) -> Self;
+
+    /// Writes the sum of the loops' metrics.
+    fn encode(
+        loops: &[&Self],
+        name_and_help: (&str, &str),
+        labels: &[LabelSet],
+        page: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), Error>;
+}
+
+impl Metric for Counter {
+    fn with_labels(_: &[LabelSet]) -> Counter {
+        Counter::default()
+    }
+
+    fn encode(
+        loops: &[&Counter],
+        (name, help): (&str, &str),
+        _: &[LabelSet],
+        page: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), Error> {
+        let mut metric = page.encode_descriptor(name, help, None, MetricType::Counter)?;
+        encode_count(&mut metric, loops.iter().map(|it| it.value()).sum())
+    }
+}
+
+impl Metric for UpDownCounter {
+    fn with_labels(_: &[LabelSet]) -> UpDownCounter {
+        UpDownCounter::default()
+    }
+
+    fn encode(
+        loops: &[&UpDownCounter],
+        (name, help): (&str, &str),
+        _: &[LabelSet],
+        page: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), Error> {
+        let sum: u64 = loops.iter().map(|it| it.value()).sum();
+        page.encode_descriptor(name, help, None, MetricType::Gauge)?
+            .encode_gauge(&i64::try_from(sum).unwrap_or(i64::MAX))
+    }
+}
+
+impl<const N: usize> Metric for Family<N> {
+    fn with_labels(labels: &[LabelSet]) -> Family<N> {
+        let mut sizes = labels.iter().map(|(_, values)| values.len());
+        Family::new([(); N].map(|()| sizes.next().unwrap_or_default()))
+    }
+
+    fn encode(
+        loops: &[&Family<N>],
+        (name, help): (&str, &str),
+        labels: &[LabelSet],
+        page: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), Error> {
+        let mut metric = page.encode_descriptor(name, help, None, MetricType::Counter)?;
+        let combinations = loops.first().map_or(0, |family| family.counters().len());
+        for place in 0..combinations {
+            let counters = loops.iter().filter_map(|it| it.counters().get(place));
+            let count = counters.map(Counter::value).sum();
+            // Most combinations of several labels never occur.
+            if count == 0 && N > 1 {
+                continue;
+            }
+            let mut rest = place;
+            let mut set: Vec<(&str, &str)> = Vec::with_capacity(N);
+            for (label, values) in labels.iter().rev() {
+                let value = values.get(rest % values.len());
+                set.push((label, value.map_or("", String::as_str)));
+                rest /= values.len();
+            }
+            set.reverse();
+            encode_count(&mut metric.encode_family(&set)?, count)?;
+        }
+        Ok(())
+    }
+}
+
+impl Metric for Histogram {
+    fn with_labels(_: &[LabelSet]) -> Histogram {
+        Histogram::new()
+    }
+
+    fn encode(
+        loops: &[&Histogram],
+        (name, help): (&str, &str),
+        _: &[LabelSet],
+        page: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), Error> {
+        let bounds = BOUNDS.iter().map(|micros| *micros as f64 / 1e6);
+        let buckets = bounds.chain([f64::MAX]).enumerate();
+        let buckets = buckets.map(|(place, bound)| {
+            let counts = loops.iter().map(|it| it.bucket(place));
+            (bound, counts.sum())
+        });
+        let buckets: Vec<(f64, u64)> = buckets.collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let micros: u64 = loops.iter().map(|it| it.micros()).sum();
+        page.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?
+            .encode_histogram::<NoLabelSet>(micros as f64 / 1e6, count, &buckets, None)
+    }
+}
+
+/// Writes one value of a counter.
+pub(super) fn encode_count(metric: &mut MetricEncoder<'_>, count: u64) -> Result<(), Error> {
+    metric.encode_counter::<NoLabelSet, _, u64>(&count, None)
+}

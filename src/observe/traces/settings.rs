@@ -1,0 +1,25 @@
+//! The settings of traces.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Uri};
+use rustls::ClientConfig;
+
+/// Where spans go, and of which requests.
+pub struct TraceSettings {
+    /// The URL of the collector.
+    pub endpoint: Uri,
+    /// Headers for the collector; secret values are marked as sensitive.
+    pub headers: HeaderMap,
+    /// How an `https` collector is verified.
+    pub tls: Arc<ClientConfig>,
+    /// `service.name`.
+    pub service_name: String,
+    /// The share of requests that are sampled, from 0 to 1.
+    pub sample: f64,
+    /// Whether a caller decides if its request is sampled.
+    pub follow_callers: bool,
+    /// For one export request.
+    pub timeout: Duration,
+}
