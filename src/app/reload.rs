@@ -1,5 +1,5 @@
-//! Taking over a changed configuration while requests go on: validated whole, swapped whole, or not
-//! at all.
+//! Reload: a changed configuration is validated whole, and its snapshots are swapped whole or not at
+//! all, while requests go on.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,28 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::admin::{ReloadStatus, Status};
+use crate::admin::Status;
 use crate::config::{Config, Intercept, Problem, Problems};
 use crate::credentials::Keeper;
 use crate::gate::{RateRules, SnapshotCell};
 use crate::listener::ListenerState;
 use crate::observe::{Clock, DecisionLog};
 
-use super::control::timestamp;
-use super::identity::Kept;
-use super::{Loaded, load};
+use super::load;
+use super::loaded::{Loaded, LoadedListener};
+use super::persistent::Previous;
+use super::status::timestamp;
 
-/// What a running gate is replaced in.
+/// Reloads the configuration of a running gate.
 pub(super) struct Reloader {
     pub(super) file: PathBuf,
     pub(super) clock: Clock,
     pub(super) listeners: Vec<Listening>,
     pub(super) log: DecisionLog,
     state: Mutex<State>,
-    /// By itself: who asks for it does not wait for a reload under way.
+    /// Apart from `state`, so that a reader does not wait for a reload under way.
     status: Mutex<Status>,
-    /// As well.
+    /// Apart from `state`, for the same reason.
     rates: Mutex<Arc<RateRules>>,
 }
 
@@ -40,27 +41,28 @@ pub(super) struct Listening {
     /// Where it listens.
     pub(super) bound: SocketAddr,
     pub(super) intercept: Option<Intercept>,
-    pub(super) door: Arc<SnapshotCell<ListenerState>>,
+    pub(super) state: Arc<SnapshotCell<ListenerState>>,
 }
 
 /// What changes with each reload.
 struct State {
-    /// The configuration that the process started with: what of it cannot change stays in force.
-    first: Config,
-    /// The configuration that was read last, whether it was taken over or not.
-    read: Config,
-    /// Of the files when they were last looked at.
-    seen: Digest,
-    before: load::Before,
+    /// The configuration that the process started with: its fixed settings stay in force.
+    initial: Config,
+    /// The configuration that was parsed last, whether it came into force or not.
+    latest: Config,
+    /// Digest of the files when they were last read.
+    digest: Digest,
+    previous: Previous,
     keepers: Vec<Keeper>,
 }
 
-/// Of the content of files.
+/// SHA-256 of the content of files.
 type Digest = [u8; 32];
 
-/// How often files that change while they are read are read again, and after how long.
-const TRIES: usize = 5;
-const SETTLE: Duration = Duration::from_millis(50);
+/// How often files are read that change while they are read.
+const MAX_READS: usize = 5;
+/// How long files must stay unchanged before they are read.
+const SETTLE_TIME: Duration = Duration::from_millis(50);
 
 impl Reloader {
     pub(super) fn new(
@@ -71,12 +73,12 @@ impl Reloader {
         status: Status,
     ) -> Reloader {
         let state = State {
-            first: loaded.config.clone(),
-            read: loaded.config.clone(),
-            seen: digest(&loaded.config.files(&loaded.file)),
-            before: load::Before {
-                endpoints: loaded.endpoints.clone(),
-                kept: loaded.kept.clone(),
+            initial: loaded.config.clone(),
+            latest: loaded.config.clone(),
+            digest: digest(&loaded.config.files(&loaded.file)),
+            previous: Previous {
+                endpoints: loaded.endpoint_ids(),
+                persistent: loaded.persistent.clone(),
             },
             keepers,
         };
@@ -87,37 +89,37 @@ impl Reloader {
             log,
             state: Mutex::new(state),
             status: Mutex::new(status),
-            rates: Mutex::new(Arc::clone(&loaded.kept.rates)),
+            rates: Mutex::new(Arc::clone(&loaded.persistent.rates)),
         }
     }
 
-    /// Reads the configuration and all that it names again, and lets it hold.
+    /// Loads the configuration again and puts it in force; reopens the decision log's file.
     ///
     /// # Errors
-    /// Every problem; what was in force stays so.
+    /// All problems; the previous configuration stays in force.
     pub(super) fn reload(&self) -> Result<(), Problems> {
         self.log.reopen();
-        self.take_over(&mut self.state())
+        self.replace(&mut self.state())
     }
 
-    /// The same, if a file has changed since it was last looked at.
+    /// Reloads if a file has changed since it was last read.
     pub(super) fn reload_if_changed(&self) {
         let mut state = self.state();
-        let files = state.read.files(&self.file);
-        let now = digest(&files);
-        if now == state.seen {
+        let files = state.latest.files(&self.file);
+        let current = digest(&files);
+        if current == state.digest {
             return;
         }
-        thread::sleep(SETTLE);
-        // Whoever is still writing causes another look.
-        if digest(&files) == now {
-            let _ = self.take_over(&mut state);
+        thread::sleep(SETTLE_TIME);
+        // A file that is still being written will be noticed again.
+        if digest(&files) == current {
+            let _ = self.replace(&mut state);
         }
     }
 
     /// The folders in which files may change.
     pub(super) fn folders(&self) -> Vec<PathBuf> {
-        let files = self.state().read.files(&self.file);
+        let files = self.state().latest.files(&self.file);
         let folder = |file: &PathBuf| match file.parent() {
             Some(folder) if folder != Path::new("") => folder.to_owned(),
             _ => PathBuf::from("."),
@@ -129,11 +131,11 @@ impl Reloader {
     }
 
     pub(super) fn status(&self) -> Status {
-        self.told().clone()
+        self.locked_status().clone()
     }
 
-    /// The rules about requests a second that hold, and how many each had no room for.
-    pub(super) fn over_rates(&self) -> Vec<(Arc<str>, u64)> {
+    /// The rate limits in force, each with the number of requests that it refused.
+    pub(super) fn rate_limited(&self) -> Vec<(Arc<str>, u64)> {
         let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         let rates = rates.0.iter();
         rates
@@ -141,7 +143,7 @@ impl Reloader {
             .collect()
     }
 
-    fn told(&self) -> MutexGuard<'_, Status> {
+    fn locked_status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,7 +151,8 @@ impl Reloader {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_over(&self, state: &mut State) -> Result<(), Problems> {
+    /// Loads the configuration, swaps it in, and tells the operator.
+    fn replace(&self, state: &mut State) -> Result<(), Problems> {
         let now = timestamp((self.clock)());
         match self.load(state) {
             Ok(loaded) => {
@@ -160,7 +163,7 @@ impl Reloader {
                 for change in &needs_restart {
                     eprintln!("note: {change} takes effect at the next start");
                 }
-                let reload = &mut self.told().reload;
+                let reload = &mut self.locked_status().reload;
                 reload.generation += 1;
                 reload.last_success = now;
                 reload.last_error = None;
@@ -170,7 +173,7 @@ impl Reloader {
             }
             Err(problems) => {
                 eprintln!("not reloaded, what was in force stays: {problems}");
-                let reload: &mut ReloadStatus = &mut self.told().reload;
+                let reload = &mut self.locked_status().reload;
                 reload.failures += 1;
                 reload.last_error = Some(format!("{now} {problems}"));
                 Err(problems)
@@ -178,52 +181,50 @@ impl Reloader {
         }
     }
 
-    /// Opens all that the configuration names, in one state of its files.
+    /// Loads the configuration from one consistent state of its files.
     fn load(&self, state: &mut State) -> Result<Loaded, Problems> {
-        for _ in 0..TRIES {
-            let text = super::read(&self.file)?;
+        for _ in 0..MAX_READS {
+            let text = load::read(&self.file)?;
             if let Ok(config) = Config::parse(&text, &self.file) {
-                state.read = config;
+                state.latest = config;
             }
-            let files = state.read.files(&self.file);
-            state.seen = digest(&files);
-            let loaded = super::load_for(&self.file, self.clock, Some(&state.before))?;
-            let unchanged = loaded.config.files(&self.file) == files;
-            if unchanged && digest(&files) == state.seen {
+            let files = state.latest.files(&self.file);
+            state.digest = digest(&files);
+            let loaded = load::load_after(Some(&state.previous), &self.file, self.clock)?;
+            if loaded.config.files(&self.file) == files && digest(&files) == state.digest {
                 return Ok(loaded);
             }
-            thread::sleep(SETTLE);
+            thread::sleep(SETTLE_TIME);
         }
         let message = "or what it names, changes faster than it can be read";
         Err(Problems(vec![Problem::of_file(&self.file, message)]))
     }
 
-    /// Lets it hold, and tells what of it cannot before the next start.
+    /// Puts a configuration in force; returns its changes that take effect at the next start only.
     fn swap(&self, loaded: Loaded, state: &mut State) -> Vec<String> {
-        let mut kept_back = state.first.fixed_differences(&loaded.config);
-        let mut doors: Vec<Option<_>> = loaded.doors.into_iter().map(Some).collect();
+        let mut needs_restart = state.initial.fixed_differences(&loaded.config);
+        let mut listeners: Vec<Option<_>> = loaded.listeners.into_iter().map(Some).collect();
         for listening in &self.listeners {
-            let configured = |at: &Option<super::At>| {
-                at.as_ref().is_some_and(|at| {
-                    at.address == listening.configured && at.door.intercept == listening.intercept
-                })
+            let is_same = |it: &LoadedListener| {
+                it.address == listening.configured && it.state.intercept == listening.intercept
             };
-            let found = doors.iter_mut().find(|at| configured(at));
-            match found.and_then(Option::take) {
-                Some(at) => listening.door.store(at.door),
-                None => kept_back.push(format!(
+            let loaded = listeners
+                .iter_mut()
+                .find(|it| it.as_ref().is_some_and(is_same));
+            match loaded.and_then(Option::take) {
+                Some(loaded) => listening.state.store(loaded.state),
+                None => needs_restart.push(format!(
                     "that no listener, or another one, is at `{}`",
                     listening.configured
                 )),
             }
         }
-        for at in doors.into_iter().flatten() {
-            kept_back.push(format!("the listener at `{}`", at.address));
-        }
+        let new = listeners.into_iter().flatten();
+        needs_restart.extend(new.map(|it| format!("the listener at `{}`", it.address)));
         self.log.apply(&loaded.config.log);
-        let fresh = loaded.kept.beyond(&state.before.kept);
-        if !fresh.is_empty() {
-            match Keeper::start(fresh.stores(), fresh.sources, self.clock) {
+        let new = loaded.persistent.without(&state.previous.persistent);
+        if !new.is_empty() {
+            match Keeper::start(new.stores(), new.sources, self.clock) {
                 Ok(keeper) => state.keepers.push(keeper),
                 Err(error) => eprintln!("credentials: cannot be kept fresh: {error}"),
             }
@@ -231,11 +232,13 @@ impl Reloader {
         self.rates
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(&loaded.kept.rates);
-        state.before.kept = loaded.kept;
+            .clone_from(&loaded.persistent.rates);
+        state.previous.persistent = loaded.persistent;
         let addresses: Vec<SocketAddr> = self.listeners.iter().map(|it| it.bound).collect();
-        loaded.inventory.update(&mut self.told(), &addresses);
-        kept_back
+        loaded
+            .inventory
+            .update(&mut self.locked_status(), &addresses);
+        needs_restart
     }
 }
 
@@ -253,25 +256,4 @@ fn digest(files: &[PathBuf]) -> Digest {
     let mut digest = Digest::default();
     digest.copy_from_slice(context.finish().as_ref());
     digest
-}
-
-impl Kept {
-    /// What is in here and was not in `before`.
-    fn beyond(&self, before: &Kept) -> Kept {
-        let stores = self.stores.iter();
-        let stores = stores.filter(|(file, _)| !before.stores.contains_key(*file));
-        let known = |profile: &Option<String>| {
-            let mut sources = before.sources.iter();
-            sources.any(|source| source.profile == *profile)
-        };
-        let sources = self.sources.iter();
-        Kept {
-            stores: stores.map(|(f, s)| (f.clone(), Arc::clone(s))).collect(),
-            sources: sources
-                .filter(|source| !known(&source.profile))
-                .cloned()
-                .collect(),
-            rates: Arc::clone(&self.rates),
-        }
-    }
 }

@@ -101,7 +101,7 @@ async fn stop_signal(running: &Running) -> io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            () = running.asked_to_drain() => return Ok(()),
+            () = running.drain_requested() => return Ok(()),
             _ = hangup.recv() => {
                 if let Ok(now) = NotifyState::monotonic_usec_now() {
                     notify(&[NotifyState::Reloading, now]);

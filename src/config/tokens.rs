@@ -1,39 +1,78 @@
-//! The shape of `[tokens]`.
+//! `[tokens]`: the token bindings of shard iterators and `NextToken`s, in memory or in Redis.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use toml_span::de_helpers::TableHelper;
-use toml_span::{DeserError, Deserialize, Value};
+use super::parse::{FromTable, Table};
 
-use super::values::{Span, custom};
-use super::{Redis, Tokens};
+/// `[tokens]`: which streams shard iterators and `NextToken`s are bound to, where a policy tells
+/// streams apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// Token bindings held at once, in the whole process.
+    pub capacity: usize,
+    /// The store that replicas of a gateway share; absent, each replica has its own in memory.
+    pub redis: Option<Redis>,
+}
+
+/// `store = "redis"` in `[tokens]`: Redis 6.2 or newer, or Valkey.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Redis {
+    /// `redis://`, `rediss://`, `valkey://`, `valkeys://` or `redis+unix://`. It may hold a
+    /// password.
+    pub url: String,
+    /// A file with the password.
+    pub password_file: Option<PathBuf>,
+    /// Roots to trust instead of the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// A file with the secret that tokens are hashed with, the same for all replicas.
+    pub key_file: PathBuf,
+    /// For connecting and for each command.
+    pub timeout: Duration,
+}
 
 /// Much longer than a store in the same zone needs, and short beside what clients wait for.
 const TIMEOUT: Duration = Duration::from_millis(100);
 /// 4 GiB of bindings.
-const MOST: usize = 1 << 27;
+const MAX_CAPACITY: usize = 1 << 27;
 
-impl<'de> Deserialize<'de> for Tokens {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let mut table = TableHelper::new(value)?;
-        let capacity = table
-            .optional("capacity")
-            .unwrap_or(Tokens::default().capacity);
-        let store = table.optional::<String>("store");
-        let url = table.optional::<String>("url");
-        let mut path = |name| table.optional::<String>(name).map(PathBuf::from);
-        let (password_file, ca_file) = (path("password-file"), path("ca-file"));
-        let key_file = path("key-file");
-        let timeout = table.optional::<Span>("timeout").map(|span| span.0);
-        table.finalize(None)?;
-        if capacity == 0 || capacity > MOST {
-            return Err(custom(
-                value,
-                &format!("`capacity` must be from 1 to {MOST}"),
-            ));
+impl Default for Tokens {
+    fn default() -> Tokens {
+        Tokens {
+            capacity: 1 << 18,
+            redis: None,
         }
-        let redis = match (store.as_deref().unwrap_or("memory"), url, key_file) {
+    }
+}
+
+/// A URL may hold a password.
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("key_file", &self.key_file)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FromTable for Tokens {
+    fn from_table(table: &mut Table<'_>) -> Option<Tokens> {
+        let mut tokens = Tokens::default();
+        table.set("capacity", &mut tokens.capacity);
+        let store: Option<String> = table.optional("store");
+        let url = table.optional("url");
+        let password_file: Option<PathBuf> = table.optional("password-file");
+        let ca_file: Option<PathBuf> = table.optional("ca-file");
+        let key_file = table.optional("key-file");
+        let timeout: Option<Duration> = table.optional("timeout");
+        table.sound()?;
+        table.refuse_if(
+            !(1..=MAX_CAPACITY).contains(&tokens.capacity),
+            format_args!("`capacity` must be from 1 to {MAX_CAPACITY}"),
+        );
+        let has_options = password_file.is_some() || ca_file.is_some() || timeout.is_some();
+        tokens.redis = match (store.as_deref().unwrap_or("memory"), url, key_file) {
             ("redis", Some(url), Some(key_file)) => Some(Redis {
                 url,
                 password_file,
@@ -41,31 +80,16 @@ impl<'de> Deserialize<'de> for Tokens {
                 key_file,
                 timeout: timeout.unwrap_or(TIMEOUT),
             }),
-            ("redis", _, _) => {
-                return Err(custom(
-                    value,
-                    "`store = \"redis\"` needs a `url` and a `key-file`",
-                ));
-            }
-            ("memory", None, None)
-                if password_file.is_none() && ca_file.is_none() && timeout.is_none() =>
-            {
-                None
-            }
-            ("memory", _, _) => {
-                return Err(custom(
-                    value,
-                    "`url`, `password-file`, `ca-file`, `key-file` and `timeout` are for \
-                     `store = \"redis\"`",
-                ));
-            }
-            (other, _, _) => {
-                return Err(custom(
-                    value,
-                    &format!("`store` is `{other}`, neither \"memory\" nor \"redis\""),
-                ));
-            }
+            ("redis", _, _) => table.refuse("`store = \"redis\"` needs a `url` and a `key-file`"),
+            ("memory", None, None) if !has_options => None,
+            ("memory", _, _) => table.refuse(
+                "`url`, `password-file`, `ca-file`, `key-file` and `timeout` are for \
+                 `store = \"redis\"`",
+            ),
+            (other, _, _) => table.refuse(format_args!(
+                "`store` is `{other}`, neither \"memory\" nor \"redis\""
+            )),
         };
-        Ok(Tokens { capacity, redis })
+        Some(tokens)
     }
 }

@@ -1,4 +1,4 @@
-//! The shape of `[traces]`.
+//! `[traces]`: spans for an OpenTelemetry collector.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use http::uri::Scheme;
 use http::{HeaderName, Uri};
-use toml_span::de_helpers::{TableHelper, expected};
 use toml_span::value::ValueInner;
-use toml_span::{DeserError, Deserialize, Value};
 
-use super::values::{Span, custom};
+use super::parse::{FromTable, FromToml, Table, TomlValue};
 
 /// `[traces]`: a span for each request that is sampled, for an OpenTelemetry collector.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,27 +23,18 @@ pub struct Traces {
     pub service_name: String,
     /// The share of requests that are sampled, from 0 to 1.
     pub sample: f64,
-    /// Whether a caller that says if its trace is sampled is believed.
+    /// Whether the sampling decision in a client's trace context is followed.
     pub follow_callers: bool,
-    /// For one delivery: connecting, sending and the collector's answer.
+    /// For one delivery: connecting, sending and the collector's response.
     pub timeout: Duration,
 }
 
-/// Where a collector takes spans.
-struct Endpoint(Uri);
-
-/// From 0 to 1.
-struct Share(f64);
-
-/// Headers, each with the file of its value.
-struct Headers(Vec<(HeaderName, PathBuf)>);
-
 /// One request in a hundred.
-const SAMPLE: f64 = 0.01;
-const SERVICE: &str = "kinesis-gate";
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// What the message itself needs.
-const OWN: [&str; 6] = [
+const DEFAULT_SAMPLE: f64 = 0.01;
+const DEFAULT_SERVICE_NAME: &str = "kinesis-gate";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Headers that the message itself needs.
+const RESERVED_HEADERS: [&str; 6] = [
     "connection",
     "content-encoding",
     "content-length",
@@ -55,11 +44,6 @@ const OWN: [&str; 6] = [
 ];
 
 impl Traces {
-    pub(super) fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let headers = self.headers.iter_mut().map(|(_, file)| file);
-        headers.chain(&mut self.ca_file)
-    }
-
     /// Whether deliveries are encrypted.
     pub fn is_secure(&self) -> bool {
         self.endpoint.scheme() == Some(&Scheme::HTTPS)
@@ -69,14 +53,14 @@ impl Traces {
     fn contradiction(&self) -> Option<&'static str> {
         let host = self.endpoint.host().unwrap_or_default();
         let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        let is_local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
         if self.service_name.is_empty() {
             Some("`service-name` is empty")
         } else if self.is_secure() {
             None
         } else if self.ca_file.is_some() {
             Some("`ca-file` is for an https `endpoint`")
-        } else if !self.headers.is_empty() && !local {
+        } else if !self.headers.is_empty() && !is_local {
             Some("`headers` would pass in the clear: use an https `endpoint`")
         } else {
             None
@@ -84,98 +68,74 @@ impl Traces {
     }
 }
 
-impl<'de> Deserialize<'de> for Traces {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let mut table = TableHelper::new(value)?;
-        let endpoint = table.required("endpoint").map(|Endpoint(uri)| uri);
-        let headers = table.optional("headers").map(|Headers(all)| all);
-        let ca_file = table.optional::<String>("ca-file").map(PathBuf::from);
-        let service_name: Option<String> = table.optional("service-name");
-        let sample = table.optional("sample").map_or(SAMPLE, |Share(it)| it);
-        let follow_callers = table.optional("follow-callers").unwrap_or(false);
-        let timeout = table.optional("timeout").map_or(TIMEOUT, |Span(it)| it);
-        table.finalize(None)?;
+impl FromTable for Traces {
+    fn from_table(table: &mut Table<'_>) -> Option<Traces> {
+        let endpoint = table.required_with("endpoint", collector_url);
         let traces = Traces {
-            endpoint: endpoint?,
-            headers: headers.unwrap_or_default(),
-            ca_file,
-            service_name: service_name.unwrap_or_else(|| SERVICE.to_owned()),
-            sample,
-            follow_callers,
-            timeout,
+            endpoint: endpoint.unwrap_or_default(),
+            headers: table.optional_with("headers", headers).unwrap_or_default(),
+            ca_file: table.optional("ca-file"),
+            service_name: table
+                .optional("service-name")
+                .unwrap_or_else(|| DEFAULT_SERVICE_NAME.to_owned()),
+            sample: table
+                .optional_with("sample", share)
+                .unwrap_or(DEFAULT_SAMPLE),
+            follow_callers: table.optional("follow-callers").unwrap_or(false),
+            timeout: table.optional("timeout").unwrap_or(DEFAULT_TIMEOUT),
         };
+        table.sound()?;
         match traces.contradiction() {
-            Some(message) => Err(custom(value, message)),
-            None => Ok(traces),
+            Some(message) => table.refuse(message),
+            None => Some(traces),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Endpoint {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let text = value.take_string(Some("a URL such as \"http://127.0.0.1:4318/v1/traces\""))?;
-        let uri: Option<Uri> = text.parse().ok();
-        let uri = uri.filter(|uri| {
-            let scheme = uri.scheme();
-            scheme == Some(&Scheme::HTTP) || scheme == Some(&Scheme::HTTPS)
-        });
-        // The text itself is not told: it may hold a password.
-        let wrong = match &uri {
-            None => "not an http or https URL such as \"http://127.0.0.1:4318/v1/traces\"",
-            Some(uri) if uri.authority().is_some_and(|it| it.as_str().contains('@')) => {
-                "a user or a password in the URL: put it into a file that `headers` names"
-            }
-            Some(uri) if uri.query().is_some() || text.contains('#') => {
-                "more than a path in the URL: a token belongs into a file that `headers` names"
-            }
-            Some(uri) if uri.path() == "/" => {
-                "the URL has no path: collectors take spans at `/v1/traces`"
-            }
-            Some(_) => "",
-        };
-        match uri {
-            Some(uri) if wrong.is_empty() => Ok(Endpoint(uri)),
-            _ => Err(custom(value, wrong)),
-        }
+fn collector_url(mut value: TomlValue<'_>) -> Option<Uri> {
+    let text = value.string("a URL such as \"http://127.0.0.1:4318/v1/traces\"")?;
+    let uri: Option<Uri> = text.parse().ok();
+    let is_http = |uri: &Uri| [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
+    // The text itself is not in the messages: it may hold a password.
+    let Some(uri) = uri.filter(is_http) else {
+        return value
+            .refuse("not an http or https URL such as \"http://127.0.0.1:4318/v1/traces\"");
+    };
+    if uri.authority().is_some_and(|it| it.as_str().contains('@')) {
+        value.refuse("a user or a password in the URL: put it into a file that `headers` names")
+    } else if uri.query().is_some() || text.contains('#') {
+        value
+            .refuse("more than a path in the URL: a token belongs into a file that `headers` names")
+    } else if uri.path() == "/" {
+        value.refuse("the URL has no path: collectors take spans at `/v1/traces`")
+    } else {
+        Some(uri)
     }
 }
 
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let share = match value.take() {
-            ValueInner::Float(share) => share,
-            ValueInner::Integer(0) => 0.0,
-            ValueInner::Integer(1) => 1.0,
-            ValueInner::Integer(_) => f64::NAN,
-            other => return Err(expected("a share such as 0.01", other, value.span).into()),
-        };
-        match (0.0..=1.0).contains(&share) {
-            true => Ok(Share(share)),
-            false => Err(custom(
-                value,
-                "not a share from 0 to 1: 0.01 samples one request in a hundred",
-            )),
-        }
+/// A number from 0 to 1.
+fn share(mut value: TomlValue<'_>) -> Option<f64> {
+    let share = match value.take() {
+        ValueInner::Float(share) => share,
+        ValueInner::Integer(share) => share as f64,
+        other => return value.refuse_type("a share such as 0.01", other),
+    };
+    match (0.0..=1.0).contains(&share) {
+        true => Some(share),
+        false => value.refuse("not a share from 0 to 1: 0.01 samples one request in a hundred"),
     }
 }
 
-impl<'de> Deserialize<'de> for Headers {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let ValueInner::Table(table) = value.take() else {
-            let message = "write headers as `{ authorization = \"file\" }`, each with the file of \
-                           its value";
-            return Err(custom(value, message));
+fn headers(mut value: TomlValue<'_>) -> Option<Vec<(HeaderName, PathBuf)>> {
+    let usage = "write headers as `{ authorization = \"file\" }`, each with the file of its value";
+    let mut headers: Vec<(HeaderName, PathBuf)> = Vec::new();
+    for (key, file) in value.entries(usage)? {
+        let name = HeaderName::try_from(&key).ok();
+        let name = name.filter(|name| !RESERVED_HEADERS.contains(&name.as_str()));
+        let Some(name) = name.filter(|name| headers.iter().all(|(it, _)| it != name)) else {
+            return value.refuse(format_args!("`{key}` cannot be a header, or is one twice"));
         };
-        let mut headers: Vec<(HeaderName, PathBuf)> = Vec::with_capacity(table.len());
-        for (key, mut file) in table {
-            let name = HeaderName::try_from(key.name.as_ref()).ok();
-            let name = name.filter(|name| !OWN.contains(&name.as_str()));
-            let Some(name) = name.filter(|name| headers.iter().all(|(it, _)| it != name)) else {
-                let message = format!("`{}` cannot be a header, or is one twice", key.name);
-                return Err(custom(value, &message));
-            };
-            headers.push((name, PathBuf::from(file.take_string(None)?.as_ref())));
-        }
-        Ok(Headers(headers))
+        headers.push((name, PathBuf::from_toml(file)?));
     }
+    Some(headers)
 }

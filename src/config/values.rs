@@ -1,35 +1,30 @@
-//! Values of the file that have a grammar of their own.
+//! Values with a grammar of their own: durations, numbers of bytes, addresses, networks, host names.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use toml_span::de_helpers::expected;
+use ipnet::IpNet;
 use toml_span::value::ValueInner;
-use toml_span::{DeserError, Deserialize, Error, ErrorKind, Value};
 
-/// Names by which clients may reach a listener without naming a Kinesis endpoint.
+use super::parse::{FromToml, Table, TomlValue};
+
+/// Host names by which clients may reach a listener without naming a Kinesis endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names(Vec<String>);
-
-/// A span of time: an integer of seconds, or a string such as `"250ms"`, `"5s"`, `"2m"`.
-pub(super) struct Span(pub Duration);
+pub struct HostNames(Vec<String>);
 
 /// A number of bytes: an integer, or a string such as `"64KiB"`, `"16MiB"`.
 pub(super) struct Bytes(pub usize);
 
-/// A socket address.
-pub(super) struct Address(pub SocketAddr);
-
-impl Names {
+impl HostNames {
     /// Names in lower case, without duplicates.
-    pub fn new(names: Vec<String>) -> Names {
-        let mut names: Vec<String> = names
-            .into_iter()
-            .map(|name| name.to_ascii_lowercase())
-            .collect();
+    pub fn new(mut names: Vec<String>) -> HostNames {
+        names
+            .iter_mut()
+            .for_each(|name| name.make_ascii_lowercase());
         names.sort();
         names.dedup();
-        Names(names)
+        HostNames(names)
     }
 
     /// Whether `name`, in any case, is one of them.
@@ -48,73 +43,121 @@ impl Names {
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+/// An integer of seconds, or a string such as `"250ms"`, `"5s"`, `"2m"`. Not `jiff`'s grammar, which
+/// also takes years and signs.
+impl FromToml for Duration {
+    fn from_toml(mut value: TomlValue<'_>) -> Option<Duration> {
+        let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
         let millis = match value.take() {
             ValueInner::Integer(seconds) => u64::try_from(seconds)
                 .ok()
-                .and_then(|s| s.checked_mul(1000)),
-            ValueInner::String(text) => scaled(
-                &text,
-                &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)],
-            ),
-            other => {
-                return Err(
-                    expected("seconds, or a string such as \"5s\"", other, value.span).into(),
-                );
-            }
+                .and_then(|seconds| seconds.checked_mul(1000)),
+            ValueInner::String(text) => scaled(&text, &units),
+            other => return value.refuse_type("seconds, or a string such as \"5s\"", other),
         };
         match millis {
-            Some(millis) if millis > 0 => Ok(Span(Duration::from_millis(millis))),
-            _ => Err(custom(
-                value,
-                "not a span of time above zero: write seconds, or a string such as \"250ms\", \"5s\", \"2m\"",
-            )),
+            Some(millis) if millis > 0 => Some(Duration::from_millis(millis)),
+            _ => value.refuse(
+                "not a span of time above zero: write seconds, or a string such as \"250ms\", \
+                 \"5s\", \"2m\"",
+            ),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
+impl FromToml for Bytes {
+    fn from_toml(mut value: TomlValue<'_>) -> Option<Bytes> {
+        let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
         let bytes = match value.take() {
             ValueInner::Integer(bytes) => u64::try_from(bytes).ok(),
-            ValueInner::String(text) => scaled(
-                &text,
-                &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)],
-            ),
-            other => {
-                return Err(
-                    expected("bytes, or a string such as \"16MiB\"", other, value.span).into(),
-                );
-            }
+            ValueInner::String(text) => scaled(&text, &units),
+            other => return value.refuse_type("bytes, or a string such as \"16MiB\"", other),
         };
         match bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
-            Some(bytes) if bytes > 0 => Ok(Bytes(bytes)),
-            _ => Err(custom(
-                value,
-                "not a number of bytes above zero: write an integer, or a string such as \"64KiB\", \"16MiB\"",
+            Some(bytes) if bytes > 0 => Some(Bytes(bytes)),
+            _ => value.refuse(
+                "not a number of bytes above zero: write an integer, or a string such as \
+                 \"64KiB\", \"16MiB\"",
+            ),
+        }
+    }
+}
+
+/// A file's path, relative to the configuration's folder.
+impl FromToml for PathBuf {
+    fn from_toml(value: TomlValue<'_>) -> Option<PathBuf> {
+        let folder = value.folder();
+        Some(folder.join(String::from_toml(value)?))
+    }
+}
+
+impl FromToml for SocketAddr {
+    fn from_toml(mut value: TomlValue<'_>) -> Option<SocketAddr> {
+        let text = value.string("an address such as \"127.0.0.1:4443\"")?;
+        text.parse().ok().or_else(|| {
+            value.refuse(format_args!(
+                "`{text}` is not an address and port such as \"127.0.0.1:4443\" or \"[::1]:4443\""
+            ))
+        })
+    }
+}
+
+/// A network, `10.0.0.0/8`, or one address.
+impl FromToml for IpNet {
+    fn from_toml(mut value: TomlValue<'_>) -> Option<IpNet> {
+        let text = value.string("a network such as \"10.0.0.0/8\"")?;
+        let network = text.parse::<IpNet>();
+        match network.or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+            Ok(network) if network.trunc() == network => Some(network),
+            Ok(network) => value.refuse(format_args!(
+                "`{text}` has bits beyond its prefix: write `{}`",
+                network.trunc()
+            )),
+            Err(_) => value.refuse(format_args!(
+                "`{text}` is not a network such as \"10.0.0.0/8\" or \"fd00::/8\""
             )),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Address {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let text = value.take_string(Some("an address such as \"127.0.0.1:4443\""))?;
-        text.parse()
-            .map(Address)
-            .map_err(|_| custom(value, &format!("`{text}` is not an address and port such as \"127.0.0.1:4443\" or \"[::1]:4443\"")))
+/// An address whose port may be left out.
+pub(super) fn address_with_port(mut value: TomlValue<'_>, default: u16) -> Option<SocketAddr> {
+    let text = value.string("an address such as \"10.0.0.2\"")?;
+    let address = text.parse().or_else(|_| {
+        let ip = text.parse::<IpAddr>();
+        ip.map(|ip| SocketAddr::new(ip, default))
+    });
+    match address {
+        Ok(address) if address.port() != 0 => Some(address),
+        _ => value.refuse(format_args!(
+            "`{text}` is not an address such as \"10.0.0.2\" or \"10.0.0.2:{default}\""
+        )),
     }
 }
 
-/// An error at the value's place.
-pub(super) fn custom(value: &Value<'_>, message: &str) -> DeserError {
-    Error {
-        kind: ErrorKind::Custom(message.to_owned().into()),
-        span: value.span,
-        line_info: None,
-    }
-    .into()
+/// Reads `connect`: `name:port`, `1.2.3.4:port` or `[v6]:port`.
+pub(super) fn connect_address(table: &mut Table<'_>) -> Option<String> {
+    let text: String = table.optional("connect")?;
+    let is_host_and_port = text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty()
+            && port.parse::<u16>().is_ok_and(|port| port != 0)
+            && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')))
+    });
+    table.refuse_if(
+        !is_host_and_port,
+        format_args!("`{text}` is not a host and port such as \"127.0.0.1:4567\""),
+    );
+    Some(text)
+}
+
+/// Labels as TLS sends them: letters, digits and hyphens, no dot at the end, no address.
+pub(super) fn is_host_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let mut bytes = label.bytes();
+        (1..=63).contains(&label.len())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label) && text.parse::<IpAddr>().is_err()
 }
 
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{Mode, Per};
+use crate::config::{Mode, RateLimitKey};
 use crate::kinesis::{self, Operation, Target};
 use crate::policy::{Action, ActionSelector, Arn, Match, PrincipalPattern, ResourceSelector};
 use crate::rate_limit::KeyedLimiter;
@@ -27,7 +27,7 @@ pub struct RateRule {
     /// What the log and the metrics call it.
     pub name: Arc<str>,
     /// What it counts apart.
-    pub per: Per,
+    pub per: RateLimitKey,
     /// Whose requests it is for; empty, everybody's.
     pub principals: Vec<PrincipalPattern>,
     /// The streams it is for; empty, all, and requests on none.
@@ -85,7 +85,8 @@ impl RateRules {
     /// Whether a rule counts what an operation's streams are asked for.
     pub(super) fn tell_streams_apart(&self, operation: &'static Operation) -> bool {
         let action = decide::action_of(&Target::Operation(operation));
-        let tells = |rate: &RateRule| rate.per != Per::Principal || !rate.streams.is_empty();
+        let tells =
+            |rate: &RateRule| rate.per != RateLimitKey::Principal || !rate.streams.is_empty();
         self.0
             .iter()
             .any(|rate| tells(rate) && rate.is_for_action(&action))
@@ -108,7 +109,7 @@ impl RateRules {
                 && of(&rate.principals, |pattern| pattern.matches(&principal))
         };
         for rate in self.0.iter().filter(is_for) {
-            if rate.per == Per::Principal {
+            if rate.per == RateLimitKey::Principal {
                 let is_about = rate.streams.is_empty() || streams().any(|it| rate.is_about(&it));
                 if is_about && !goes_on(rate, rate.limiter.key(who)) {
                     return Some(rate);
@@ -116,7 +117,7 @@ impl RateRules {
                 continue;
             }
             for stream in streams().filter(|stream| rate.is_about(stream)) {
-                let who = (rate.per == Per::PrincipalAndStream).then_some(who);
+                let who = (rate.per == RateLimitKey::PrincipalAndStream).then_some(who);
                 if !goes_on(rate, rate.limiter.key((who, stream.counted_as()))) {
                     return Some(rate);
                 }
@@ -182,10 +183,10 @@ fn stream<'a>(resource: &kinesis::Resource<'a>) -> Option<Named<'a>> {
 }
 
 /// What a rule counts by, for people.
-fn words(per: Per) -> &'static str {
+fn words(per: RateLimitKey) -> &'static str {
     match per {
-        Per::Principal => "principal",
-        Per::Stream => "stream",
-        Per::PrincipalAndStream => "principal and stream",
+        RateLimitKey::Principal => "principal",
+        RateLimitKey::Stream => "stream",
+        RateLimitKey::PrincipalAndStream => "principal and stream",
     }
 }

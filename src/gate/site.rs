@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 
-use crate::config::{Mode, Names, Tunnel};
+use crate::config::{HostNames, Mode, Tunnel};
 use crate::kinesis::{Host, Operation, operations};
 use crate::policy::{AttachedPolicy, Policy};
 use crate::sigv4::names_in;
@@ -23,7 +23,7 @@ pub struct ListenerEndpoints {
     /// What is known of callers.
     pub identity_map: Arc<IdentityMap>,
     /// Names of this listener that are no Kinesis endpoint names.
-    pub names: Names,
+    pub names: HostNames,
     /// Whether connections come here that were meant for another address: their clients ask for
     /// Kinesis endpoints by name, and by nothing else.
     pub is_intercepting: bool,

@@ -74,7 +74,7 @@ pub(super) async fn read(
     let version = match first {
         [b'P'] => 1,
         [b'\r'] => 2,
-        _ if rules.required => return Err(ProxyError::Missing),
+        _ if rules.is_required => return Err(ProxyError::Missing),
         _ => return Ok(None),
     };
     if !rules.from.iter().any(|network| network.contains(&source)) {

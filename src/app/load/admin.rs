@@ -1,4 +1,4 @@
-//! How the admin port is protected.
+//! The admin port's access: bearer token, certificate, client certificates.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -15,40 +15,28 @@ use zeroize::Zeroizing;
 use crate::admin::{Access, Guard};
 use crate::config;
 
-use super::Opening;
+use super::loader::Loader;
 
-/// Characters of a token, at least.
-const FEWEST: usize = 16;
-/// Bytes of its file that are read.
-const LARGEST: u64 = 4096;
+const MIN_TOKEN_CHARACTERS: usize = 16;
+const MAX_TOKEN_FILE_BYTES: u64 = 4096;
 
-impl Opening<'_> {
+impl Loader<'_> {
     pub(super) fn access(&mut self, admin: &config::Admin) -> Option<Access> {
-        let token = match admin.token_file.as_deref().map(token).transpose() {
-            Ok(token) => token,
-            Err(error) => {
-                self.problem("admin.token-file", error);
-                return None;
-            }
-        };
-        let tls = match admin.tls.as_ref().map(server).transpose() {
-            Ok(tls) => tls,
-            Err(error) => {
-                self.problem("admin.tls", error);
-                return None;
-            }
-        };
-        let loopback = admin.address.is_some_and(|it| it.ip().is_loopback());
-        let certificates = admin.tls.as_ref().is_some_and(|it| it.client_ca.is_some());
+        let token = admin.token_file.as_deref().map(read_token).transpose();
+        let token = self.accept("admin.token-file", token)?;
+        let tls = admin.tls.as_ref().map(server_config).transpose();
+        let tls = self.accept("admin.tls", tls)?;
+        let is_loopback = admin.address.is_some_and(|it| it.ip().is_loopback());
+        let has_client_ca = admin.tls.as_ref().is_some_and(|it| it.client_ca.is_some());
         let token = token.as_ref().map(|token| token.trim().as_bytes());
         Some(Access {
-            guard: Guard::new(loopback, token, certificates),
+            guard: Guard::new(is_loopback, token, has_client_ca),
             tls: tls.map(Arc::new),
         })
     }
 }
 
-fn token(file: &Path) -> Result<Zeroizing<String>, String> {
+fn read_token(file: &Path) -> Result<Zeroizing<String>, String> {
     let name = file.display();
     let cannot = |error: std::io::Error| format!("`{name}` cannot be read: {error}");
     let opened = File::open(file).map_err(cannot)?;
@@ -60,19 +48,19 @@ fn token(file: &Path) -> Result<Zeroizing<String>, String> {
     }
     let mut token = Zeroizing::new(String::new());
     opened
-        .take(LARGEST)
+        .take(MAX_TOKEN_FILE_BYTES)
         .read_to_string(&mut token)
         .map_err(cannot)?;
     match token.trim().len() {
-        FEWEST.. => Ok(token),
+        MIN_TOKEN_CHARACTERS.. => Ok(token),
         _ => Err(format!(
-            "`{name}` holds fewer than {FEWEST} characters: make one with `openssl rand -hex 32`"
+            "`{name}` holds fewer than {MIN_TOKEN_CHARACTERS} characters: make one with `openssl rand -hex 32`"
         )),
     }
 }
 
-fn server(tls: &config::AdminTls) -> Result<ServerConfig, String> {
-    let chain = chain(&tls.certificate)?;
+fn server_config(tls: &config::AdminTls) -> Result<ServerConfig, String> {
+    let chain = read_chain(&tls.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| {
         format!(
             "`{}` holds no private key in PEM: {error}",
@@ -84,7 +72,7 @@ fn server(tls: &config::AdminTls) -> Result<ServerConfig, String> {
         None => builder.with_no_client_auth(),
         Some(authorities) => {
             let mut roots = RootCertStore::empty();
-            for authority in self::chain(authorities)? {
+            for authority in read_chain(authorities)? {
                 roots
                     .add(authority)
                     .map_err(|error| format!("`{}`: {error}", authorities.display()))?;
@@ -102,7 +90,7 @@ fn server(tls: &config::AdminTls) -> Result<ServerConfig, String> {
         .map_err(|error| format!("the certificate cannot be used: {error}"))
 }
 
-fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let wrong = |error: &dyn std::fmt::Display| {
         format!("`{}` holds no certificate in PEM: {error}", file.display())
     };

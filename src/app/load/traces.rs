@@ -1,4 +1,4 @@
-//! Where spans go.
+//! Spans: the collector that they go to.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::config;
 use crate::observe::TraceSettings;
 
-use super::Opening;
+use super::loader::Loader;
 
-impl Opening<'_> {
-    /// Nobody is connected to yet: a gateway starts without its collector.
+impl Loader<'_> {
+    /// The collector. It is connected to later: a gateway starts without it.
     pub(super) fn traces(&mut self, traces: &config::Traces) -> Option<TraceSettings> {
         if !cfg!(feature = "traces") {
             let message = "this program was built without the feature `traces`: build it with \

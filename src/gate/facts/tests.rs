@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::config::Names;
+use crate::config::HostNames;
 use crate::kinesis::{Scanner, Target, WireFormat};
 use crate::policy::{
     Context, Fact, Key, Knowledge, Options, Policy, REGISTRY, RegisteredKey, Value, ValueType,
@@ -80,7 +80,7 @@ fn connection(everything: bool) -> ConnectionInfo {
     let site = Arc::new(ListenerEndpoints {
         endpoints: vec![Arc::clone(&endpoint)],
         identity_map: Arc::new(principals),
-        names: Names::default(),
+        names: HostNames::default(),
         is_intercepting: false,
         tunnels: Vec::new(),
         client_verifier: None,

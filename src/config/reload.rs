@@ -1,29 +1,26 @@
-//! What a configuration names in the file system, and what of it cannot change while a process runs.
+//! `[reload]`: what starts a reload, the files that it reads, and the settings that it cannot change.
 
 use std::path::{Path, PathBuf};
 
-use toml_span::de_helpers::TableHelper;
-use toml_span::{DeserError, Deserialize, Value};
-
-use super::values::custom;
+use super::parse::{FromTable, Table};
 use super::{Config, EndpointPolicy, ListenerTls};
 
-/// `[reload]`: taking over what changes.
+/// `[reload]`: how changed files come into force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reload {
     /// Whether files are watched. Without, SIGHUP and the admin port reload.
     pub watch: bool,
-    /// What becomes of open event streams that what was reloaded denies.
+    /// What happens to open event streams that the reloaded policies deny.
     pub on_reload: OnReload,
 }
 
-/// What becomes of an open event stream of a consumer that a reload denies.
+/// What happens to a consumer's open event stream that a reload denies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnReload {
     /// It goes on to its end, at most five minutes after it began; the next is denied.
     #[default]
     Finish,
-    /// It breaks off.
+    /// It is aborted.
     Terminate,
 }
 
@@ -36,34 +33,22 @@ impl Default for Reload {
     }
 }
 
-impl<'de> Deserialize<'de> for Reload {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        let mut table = TableHelper::new(value)?;
-        let reload = Reload {
+impl FromTable for Reload {
+    fn from_table(table: &mut Table<'_>) -> Option<Reload> {
+        let choices = [
+            ("finish", OnReload::Finish),
+            ("terminate", OnReload::Terminate),
+        ];
+        Some(Reload {
             watch: table.optional("watch").unwrap_or(true),
-            on_reload: table.optional("on-reload").unwrap_or_default(),
-        };
-        table.finalize(None)?;
-        Ok(reload)
-    }
-}
-
-impl<'de> Deserialize<'de> for OnReload {
-    fn deserialize(value: &mut Value<'de>) -> Result<Self, DeserError> {
-        match value.take_string(None)?.as_ref() {
-            "finish" => Ok(OnReload::Finish),
-            "terminate" => Ok(OnReload::Terminate),
-            other => {
-                let message = format!("`{other}` is neither \"finish\" nor \"terminate\"");
-                Err(custom(value, &message))
-            }
-        }
+            on_reload: table.choice("on-reload", &choices).unwrap_or_default(),
+        })
     }
 }
 
 impl Config {
-    /// The files that a reload reads: the configuration itself, at `file`, and what it names. Files
-    /// of local credentials are none: they are read as they change.
+    /// The files that a reload reads: the configuration itself, at `file`, and those that it names.
+    /// Files of local credentials are not among them: the gate reads them as they change.
     pub fn files(&self, file: &Path) -> Vec<PathBuf> {
         let mut files = vec![file.to_owned()];
         files.extend(self.identity_map.clone());
@@ -73,18 +58,14 @@ impl Config {
             }
             files.extend(endpoint.candidate.clone());
         }
-        files.extend(
-            self.identity_policies
-                .iter()
-                .map(|policy| policy.file.clone()),
-        );
+        files.extend(self.identity_policies.iter().map(|it| it.file.clone()));
         for listener in &self.listeners {
             let (ListenerTls::Files { certificate, key }
             | ListenerTls::Authority { certificate, key }) = &listener.tls;
             files.extend([certificate.clone(), key.clone()]);
             if let Some(clients) = &listener.client_auth {
                 files.push(clients.authorities.clone());
-                files.extend(clients.revoked.iter().cloned());
+                files.extend(clients.crls.iter().cloned());
             }
         }
         files.sort();
@@ -92,7 +73,7 @@ impl Config {
         files
     }
 
-    /// What differs in `other` and takes effect at the next start only.
+    /// The settings that differ in `other` and take effect at the next start only.
     pub fn fixed_differences(&self, other: &Config) -> Vec<String> {
         [
             ("workers", self.workers == other.workers),
@@ -106,7 +87,7 @@ impl Config {
             ("traces", self.traces == other.traces),
         ]
         .into_iter()
-        .filter(|(_, same)| !same)
+        .filter(|(_, is_same)| !is_same)
         .map(|(path, _)| format!("`{path}`"))
         .collect()
     }

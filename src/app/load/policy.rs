@@ -1,4 +1,4 @@
-//! Policy documents: compiled, and what an operator should know of them.
+//! Policy documents: compiled, with notices for the operator.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,23 +7,21 @@ use crate::config::{self, Problem, Problems};
 use crate::kinesis::ACTION_NAMES;
 use crate::policy::{Attachment, Diagnostic, Key, Knowledge, Listener, Options, Policy, lint};
 
-use super::Opening;
+use super::loader::{Loader, unreadable};
 
 /// Compiles a policy document for Kinesis' actions.
 ///
 /// # Errors
 /// Every problem of the document, at once.
 pub fn compile(text: &str, file: &Path, attachment: Attachment) -> Result<Policy, Vec<Problem>> {
-    Policy::compile(text, &options(attachment)).map_err(|findings| {
-        findings
-            .into_iter()
-            .map(|finding| problem(finding, file))
-            .collect()
+    Policy::compile(text, &options(attachment)).map_err(|diagnostics| {
+        let diagnostics = diagnostics.into_iter();
+        diagnostics.map(|it| problem(it, file)).collect()
     })
 }
 
-/// Can a listener of this gate know a condition key, or that it is absent? It knows
-/// `aws:SourceVpc` where its endpoint states the VPC.
+/// Whether a listener can know a condition key, or that it is absent. It knows `aws:SourceVpc` where
+/// its endpoint states the VPC.
 #[must_use]
 pub fn knows(key: Key<'_>, vpc_is_stated: bool) -> bool {
     match (key.in_passthrough(), key) {
@@ -33,25 +31,25 @@ pub fn knows(key: Key<'_>, vpc_is_stated: bool) -> bool {
     }
 }
 
-/// Adds the problems of the policy documents that a configuration names to those of its shape, so
-/// that all are told at once.
-pub(in crate::app) fn with_documents(mut problems: Problems, text: &str, file: &Path) -> Problems {
+/// Adds the problems of the policy documents that a configuration names to its own, so that all are
+/// reported at once.
+pub(super) fn with_documents(mut problems: Problems, text: &str, file: &Path) -> Problems {
     for named in config::named_documents(text, file) {
-        let attachment = match named.identity {
+        let attachment = match named.is_identity_policy {
             true => Attachment::Identity,
             false => Attachment::Endpoint,
         };
-        let found = match std::fs::read_to_string(&named.file) {
+        let problems_of = match std::fs::read_to_string(&named.file) {
             Ok(text) => compile(&text, &named.file, attachment).err(),
             Err(error) => Some(vec![unreadable(file, &named.path, &named.file, &error)]),
         };
-        problems.0.extend(found.into_iter().flatten());
+        problems.0.extend(problems_of.into_iter().flatten());
     }
     problems
 }
 
-impl Opening<'_> {
-    /// Reads and compiles a document: its name, and what it says.
+impl Loader<'_> {
+    /// Reads and compiles a document: its name and the policy.
     pub(super) fn policy(
         &mut self,
         path: &str,
@@ -66,10 +64,10 @@ impl Opening<'_> {
         let text = self.read(path, file)?;
         match compile(&text, file, attachment) {
             Ok(policy) => {
-                let found = notices(&text, file, attachment, endpoint);
-                self.notices.extend(found);
+                self.notices
+                    .extend(notices(&text, file, attachment, endpoint));
                 let name = file.display().to_string();
-                self.inventory.policy(layer, &name, &text, attached_to);
+                self.inventory.add_policy(layer, &name, &text, attached_to);
                 Some((name.into(), policy))
             }
             Err(problems) => {
@@ -80,8 +78,8 @@ impl Opening<'_> {
     }
 }
 
-/// What an operator should know of a policy that is valid: among the rest, every statement that
-/// depends on what this gate cannot know.
+/// What an operator should know of a valid policy, such as statements that depend on what this gate
+/// cannot know.
 fn notices(
     text: &str,
     file: &Path,
@@ -93,11 +91,11 @@ fn notices(
         knows: &knows,
         knows_principal_arn: knows(Key::PrincipalArn),
     };
-    let found = lint(text, &options(attachment), Some(&listener));
-    found.into_iter().map(|finding| problem(finding, file))
+    let diagnostics = lint(text, &options(attachment), Some(&listener));
+    diagnostics.into_iter().map(|it| problem(it, file))
 }
 
-/// As [`knows`], for listeners of this endpoint; identity policies are for all of them.
+/// As [`knows`], for the listeners of this endpoint; `None` stands for those of all endpoints.
 fn listener_knows(key: Key<'_>, endpoint: Option<&config::Endpoint>) -> bool {
     let stated = |of: fn(&config::Endpoint) -> bool| endpoint.is_none_or(of);
     match key {
@@ -117,28 +115,19 @@ fn listener_knows(key: Key<'_>, endpoint: Option<&config::Endpoint>) -> bool {
     }
 }
 
-pub(super) fn unreadable(
-    config: &Path,
-    path: &str,
-    file: &Path,
-    error: &std::io::Error,
-) -> Problem {
-    let message = format_args!("`{}` cannot be read: {error}", file.display());
-    Problem::of_value(config, path, message)
-}
-
-fn problem(finding: Diagnostic, file: &Path) -> Problem {
+fn problem(diagnostic: Diagnostic, file: &Path) -> Problem {
     Problem {
         file: file.to_owned(),
-        position: Some((finding.line as usize, finding.column as usize)),
-        path: finding.path,
-        message: match finding.fix {
-            Some(fix) => format!("{}; {fix}", finding.message),
-            None => finding.message,
+        position: Some((diagnostic.line as usize, diagnostic.column as usize)),
+        path: diagnostic.path,
+        message: match diagnostic.fix {
+            Some(fix) => format!("{}; {fix}", diagnostic.message),
+            None => diagnostic.message,
         },
     }
 }
 
+/// Options to compile documents with.
 pub(super) fn options(attachment: Attachment) -> Options<'static> {
     let options = match attachment {
         Attachment::Endpoint => Options::ENDPOINT,

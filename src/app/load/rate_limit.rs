@@ -1,4 +1,4 @@
-//! The rules about requests a second, compiled.
+//! Rate limits, compiled.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -9,20 +9,19 @@ use crate::kinesis::ACTION_NAMES;
 use crate::policy::{Action, ActionSelector, Arn, PrincipalPattern, ResourceSelector};
 use crate::rate_limit::{Gcra, KeyedLimiter};
 
-use super::Opening;
+use super::loader::Loader;
 
-impl Opening<'_> {
-    /// The rules. Those that a running gate knows by the same name, and that count the same in the
-    /// same way, go on with what was counted.
-    pub(super) fn rates(&mut self, config: &Config) -> RateRules {
-        let rates = config.rates.iter().enumerate();
-        RateRules(rates.map(|(place, rate)| self.rate(place, rate)).collect())
+impl Loader<'_> {
+    /// The rate limits. Those with the name, key and rate of one in force keep its counts.
+    pub(super) fn rate_limits(&mut self, config: &Config) -> RateRules {
+        let rates = config.rate_limits.iter().enumerate();
+        RateRules(rates.map(|(n, rate)| self.rate_limit(n, rate)).collect())
     }
 
-    fn rate(&mut self, place: usize, rate: &config::Rate) -> RateRule {
+    fn rate_limit(&mut self, index: usize, rate: &config::RateLimit) -> RateRule {
         let gcra = Gcra::new(rate.requests, rate.burst);
-        let known = self.before.and_then(|before| {
-            let mut known = before.kept.rates.0.iter();
+        let known = self.previous.and_then(|previous| {
+            let mut known = previous.persistent.rates.0.iter();
             known.find(|known| {
                 *known.name == *rate.name
                     && known.per == rate.per
@@ -32,11 +31,11 @@ impl Opening<'_> {
         RateRule {
             name: rate.name.as_str().into(),
             per: rate.per,
-            principals: self.each(place, "principals", &rate.principals, |text| {
+            principals: self.each(index, "principals", &rate.principals, |text| {
                 PrincipalPattern::parse(text)
             }),
-            streams: self.each(place, "streams", &rate.streams, streams),
-            actions: self.actions(place, &rate.actions),
+            streams: self.each(index, "streams", &rate.streams, stream_selector),
+            actions: self.actions(index, &rate.actions),
             limiter: match known {
                 Some(known) => Arc::clone(&known.limiter),
                 None => Arc::new(KeyedLimiter::new(gcra, rate.keys)),
@@ -44,8 +43,8 @@ impl Opening<'_> {
         }
     }
 
-    fn actions(&mut self, place: usize, texts: &[String]) -> Vec<ActionSelector> {
-        let actions = self.each(place, "actions", texts, ActionSelector::parse);
+    fn actions(&mut self, index: usize, texts: &[String]) -> Vec<ActionSelector> {
+        let actions = self.each(index, "actions", texts, ActionSelector::parse);
         for (n, (text, actions)) in texts.iter().zip(&actions).enumerate() {
             let is_one = |name: &&str| {
                 actions.matches(&Action {
@@ -55,7 +54,7 @@ impl Opening<'_> {
                 })
             };
             if !ACTION_NAMES.iter().any(is_one) {
-                let path = format!("rate[{place}].actions[{n}]");
+                let path = format!("rate[{index}].actions[{n}]");
                 let message = format!("`{text}` is no action of Kinesis that is known here");
                 self.notices
                     .push(Problem::of_value(self.file, path, message));
@@ -66,24 +65,21 @@ impl Opening<'_> {
 
     fn each<T, E: Display>(
         &mut self,
-        place: usize,
+        index: usize,
         list: &str,
         texts: &[String],
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Vec<T> {
-        let mut parsed = Vec::with_capacity(texts.len());
-        for (n, text) in texts.iter().enumerate() {
-            match parse(text) {
-                Ok(pattern) => parsed.push(pattern),
-                Err(error) => self.problem(format_args!("rate[{place}].{list}[{n}]"), error),
-            }
-        }
-        parsed
+        let texts = texts.iter().enumerate();
+        let parsed = texts.filter_map(|(n, text)| {
+            self.accept(format_args!("rate[{index}].{list}[{n}]"), parse(text))
+        });
+        parsed.collect()
     }
 }
 
 /// Streams by name, of any region and account, or by ARN.
-fn streams(text: &str) -> Result<ResourceSelector, String> {
+fn stream_selector(text: &str) -> Result<ResourceSelector, String> {
     let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-*?".contains(&byte);
     if !text.is_empty() && text.bytes().all(in_name) {
         return ResourceSelector::parse(&format!("arn:*:kinesis:*:*:stream/{text}"));

@@ -1,54 +1,50 @@
-//! Listeners: their endpoints, certificates, and what passes through them.
+//! Listeners: certificates, endpoints and tunnels.
 
 use std::sync::Arc;
 
+use crate::app::loaded::LoadedListener;
 use crate::config::{self, ListenerTls, Tunnel};
 use crate::gate::{Endpoint, IdentityMap, ListenerEndpoints};
 use crate::kinesis::{Host, canonical_host};
 use crate::listener::{Certificates, LeafIssuer, ListenerState, client_verifier, server_config};
 
-use super::{At, Opening};
+use super::loader::Loader;
 
-impl Opening<'_> {
-    pub(super) fn door(
+impl Loader<'_> {
+    pub(super) fn listener(
         &mut self,
-        place: usize,
+        index: usize,
         listener: &config::Listener,
         endpoints: Vec<Arc<Endpoint>>,
         principals: Arc<IdentityMap>,
-    ) -> Option<At> {
-        let mut good = true;
+    ) -> Option<LoadedListener> {
         for (n, tunnel) in listener.tunnels.iter().enumerate() {
-            let own = tunnel.name == "localhost" || listener.names.contains(&tunnel.name);
-            if own || is_kinesis(&tunnel.name) {
+            let is_own = tunnel.name == "localhost" || listener.names.contains(&tunnel.name);
+            if is_own || is_kinesis(&tunnel.name) {
                 self.problem(
-                    format_args!("listener[{place}].tunnels[{n}]"),
+                    format_args!("listener[{index}].tunnels[{n}]"),
                     format_args!(
                         "the tunnel `{}` would take what clients send to Kinesis past every policy: \
                          name other services only",
                         tunnel.name
                     ),
                 );
-                good = false;
             }
         }
         let certificates = match &listener.tls {
             ListenerTls::Files { certificate, key } => Certificates::from_files(certificate, key),
             ListenerTls::Authority { certificate, key } => {
-                let unnamed = unnamed(listener, &endpoints);
-                LeafIssuer::from_files(certificate, key, unnamed, self.clock)
+                let names = names_without_sni(listener, &endpoints);
+                LeafIssuer::from_files(certificate, key, names, self.clock)
                     .map(|issuer| Certificates::Issuer(Box::new(issuer)))
                     .map_err(|error| error.to_string())
             }
         };
         let clients = listener.client_auth.as_ref().map(|clients| {
-            client_verifier(&clients.authorities, &clients.revoked, clients.required)
+            client_verifier(&clients.authorities, &clients.crls, clients.is_required)
         });
-        let clients = clients.transpose().unwrap_or_else(|error| {
-            self.problem(format_args!("listener[{place}].tls"), error);
-            good = false;
-            None
-        });
+        let path = format!("listener[{index}].tls");
+        let clients = self.accept(&path, clients.transpose()).flatten();
         let site = Arc::new(ListenerEndpoints {
             client_verifier: clients,
             endpoints,
@@ -60,27 +56,22 @@ impl Opening<'_> {
         let tls = certificates.and_then(|certificates| {
             server_config(certificates, Arc::clone(&site)).map_err(|error| error.to_string())
         });
-        self.inventory.listener(listener);
-        match tls {
-            Ok(tls) => good.then(|| At {
-                address: listener.address,
-                door: Arc::new(ListenerState {
-                    endpoints: site,
-                    tls: Arc::new(tls),
-                    proxy_protocol: listener.proxy_protocol.clone(),
-                    intercept: listener.intercept,
-                }),
+        let tls = self.accept(&path, tls)?;
+        self.inventory.add_listener(listener);
+        Some(LoadedListener {
+            address: listener.address,
+            state: Arc::new(ListenerState {
+                endpoints: site,
+                tls: Arc::new(tls),
+                proxy_protocol: listener.proxy_protocol.clone(),
+                intercept: listener.intercept,
             }),
-            Err(error) => {
-                self.problem(format_args!("listener[{place}].tls"), error);
-                None
-            }
-        }
+        })
     }
 }
 
-/// What is on the certificate for a client that asks for no name.
-fn unnamed(listener: &config::Listener, endpoints: &[Arc<Endpoint>]) -> Vec<String> {
+/// The names on the certificate for a client that sends no SNI name.
+fn names_without_sni(listener: &config::Listener, endpoints: &[Arc<Endpoint>]) -> Vec<String> {
     let address = listener.address.ip();
     let own = (!address.is_unspecified() && !address.is_loopback()).then(|| address.to_string());
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();

@@ -1,0 +1,51 @@
+//! What outlives a reload: credentials that are refreshed, and rate limits with their counts.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::credentials::{LocalStore, Source};
+use crate::gate::RateRules;
+
+/// What outlives a reload.
+#[derive(Clone, Default)]
+pub(super) struct Persistent {
+    /// Stores of local credentials, by file.
+    pub(super) stores: HashMap<PathBuf, Arc<LocalStore>>,
+    /// The gate's own credentials, by profile.
+    pub(super) sources: Vec<Source>,
+    /// The rate limits.
+    pub(super) rates: Arc<RateRules>,
+}
+
+/// What a load takes over from the configuration in force.
+pub(super) struct Previous {
+    /// The endpoints' ids, in the order of their counters.
+    pub(super) endpoints: Vec<String>,
+    pub(super) persistent: Persistent,
+}
+
+impl Persistent {
+    /// The stores of local credentials.
+    pub(super) fn stores(&self) -> Vec<Arc<LocalStore>> {
+        self.stores.values().map(Arc::clone).collect()
+    }
+
+    /// Whether no credentials are to be refreshed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.stores.is_empty() && self.sources.is_empty()
+    }
+
+    /// The stores and sources that `previous` has not.
+    pub(super) fn without(&self, previous: &Persistent) -> Persistent {
+        let mut new = self.clone();
+        new.stores
+            .retain(|file, _| !previous.stores.contains_key(file));
+        let is_known = |source: &Source| {
+            let mut known = previous.sources.iter();
+            known.any(|known| known.profile == source.profile)
+        };
+        new.sources.retain(|source| !is_known(source));
+        new
+    }
+}
