@@ -46,7 +46,7 @@ impl Config {
             };
             listener.validate(&self.endpoints, report);
             if let Some(message) = self.unauthenticated(listener) {
-                report(&"endpoint", message);
+                report(&listener.endpoint_key(), message);
             }
         }
     }
@@ -88,6 +88,14 @@ impl Config {
 }
 
 impl Listener {
+    /// The key that names its endpoints.
+    fn endpoint_key(&self) -> &'static str {
+        match self.endpoints.len() {
+            1 => "endpoint",
+            _ => "endpoints",
+        }
+    }
+
     /// Reports each contradiction by the key to change.
     fn validate(&self, endpoints: &[Endpoint], report: impl Fn(&dyn Display, String)) {
         let address = self.address;
@@ -104,7 +112,7 @@ impl Listener {
             match endpoints.iter().find(|endpoint| endpoint.id == *id) {
                 Some(endpoint) => here.push(endpoint),
                 None => report(
-                    &"endpoint",
+                    &self.endpoint_key(),
                     format!(
                         "listener `{address}` is for endpoint `{id}`, which no `[[endpoint]]` has \
                          as its id"
