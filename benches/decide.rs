@@ -1,4 +1,4 @@
-//! What a decision costs, compiling, and counting by a rule about requests a second:
+//! The cost of a decision, of compiling a policy, and of a rate limit:
 //! `cargo bench --bench decide`.
 
 #![expect(
@@ -74,7 +74,7 @@ fn request<'a>(action: &'a str, resource: Resource<'a>, context: &'a dyn Context
             kind: PrincipalKind::Aws,
             account: Fact::Known("123456789012"),
             arn: Fact::Unknown,
-            session: Fact::Unknown,
+            session_arn: Fact::Unknown,
         },
         action: Action {
             service: "kinesis",
@@ -88,7 +88,7 @@ fn request<'a>(action: &'a str, resource: Resource<'a>, context: &'a dyn Context
 
 const MY_STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/MyStream";
 
-fn published(bencher: Bencher<'_, '_>, text: &str, attachment: Attachment) {
+fn decide_published(bencher: Bencher<'_, '_>, text: &str, attachment: Attachment) {
     let policy = Policy::compile(text, &options(attachment)).expect("published policies are valid");
     let arn = Arn::parse(MY_STREAM).expect("an ARN");
     let request = request("PutRecord", Resource::Arn(arn), &ThroughEndpoint);
@@ -97,7 +97,7 @@ fn published(bencher: Bencher<'_, '_>, text: &str, attachment: Attachment) {
 
 #[divan::bench(sample_size = 1_000)]
 fn published_read_only(bencher: Bencher<'_, '_>) {
-    published(
+    decide_published(
         bencher,
         include_str!("../config/policies/read-only.json"),
         Attachment::Endpoint,
@@ -106,7 +106,7 @@ fn published_read_only(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(sample_size = 1_000)]
 fn published_one_stream(bencher: Bencher<'_, '_>) {
-    published(
+    decide_published(
         bencher,
         include_str!("../config/policies/one-stream.json"),
         Attachment::Endpoint,
@@ -116,7 +116,7 @@ fn published_one_stream(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_size = 1_000)]
 fn published_only_through_endpoint(bencher: Bencher<'_, '_>) {
     let text = include_str!("../config/policies/only-through-endpoint.json");
-    published(bencher, text, Attachment::Identity);
+    decide_published(bencher, text, Attachment::Identity);
 }
 
 /// One statement per stream; every third has a condition, and of those some a second one.
@@ -175,9 +175,9 @@ fn statements_10_000_by_scan(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| black_box(&policy).decide_by_scan(&request));
 }
 
-/// One more of a key that is known among so many, by event loops that all count the same key.
+/// One more request of a key among `keys`, by event loops that share the key.
 #[divan::bench(args = [1, 10_000], threads = [1, 2], sample_size = 1_000)]
-fn rate(bencher: Bencher<'_, '_>, keys: usize) {
+fn rate_limit(bencher: Bencher<'_, '_>, keys: usize) {
     let limiter = KeyedLimiter::new(Gcra::new(1e6, 1_000_000), 1 << 14);
     let now = Instant::now();
     (0..keys).for_each(|n| assert!(limiter.try_acquire(limiter.key(n), now)));

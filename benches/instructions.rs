@@ -154,7 +154,7 @@ fn decide(times: usize) {
             kind: PrincipalKind::Aws,
             account: Fact::Known("123456789012"),
             arn: Fact::Unknown,
-            session: Fact::Unknown,
+            session_arn: Fact::Unknown,
         },
         action: Action {
             service: "kinesis",

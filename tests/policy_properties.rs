@@ -1,6 +1,6 @@
-//! Properties of the policy language over random policies and requests: the compiled policy
-//! answers as a naive reference does, the index as the scan, and what is unknown never allows
-//! more than any value it could have.
+//! Properties of the policy language over random policies and requests: a compiled policy decides as
+//! a naive reference does, the index as the scan, and an unknown never allows more than any value that
+//! it may have.
 //!
 //! `POLICY_CASES` in the environment of the build raises the number of requests per property.
 
@@ -19,11 +19,11 @@ mod generate;
 #[path = "policy/reference.rs"]
 mod reference;
 
-use generate::{ACTIONS, Facts, Model, Rng};
+use generate::{ACTIONS, PolicyModel, RequestModel, Rng};
 use kinesis_gate::policy::{Attachment, Options, Outcome, Policy, Strictness};
 use proptest::prelude::{ProptestConfig, any, proptest};
 
-/// Policies per property; each meets [`REQUESTS`] requests.
+/// Policies per property; each decides [`REQUESTS`] requests.
 const POLICIES: u64 = match option_env!("POLICY_CASES") {
     Some(_) => 100_000,
     None => 4_000,
@@ -37,26 +37,31 @@ const OPTIONS: Options<'static> = Options {
     strictness: Strictness::Evaluable,
 };
 
-fn compile(model: &Model) -> Policy {
+fn compile(model: &PolicyModel) -> Policy {
     let text = model.to_json();
     Policy::compile(&text, &OPTIONS).unwrap_or_else(|findings| panic!("{text}\n{findings:?}"))
 }
 
 #[test]
-fn the_compiled_policy_answers_as_the_naive_reference() {
+fn a_compiled_policy_decides_as_the_naive_reference() {
     let mut outcomes = [0_u32; 3];
     for seed in 0..POLICIES {
         let mut rng = Rng::new(seed);
-        let model = Model::random(&mut rng);
+        let model = PolicyModel::random(&mut rng);
         let policy = compile(&model);
         for _ in 0..REQUESTS {
-            let facts = Facts::known(&mut rng);
-            let (outcome, statement) = reference::decide(&model, &facts);
-            let found = facts.with(|request| policy.decide(request));
-            let place = found.statement.map(|id| id.index());
-            assert_eq!(found.outcome, outcome, "{}\n{facts:?}", model.to_json());
+            let request_model = RequestModel::fully_known(&mut rng);
+            let (outcome, statement) = reference::decide(&model, &request_model);
+            let decision = request_model.with_request(|request| policy.decide(request));
+            let index = decision.statement.map(|id| id.index());
+            assert_eq!(
+                decision.outcome,
+                outcome,
+                "{}\n{request_model:?}",
+                model.to_json()
+            );
             if outcome != Outcome::ImplicitDeny {
-                assert_eq!(place, statement, "{}\n{facts:?}", model.to_json());
+                assert_eq!(index, statement, "{}\n{request_model:?}", model.to_json());
             }
             outcomes[outcome as usize] += 1;
         }
@@ -70,18 +75,18 @@ fn the_compiled_policy_answers_as_the_naive_reference() {
 }
 
 #[test]
-fn the_index_answers_as_the_scan() {
+fn the_index_decides_as_the_scan() {
     for seed in 0..POLICIES / 2 {
         let mut rng = Rng::new(seed);
-        let model = Model::large(&mut rng);
+        let model = PolicyModel::large(&mut rng);
         let policy = compile(&model);
         for _ in 0..REQUESTS {
-            let facts = Facts::random(&mut rng);
-            facts.with(|request| {
+            let request_model = RequestModel::partly_known(&mut rng);
+            request_model.with_request(|request| {
                 assert_eq!(
                     policy.decide(request),
                     policy.decide_by_scan(request),
-                    "{}\n{facts:?}",
+                    "{}\n{request_model:?}",
                     model.to_json()
                 );
             });
@@ -90,48 +95,50 @@ fn the_index_answers_as_the_scan() {
 }
 
 #[test]
-fn what_is_unknown_never_allows_more_than_any_value_it_could_have() {
-    let mut allowed = 0_u32;
+fn an_unknown_never_allows_more_than_any_value_it_may_have() {
+    let mut allow_count = 0_u32;
     for seed in 0..POLICIES {
         let mut rng = Rng::new(seed);
-        let model = Model::random(&mut rng);
+        let model = PolicyModel::random(&mut rng);
         let policy = compile(&model);
         for _ in 0..REQUESTS {
-            let facts = Facts::random(&mut rng);
-            if facts.with(|request| policy.decide(request).outcome) != Outcome::Allow {
+            let request_model = RequestModel::partly_known(&mut rng);
+            if request_model.with_request(|request| policy.decide(request).outcome)
+                != Outcome::Allow
+            {
                 continue;
             }
-            allowed += 1;
+            allow_count += 1;
             for _ in 0..8 {
-                let complete = facts.complete(&mut rng);
+                let completion = request_model.possible_completion(&mut rng);
                 assert_eq!(
-                    complete.with(|request| policy.decide(request).outcome),
+                    completion.with_request(|request| policy.decide(request).outcome),
                     Outcome::Allow,
-                    "{}\n{facts:?}\n{complete:?}",
+                    "{}\n{request_model:?}\n{completion:?}",
                     model.to_json()
                 );
             }
         }
     }
-    assert!(u64::from(allowed) > POLICIES, "{allowed}");
+    assert!(u64::from(allow_count) > POLICIES, "{allow_count}");
 }
 
 #[test]
 fn adding_a_deny_or_removing_an_allow_never_allows() {
     for seed in 0..POLICIES / 4 {
         let mut rng = Rng::new(seed);
-        let model = Model::random(&mut rng);
+        let model = PolicyModel::random(&mut rng);
         let policy = compile(&model);
-        let less = model.with_a_deny(&mut rng);
-        let fewer = model.without_an_allow(&mut rng);
-        let (less, fewer) = (compile(&less), fewer.as_ref().map(compile));
+        let with_deny = model.with_a_deny(&mut rng);
+        let without_allow = model.without_an_allow(&mut rng);
+        let (with_deny, without_allow) = (compile(&with_deny), without_allow.as_ref().map(compile));
         for _ in 0..REQUESTS {
-            let facts = Facts::random(&mut rng);
-            facts.with(|request| {
+            let request_model = RequestModel::partly_known(&mut rng);
+            request_model.with_request(|request| {
                 if policy.decide(request).outcome != Outcome::Allow {
-                    assert_ne!(less.decide(request).outcome, Outcome::Allow);
-                    if let Some(fewer) = &fewer {
-                        assert_ne!(fewer.decide(request).outcome, Outcome::Allow);
+                    assert_ne!(with_deny.decide(request).outcome, Outcome::Allow);
+                    if let Some(without_allow) = &without_allow {
+                        assert_ne!(without_allow.decide(request).outcome, Outcome::Allow);
                     }
                 }
             });
@@ -152,7 +159,7 @@ proptest! {
     #[test]
     fn no_damaged_document_panics(seed in any::<u64>(), at in any::<usize>(), patch in ".{0,8}") {
         let mut rng = Rng::new(seed);
-        let model = Model::random(&mut rng);
+        let model = PolicyModel::random(&mut rng);
         let text = model.to_json();
         let mut at = at % text.len();
         while !text.is_char_boundary(at) {
@@ -162,8 +169,8 @@ proptest! {
         if text.is_char_boundary(end) {
             let damaged = format!("{}{patch}{}", &text[..at], &text[end..]);
             if let Ok(policy) = Policy::compile(&damaged, &OPTIONS) {
-                let facts = Facts::random(&mut rng);
-                facts.with(|request| {
+                let request_model = RequestModel::partly_known(&mut rng);
+                request_model.with_request(|request| {
                     assert_eq!(policy.decide(request), policy.decide_by_scan(request));
                     let _ = policy.explain(request);
                 });
@@ -194,10 +201,11 @@ fn matching_takes_time_in_proportion_to_the_text() {
         let policy = Policy::compile(&text, &OPTIONS).expect("valid");
         let cost = |length: usize, runs: usize| {
             let name = "a".repeat(length);
-            let facts = Facts::of_stream(&format!("stream/{name}"), &format!("stream/{name}"));
+            let request_model =
+                RequestModel::for_stream(&format!("stream/{name}"), &format!("stream/{name}"));
             let before = nanoseconds_on_cpu();
             for _ in 0..runs {
-                let outcome = facts.with(|request| policy.decide(request).outcome);
+                let outcome = request_model.with_request(|request| policy.decide(request).outcome);
                 assert_eq!(outcome, Outcome::ImplicitDeny);
             }
             nanoseconds_on_cpu() - before
@@ -210,7 +218,7 @@ fn matching_takes_time_in_proportion_to_the_text() {
     }
 }
 
-/// What this thread has cost so far: neighbours on the machine do not count.
+/// CPU time of this thread: other processes on the machine do not count.
 fn nanoseconds_on_cpu() -> u64 {
     let spent = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     let first = spent.split(' ').next().expect("a field");

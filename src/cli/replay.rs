@@ -136,7 +136,7 @@ impl Replay<'_> {
             principal: request.principal_name().to_owned(),
             statement: decision
                 .statement
-                .map(|id| self.policy.statement(id).to_string()),
+                .map(|id| self.policy.label(id).to_string()),
             unknown: self.unknown(decision),
         };
         *self.changes.entry(change).or_default() += 1;

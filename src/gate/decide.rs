@@ -199,9 +199,7 @@ fn ruling(
     decided: LayeredDecision,
 ) -> DecisionSource {
     let LayeredDecision { layer, decision } = decided;
-    let statement = decision
-        .statement
-        .map(|id| policy.statement(id).into_text());
+    let statement = decision.statement.map(|id| policy.label(id).into_text());
     let unknown = decision.unknown.map(|unknown| match unknown {
         Unknown::Principal => "principal".to_owned(),
         Unknown::Resource => "resource".to_owned(),
@@ -235,7 +233,7 @@ impl Endpoint {
         let action = action_of(&Target::Operation(operation));
         let attached = layers.identity.iter().map(|it| &it.policy);
         let mut policies = attached.chain([layers.endpoint]);
-        if !policies.any(|policy| policy.distinguishes_resources(&action)) {
+        if !policies.any(|policy| policy.may_depend_on_resource(&action)) {
             return false;
         }
         let anything = Request {
@@ -319,7 +317,7 @@ fn arn_in_policy<'a>(arn: &PartialArn<'a>) -> Arn<'a> {
         region,
         account,
         resource,
-        is_prefix: open,
+        is_prefix,
         text,
     } = *arn;
     Arn {
@@ -328,7 +326,7 @@ fn arn_in_policy<'a>(arn: &PartialArn<'a>) -> Arn<'a> {
         region,
         account,
         resource,
-        open,
+        is_prefix,
         text,
     }
 }

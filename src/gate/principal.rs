@@ -229,7 +229,7 @@ impl<'a> KnownCaller<'a> {
             kind: PrincipalKind::Aws,
             account: self.account_fact(),
             arn: self.arn(),
-            session,
+            session_arn: session,
         }
     }
 

@@ -177,7 +177,7 @@ fn stream<'a>(resource: &kinesis::Resource<'a>) -> Option<Named<'a>> {
         region: arn.region,
         account: arn.account,
         resource: arn.resource.get(..len)?,
-        open: false,
+        is_prefix: false,
         text: None,
     }))
 }

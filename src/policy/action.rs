@@ -1,17 +1,17 @@
-//! The Action and NotAction elements.
+//! The Action and NotAction elements of a statement.
 //!
 //! IAM User Guide: reference_policies_elements_action, reference_policies_elements_notaction.
 
 use crate::policy::diagnostic::Problem;
-use crate::policy::pattern::matches_folded;
+use crate::policy::glob::matches_ignore_case;
 use crate::policy::request::Action;
 use crate::policy::ternary::Match;
 
-/// Which actions a statement is about.
+/// The Action or NotAction element of a statement.
 #[derive(Clone, Debug)]
 pub(super) struct ActionElement {
     /// NotAction.
-    pub(super) negated: bool,
+    pub(super) is_negated: bool,
     pub(super) patterns: Box<[ActionPattern]>,
 }
 
@@ -27,22 +27,20 @@ pub(super) enum ActionPattern {
 }
 
 /// CONTESTED: an empty NotAction list excludes nothing, or is no valid statement.
-const NOT_ACTION_OF_NOTHING: Match = Match::Maybe;
+const EMPTY_NOT_ACTION: Match = Match::Maybe;
 
 impl ActionElement {
     pub(super) fn matches(&self, action: &Action<'_>) -> Match {
         if self.patterns.is_empty() {
-            return if self.negated {
-                NOT_ACTION_OF_NOTHING
+            return if self.is_negated {
+                EMPTY_NOT_ACTION
             } else {
                 Match::No
             };
         }
-        let found = self
-            .patterns
-            .iter()
-            .any(|pattern| pattern.matches(action.service, action.name));
-        Match::from(found != self.negated)
+        let mut patterns = self.patterns.iter();
+        let is_listed = patterns.any(|pattern| pattern.matches(action.service, action.name));
+        Match::from(is_listed != self.is_negated)
     }
 }
 
@@ -51,12 +49,11 @@ impl ActionPattern {
         if text == "*" {
             return Ok(ActionPattern::Everything);
         }
-        let Some((service, name)) = text.split_once(':') else {
-            return Err(
-                Problem::new("action-form", format!("`{text}` is not an action"))
-                    .fix("write `kinesis:PutRecord`, `kinesis:*` or `*`"),
-            );
+        let refuse = || {
+            Problem::new("action-form", format!("`{text}` is not an action"))
+                .fix("write `kinesis:PutRecord`, `kinesis:*` or `*`")
         };
+        let (service, name) = text.split_once(':').ok_or_else(refuse)?;
         if service.contains(['*', '?']) {
             return Err(Problem::new(
                 "action-service-wildcard",
@@ -70,13 +67,10 @@ impl ActionPattern {
                 format!("`{text}`: an action takes no variables"),
             ));
         }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        let misplaced = name.is_empty() || name.contains(':');
-        if service.is_empty() || misplaced || !service.bytes().all(plain) {
-            return Err(
-                Problem::new("action-form", format!("`{text}` is not an action"))
-                    .fix("write `kinesis:PutRecord`, `kinesis:*` or `*`"),
-            );
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let is_name = !name.is_empty() && !name.contains(':');
+        if service.is_empty() || !service.bytes().all(is_plain) || !is_name {
+            return Err(refuse());
         }
         Ok(ActionPattern::Named {
             service: service.into(),
@@ -88,9 +82,9 @@ impl ActionPattern {
         match self {
             ActionPattern::Everything => true,
             ActionPattern::Named {
-                service: own,
+                service: prefix,
                 name: pattern,
-            } => own.eq_ignore_ascii_case(service) && matches_folded(pattern, name),
+            } => prefix.eq_ignore_ascii_case(service) && matches_ignore_case(pattern, name),
         }
     }
 }

@@ -17,7 +17,7 @@ use values::{ConditionValues, is_base64_of, parse_bool};
 use crate::policy::condition_key::OwnedKey;
 use crate::policy::pattern::Pattern;
 use crate::policy::request::{Context, Fact, Value};
-use crate::policy::template::equal_folded;
+use crate::policy::template::eq_ignore_case;
 use crate::policy::ternary::Match;
 use crate::policy::value_text::ValueText;
 
@@ -239,11 +239,11 @@ fn or_empty_set(set: SetOperator, found: Match) -> Match {
 
 fn equals_ignore_case(wanted: &Pattern, text: &str, context: &dyn Context) -> Match {
     match wanted {
-        Pattern::Dynamic(template) => match template.matches_folded(text, context) {
+        Pattern::Dynamic(template) => match template.matches_ignore_case(text, context) {
             Match::No if !text.is_ascii() => Match::Maybe,
             found => found,
         },
-        Pattern::Literal(literal) => equal_folded(literal, text),
+        Pattern::Literal(literal) => eq_ignore_case(literal, text),
         _ => Match::No,
     }
 }

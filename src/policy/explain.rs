@@ -1,20 +1,20 @@
-//! Why each statement of a policy did or did not match, for people.
+//! Explanations of a decision: why each statement of a policy did or did not match, for people.
 
 use crate::policy::request::{Fact, Request, Value};
 use crate::policy::statement::Statement;
 use crate::policy::ternary::Match;
 use crate::policy::value_text::ValueText;
-use crate::policy::{Effect, Policy, StatementId};
+use crate::policy::{Effect, Key, Policy, StatementId};
 
-/// How one statement met one request.
+/// How one statement matched one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// Which statement.
+    /// The statement.
     pub statement: StatementId,
-    /// What it does with what it matches.
+    /// Its effect.
     pub effect: Effect,
-    /// All parts together.
-    pub found: Match,
+    /// All elements together.
+    pub result: Match,
     /// Principal or NotPrincipal.
     pub principal: Match,
     /// Action or NotAction.
@@ -25,7 +25,7 @@ pub struct Explanation {
     pub conditions: Vec<ConditionExplanation>,
 }
 
-/// How one condition met one request.
+/// How one condition matched one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionExplanation {
     /// The operator, with its prefix and suffix.
@@ -34,27 +34,27 @@ pub struct ConditionExplanation {
     pub key: String,
     /// The policy's values, as written.
     pub values: Vec<String>,
-    /// What the request has.
-    pub request: Requested,
+    /// The request's values.
+    pub request: RequestValues,
     /// Whether it holds.
-    pub found: Match,
+    pub result: Match,
 }
 
-/// What a request has of one condition key.
+/// The values of one condition key in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Requested {
+pub enum RequestValues {
     /// No such key.
     Absent,
     /// It cannot be known whether the key is there, nor its value.
     Unknown,
     /// The key is there; its value cannot be known.
     Opaque,
-    /// These values; of a key with one value, this one.
-    Values(Vec<String>),
+    /// The key has these values.
+    Known(Vec<String>),
 }
 
 impl Policy {
-    /// Tells of every statement why it did or did not match. Allocates; not for the hot path.
+    /// Explains why each statement did or did not match. Allocates: not for the hot path.
     #[must_use]
     pub fn explain(&self, request: &Request<'_>) -> Vec<Explanation> {
         self.statements
@@ -69,9 +69,9 @@ fn explain(id: StatementId, statement: &Statement, request: &Request<'_>) -> Exp
     Explanation {
         statement: id,
         effect: statement.effect,
-        found: statement.matches(id, request).0,
+        result: statement.matches(id, request).0,
         principal: statement.principal.matches(&request.principal),
-        action: statement.action(&request.action),
+        action: statement.match_action(&request.action),
         resource: statement
             .resources
             .matches(&request.resource, statement.effect, request.context),
@@ -86,26 +86,23 @@ fn explain(id: StatementId, statement: &Statement, request: &Request<'_>) -> Exp
                     .iter()
                     .map(ToString::to_string)
                     .collect(),
-                request: requested(condition.key.key(), request),
-                found: condition.matches(request.context),
+                request: request_values(condition.key.key(), request),
+                result: condition.matches(request.context),
             })
             .collect(),
     }
 }
 
-fn requested(key: crate::policy::Key<'_>, request: &Request<'_>) -> Requested {
+fn request_values(key: Key<'_>, request: &Request<'_>) -> RequestValues {
     match request.context.value(key) {
-        Fact::Absent => Requested::Absent,
-        Fact::Unknown => Requested::Unknown,
+        Fact::Absent => RequestValues::Absent,
+        Fact::Unknown => RequestValues::Unknown,
         Fact::Known(Value::Many(values)) => {
-            let mut listed = Vec::new();
-            while let Some(text) = values.at(listed.len()) {
-                listed.push(text.to_owned());
-            }
-            Requested::Values(listed)
+            let values = (0..).map_while(|index| values.at(index));
+            RequestValues::Known(values.map(str::to_owned).collect())
         }
-        Fact::Known(value) => ValueText::of(value, key).map_or(Requested::Opaque, |text| {
-            Requested::Values(vec![text.as_str().to_owned()])
+        Fact::Known(value) => ValueText::of(value, key).map_or(RequestValues::Opaque, |text| {
+            RequestValues::Known(vec![text.as_str().to_owned()])
         }),
     }
 }

@@ -1,9 +1,9 @@
-//! The statements of a large policy by action and resource, so that a decision costs as much as
+//! An index of the statements of a large policy by action and resource: a decision costs as much as
 //! the statements that share the request's, and not as the whole policy.
 //!
-//! Statements are grouped by the set of actions they match. In a group, what a resource pattern
-//! must literally begin with (or be) is hashed together with its account; only statements without
-//! such a beginning are scanned.
+//! Statements are grouped by the set of actions that they match. A group has a hash table of the
+//! literal prefixes of resource patterns, each with its account; only statements without such a prefix
+//! are scanned.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,55 +11,58 @@ use std::hash::{BuildHasherDefault, Hasher};
 use crate::policy::StatementId;
 use crate::policy::decision::Decision;
 use crate::policy::pattern::Pattern;
-use crate::policy::principal::is_account;
+use crate::policy::principal::is_account_id;
 use crate::policy::request::{Arn, Request, Resource};
 use crate::policy::resource::{ArnPattern, ResourcePattern};
 use crate::policy::statement::{MAX_NUMBERED, Search, Statement};
 
 /// Below this a scan is faster.
-const FEWEST_STATEMENTS: usize = 9;
+const MIN_STATEMENTS: usize = 9;
 
-/// Distinct sets of actions that get a group of their own; statements with a further set are put
-/// in one group per action.
-const MAX_SHARED_GROUPS: usize = 32;
+/// The most sets of actions with a group of their own; statements with a further set are in one group
+/// for each of its actions.
+const MAX_SET_GROUPS: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Index {
     groups: Vec<Group>,
     /// The groups of each action, by number.
     by_action: Vec<Vec<u32>>,
-    /// From [`key`] to a range of `listed`.
-    table: HashMap<u64, (u32, u32), BuildHasherDefault<AlreadyHashed>>,
-    listed: Vec<u32>,
+    /// From [`key`] to a range of `statements`.
+    table: Table,
+    statements: Vec<u32>,
 }
+
+type Table = HashMap<u64, (u32, u32), BuildHasherDefault<IdentityHasher>>;
 
 #[derive(Debug, Default)]
 struct Group {
     /// Every statement, for requests whose resource is not known well enough to look up.
     all: Vec<u32>,
-    /// Statements that no look-up finds: `*`, NotResource, patterns that begin with a wildcard.
-    scanned: Vec<u32>,
-    /// Lengths of the literal beginnings, ascending.
-    lengths: Vec<usize>,
-    /// Some pattern names no single account. A look-up that cannot find anything is not free: in a
-    /// large table it waits for memory.
-    of_anyone: bool,
+    /// Statements that no lookup finds: `*`, NotResource, patterns that begin with a wildcard.
+    to_scan: Vec<u32>,
+    /// Lengths of the literal prefixes, ascending.
+    prefix_lengths: Vec<usize>,
+    /// Whether a pattern names no single account. A lookup that cannot find anything is not free: in
+    /// a large table it waits for memory.
+    has_any_account: bool,
 }
 
-/// Which table a key is of, and under which account.
+/// The account in a key of the table.
 #[derive(Clone, Copy)]
-enum Owner {
+enum Account {
     /// The pattern names this account.
-    Account(u64),
+    Id(u64),
     /// The pattern names no single account.
-    Anyone,
-    /// The pattern names some account; for requests whose account is not known.
-    Someone,
+    Any,
+    /// The pattern names some account; for requests whose account is unknown.
+    Unknown,
 }
 
 impl Index {
-    pub(super) fn of(statements: &[Statement], actions: &[&str]) -> Option<Index> {
-        if statements.len() < FEWEST_STATEMENTS || actions.is_empty() {
+    /// Builds the index; `None` where a scan is faster.
+    pub(super) fn new(statements: &[Statement], actions: &[&str]) -> Option<Index> {
+        if statements.len() < MIN_STATEMENTS || actions.is_empty() {
             return None;
         }
         let actions = actions.len().min(usize::from(MAX_NUMBERED));
@@ -105,11 +108,11 @@ impl Index {
             return;
         };
         match &request.resource {
-            Resource::Any => consider_all(&group.scanned, statements, search),
-            Resource::Arn(arn) | Resource::Unscoped(arn) if !arn.open => {
-                consider_all(&group.scanned, statements, search);
+            Resource::Any => consider_all(&group.to_scan, statements, search),
+            Resource::Arn(arn) | Resource::Unscoped(arn) if !arn.is_prefix => {
+                consider_all(&group.to_scan, statements, search);
                 self.look_up(id, group, arn.account, arn.resource, statements, search);
-                self.look_up_beyond_colons(id, group, arn, statements, search);
+                self.look_up_across_colons(id, group, arn, statements, search);
             }
             _ => consider_all(&group.all, statements, search),
         }
@@ -124,34 +127,34 @@ impl Index {
         statements: &[Statement],
         search: &mut Search<'_>,
     ) {
-        let owner = account.map_or(Owner::Someone, owner_of);
-        let mut probe = |hash: u64, exact: bool| {
-            let owners = [Some(owner), group.of_anyone.then_some(Owner::Anyone)];
-            for owner in owners.into_iter().flatten() {
-                if let Some(&(from, to)) = self.table.get(&key(hash, exact, owner, id)) {
-                    let found = self.listed.get(from as usize..to as usize).unwrap_or(&[]);
-                    consider_all(found, statements, search);
+        let account = account.map_or(Account::Unknown, account_key);
+        let mut probe = |hash: u64, is_exact: bool| {
+            let accounts = [Some(account), group.has_any_account.then_some(Account::Any)];
+            for account in accounts.into_iter().flatten() {
+                if let Some(&(from, to)) = self.table.get(&key(hash, is_exact, account, id)) {
+                    let ids = self.statements.get(from as usize..to as usize);
+                    consider_all(ids.unwrap_or(&[]), statements, search);
                 }
             }
         };
         let mut hash = SEED;
-        let mut done = 0;
+        let mut hashed_length = 0;
         let bytes = resource.as_bytes();
-        for &length in &group.lengths {
-            let Some(more) = bytes.get(done..length) else {
+        for &length in &group.prefix_lengths {
+            let Some(more) = bytes.get(hashed_length..length) else {
                 break;
             };
             hash = extend(hash, more);
-            done = length;
+            hashed_length = length;
             probe(hash, false);
         }
-        hash = extend(hash, bytes.get(done..).unwrap_or(&[]));
+        hash = extend(hash, bytes.get(hashed_length..).unwrap_or(&[]));
         probe(hash, true);
     }
 
-    /// A `*` that ends a segment may match beyond its colon: then the resource pattern stands
-    /// behind a later colon of the request's ARN, and the account pattern before that.
-    fn look_up_beyond_colons(
+    /// A `*` that ends a segment may match beyond its colon: then the resource pattern matches behind
+    /// a later colon of the request's ARN, and the account pattern before that colon.
+    fn look_up_across_colons(
         &self,
         id: u32,
         group: &Group,
@@ -185,9 +188,10 @@ fn consider_all(ids: &[u32], statements: &[Statement], search: &mut Search<'_>) 
 #[derive(Default)]
 struct Builder {
     groups: Vec<Group>,
-    shared: HashMap<u128, u32>,
+    /// The group of each set of actions.
+    by_set: HashMap<u128, u32>,
     /// The group of one action alone, by number.
-    single: HashMap<usize, u32>,
+    by_number: HashMap<usize, u32>,
     by_action: Vec<Vec<u32>>,
     entries: Vec<(u64, u32)>,
 }
@@ -203,26 +207,26 @@ impl Builder {
         if bits == 0 {
             return;
         }
-        if let Some(group) = self.shared_group(bits) {
+        if let Some(group) = self.group_of_set(bits) {
             return self.add_to(group, id, statement);
         }
         for number in 0..self.by_action.len() {
             if bits >> number & 1 == 1 {
-                let group = self.single_group(number);
+                let group = self.group_of_action(number);
                 self.add_to(group, id, statement);
             }
         }
     }
 
-    fn shared_group(&mut self, bits: u128) -> Option<u32> {
-        if let Some(&group) = self.shared.get(&bits) {
+    fn group_of_set(&mut self, bits: u128) -> Option<u32> {
+        if let Some(&group) = self.by_set.get(&bits) {
             return Some(group);
         }
-        if self.shared.len() >= MAX_SHARED_GROUPS {
+        if self.by_set.len() >= MAX_SET_GROUPS {
             return None;
         }
         let group = self.new_group();
-        self.shared.insert(bits, group);
+        self.by_set.insert(bits, group);
         for (number, groups) in self.by_action.iter_mut().enumerate() {
             if bits >> number & 1 == 1 {
                 groups.push(group);
@@ -231,12 +235,12 @@ impl Builder {
         Some(group)
     }
 
-    fn single_group(&mut self, number: usize) -> u32 {
-        if let Some(&group) = self.single.get(&number) {
+    fn group_of_action(&mut self, number: usize) -> u32 {
+        if let Some(&group) = self.by_number.get(&number) {
             return group;
         }
         let group = self.new_group();
-        self.single.insert(number, group);
+        self.by_number.insert(number, group);
         if let Some(groups) = self.by_action.get_mut(number) {
             groups.push(group);
         }
@@ -254,40 +258,40 @@ impl Builder {
             return;
         };
         group.all.push(id);
-        let scanned = statement.resources.negated
-            || statement
-                .resources
-                .patterns
-                .iter()
-                .any(|pattern| match pattern {
-                    ResourcePattern::Everything => true,
-                    ResourcePattern::Arn(pattern) => {
-                        !is_exact(pattern) && pattern.resource.literal_prefix().is_empty()
-                    }
-                });
-        if scanned {
-            group.scanned.push(id);
+        let resources = &statement.resources;
+        let has_no_prefix = |pattern: &ResourcePattern| match pattern {
+            ResourcePattern::Everything => true,
+            ResourcePattern::Arn(pattern) => {
+                !is_exact(pattern) && pattern.resource.literal_prefix().is_empty()
+            }
+        };
+        if resources.is_negated || resources.patterns.iter().any(has_no_prefix) {
+            group.to_scan.push(id);
             return;
         }
-        for pattern in &statement.resources.patterns {
+        for pattern in &resources.patterns {
             let ResourcePattern::Arn(pattern) = pattern else {
                 continue;
             };
-            let text = pattern.resource.literal_prefix();
-            let exact = is_exact(pattern);
-            if !exact && let Err(at) = group.lengths.binary_search(&text.len()) {
-                group.lengths.insert(at, text.len());
+            let prefix = pattern.resource.literal_prefix();
+            let is_exact = is_exact(pattern);
+            let lengths = &mut group.prefix_lengths;
+            if !is_exact && let Err(at) = lengths.binary_search(&prefix.len()) {
+                lengths.insert(at, prefix.len());
             }
-            let hash = extend(SEED, text.as_bytes());
-            let mut enter = |owner| self.entries.push((key(hash, exact, owner, group_id), id));
-            match &pattern.scope.account {
-                Pattern::Literal(account) if is_account(account) => {
-                    enter(owner_of(account));
-                    enter(Owner::Someone);
+            let hash = extend(SEED, prefix.as_bytes());
+            let mut enter = |account| {
+                let key = key(hash, is_exact, account, group_id);
+                self.entries.push((key, id));
+            };
+            match &pattern.prefix.account {
+                Pattern::Literal(account) if is_account_id(account) => {
+                    enter(account_key(account));
+                    enter(Account::Unknown);
                 }
                 _ => {
-                    enter(Owner::Anyone);
-                    group.of_anyone = true;
+                    enter(Account::Any);
+                    group.has_any_account = true;
                 }
             }
         }
@@ -296,8 +300,7 @@ impl Builder {
     fn finish(mut self) -> Index {
         self.entries.sort_unstable();
         self.entries.dedup();
-        let mut table: HashMap<u64, (u32, u32), BuildHasherDefault<AlreadyHashed>> =
-            HashMap::with_capacity_and_hasher(self.entries.len(), BuildHasherDefault::default());
+        let mut table = Table::with_capacity_and_hasher(self.entries.len(), Default::default());
         for (&(key, _), at) in self.entries.iter().zip(0..) {
             table.entry(key).or_insert((at, at)).1 = at + 1;
         }
@@ -305,7 +308,7 @@ impl Builder {
             groups: self.groups,
             by_action: self.by_action,
             table,
-            listed: self.entries.iter().map(|&(_, id)| id).collect(),
+            statements: self.entries.iter().map(|&(_, id)| id).collect(),
         }
     }
 }
@@ -314,41 +317,41 @@ fn is_exact(pattern: &ArnPattern) -> bool {
     matches!(pattern.resource, Pattern::Literal(_))
 }
 
-fn owner_of(account: &str) -> Owner {
-    if is_account(account) {
-        account.parse().map_or(Owner::Anyone, Owner::Account)
+fn account_key(account: &str) -> Account {
+    if is_account_id(account) {
+        account.parse().map_or(Account::Any, Account::Id)
     } else {
-        Owner::Anyone
+        Account::Any
     }
 }
 
 const SEED: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-/// FNV-1a: a byte at a time, so that the beginnings of a text are hashed on the way to its end.
-/// Who can choose texts that collide only adds candidates that are then matched in full.
+/// FNV-1a: a byte at a time, so that the prefixes of a text are hashed on the way to its end. (Crates
+/// for hashing tell no hash of a prefix on the way.) Texts that collide only add statements to consider.
 fn extend(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(PRIME)
     })
 }
 
-fn key(hash: u64, exact: bool, owner: Owner, group: u32) -> u64 {
-    let owner = match owner {
-        Owner::Account(id) => id.wrapping_add(2),
-        Owner::Anyone => 0,
-        Owner::Someone => 1,
+fn key(hash: u64, is_exact: bool, account: Account, group: u32) -> u64 {
+    let account = match account {
+        Account::Id(id) => id.wrapping_add(2),
+        Account::Any => 0,
+        Account::Unknown => 1,
     };
-    let place = owner << 8 ^ u64::from(group) << 1 ^ u64::from(exact);
-    let mixed = hash ^ place.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let salt = account << 8 ^ u64::from(group) << 1 ^ u64::from(is_exact);
+    let mixed = hash ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 29
 }
 
 /// Keys are hashes already.
 #[derive(Default)]
-struct AlreadyHashed(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for AlreadyHashed {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }

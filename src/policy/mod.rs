@@ -1,12 +1,12 @@
-//! The IAM policy language: a document is compiled once, then decides every request.
+//! The IAM policy language: a document is compiled once, and then decides every request.
 //!
 //! [`Policy::compile`] refuses what AWS would refuse, with every error at once. [`Policy::decide`]
 //! is total: it returns a [`Decision`], never an error, and allocates nothing.
 //!
-//! Every match has three values. What cannot be known about a request is not *absent* from it: a
-//! Deny that may apply denies, an Allow counts only when it surely applies. The same holds where
-//! AWS's documentation contradicts itself; each such point is marked `CONTESTED` in the code and
-//! listed in `docs/policy-language.md`.
+//! Every match has three values. A fact that is unknown is not *absent* from the request: a Deny that
+//! may apply denies, an Allow counts only when it surely applies. The same holds where AWS's
+//! documentation contradicts itself; each such point is marked `CONTESTED` in the code and listed in
+//! `docs/policy-language.md`.
 
 mod action;
 mod condition;
@@ -15,6 +15,7 @@ mod decision;
 mod diagnostic;
 mod document;
 mod explain;
+mod glob;
 mod index;
 mod lint;
 mod pattern;
@@ -37,7 +38,7 @@ pub use document::options::{Attachment, MAX_ENDPOINT_CHARACTERS, Options, Strict
 
 pub use condition_key::{DataType, Key, Knowledge, REGISTRY, RegisteredKey, ValueType, same_name};
 pub use diagnostic::{Diagnostic, Level};
-pub use explain::{ConditionExplanation, Explanation, Requested};
+pub use explain::{ConditionExplanation, Explanation, RequestValues};
 pub use lint::{Listener, lint};
 pub use selectors::{ActionSelector, ResourceSelector};
 
@@ -61,7 +62,7 @@ pub struct Policy {
     index: Option<Index>,
 }
 
-/// What a statement does with the requests it matches.
+/// The effect of a statement on the requests that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// `Allow`.
@@ -75,26 +76,26 @@ pub enum Effect {
 pub struct StatementId(u32);
 
 impl StatementId {
-    /// The place in the document, counted from 0.
+    /// Its index in the document, counted from 0.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// How people find a statement. Displays as its Sid, or as `#2`, counted from 1.
+/// A statement for people. Displays as its Sid, or as `#2`, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatementLabel<'p> {
     /// The `Sid`, if it has one.
     pub sid: Option<&'p str>,
-    /// The place in the document, counted from 0.
+    /// Its index in the document, counted from 0.
     pub index: usize,
-    /// The line of the document where it begins, counted from 1.
+    /// The line of the document at which it begins, counted from 1.
     pub line: u32,
 }
 
 impl StatementLabel<'_> {
-    /// As it is displayed; for a Sid without the price of formatting.
+    /// The text that it displays as; for a Sid, without the price of formatting.
     #[must_use]
     pub fn into_text(self) -> String {
         match self.sid {
@@ -113,7 +114,7 @@ impl fmt::Display for StatementLabel<'_> {
     }
 }
 
-/// AWS's default endpoint policy, as it stands where none is attached.
+/// AWS's default endpoint policy, of an endpoint without a policy of its own.
 const FULL_ACCESS: &str =
     r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
 
@@ -126,10 +127,10 @@ impl Policy {
         compile::compile(text, options)
     }
 
-    /// Compiles a document that stands inside of a larger JSON text, already read.
+    /// Compiles a document inside of a larger JSON text that is parsed already.
     ///
     /// # Errors
-    /// Every error of the document; places are those of `text`.
+    /// Every error of the document, with positions in `text`.
     pub fn compile_node(
         text: &str,
         node: &json::Node<'_>,
@@ -138,26 +139,26 @@ impl Policy {
         compile::compile_node(text, node, options)
     }
 
-    /// AWS's default endpoint policy: everything, for everyone.
+    /// AWS's default endpoint policy: it allows everything to everyone.
     #[must_use]
     pub fn full_access(options: &Options<'_>) -> Policy {
         let options = Options {
             attachment: Attachment::Endpoint,
             ..*options
         };
-        compile::compile(FULL_ACCESS, &options).unwrap_or_else(|_| Policy::of(Vec::new(), &[]))
+        compile::compile(FULL_ACCESS, &options).unwrap_or_else(|_| Policy::new(Vec::new(), &[]))
     }
 
-    fn of(statements: Vec<Statement>, actions: &[&str]) -> Policy {
-        let index = Index::of(&statements, actions);
+    fn new(statements: Vec<Statement>, actions: &[&str]) -> Policy {
+        let index = Index::new(&statements, actions);
         Policy {
             statements: statements.into(),
             index,
         }
     }
 
-    /// Decides a request. Total, and without allocation; costs as much as the statements that
-    /// share the request's action and resource.
+    /// Decides a request, without allocation. The cost is that of the statements that share the
+    /// request's action and resource.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         match &self.index {
@@ -166,8 +167,7 @@ impl Policy {
         }
     }
 
-    /// The same answer without the index, from every statement in turn: what the index is tested
-    /// against.
+    /// Decides a request by every statement in turn. The tests compare the index with this scan.
     #[must_use]
     pub fn decide_by_scan(&self, request: &Request<'_>) -> Decision {
         let mut search = statement::Search::new(request);
@@ -177,30 +177,30 @@ impl Policy {
         search.decision()
     }
 
-    /// How people find a statement.
+    /// The label of a statement.
     #[must_use]
-    pub fn statement(&self, id: StatementId) -> StatementLabel<'_> {
-        let found = self.statements.get(id.index());
+    pub fn label(&self, id: StatementId) -> StatementLabel<'_> {
+        let statement = self.statements.get(id.index());
         StatementLabel {
-            sid: found.and_then(|statement| statement.sid.as_deref()),
+            sid: statement.and_then(|statement| statement.sid.as_deref()),
             index: id.index(),
-            line: found.map_or(0, |statement| statement.line),
+            line: statement.map_or(0, |statement| statement.line),
         }
     }
 
-    /// How many statements there are.
+    /// The number of statements.
     #[must_use]
     pub fn len(&self) -> usize {
         self.statements.len()
     }
 
-    /// Has it no statements? It allows nothing then.
+    /// Whether it has no statements, and so allows nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.statements.is_empty()
     }
 
-    /// The key of a condition that an [`Unknown`] names.
+    /// The condition key of an [`Unknown`].
     #[must_use]
     pub fn condition_key(&self, id: ConditionId) -> Option<Key<'_>> {
         let statement = self.statements.get(id.statement.index())?;
@@ -208,22 +208,21 @@ impl Policy {
         Some(condition.key.key())
     }
 
-    /// Every condition key that the document uses, in conditions and in variables, with the
-    /// statement that does.
-    pub fn keys(&self) -> impl Iterator<Item = (StatementId, Key<'_>)> {
+    /// Every condition key in conditions and variables, with its statement.
+    pub fn condition_keys(&self) -> impl Iterator<Item = (StatementId, Key<'_>)> {
         self.statements.iter().zip(0..).flat_map(|(statement, id)| {
             statement
-                .keys()
+                .condition_keys()
                 .into_iter()
                 .map(move |key| (StatementId(id), key))
         })
     }
 
-    /// Can the answer about an action differ from one resource to another?
+    /// Whether the decision about an action may differ from one resource to another.
     #[must_use]
-    pub fn distinguishes_resources(&self, action: &Action<'_>) -> bool {
+    pub fn may_depend_on_resource(&self, action: &Action<'_>) -> bool {
         self.statements.iter().any(|statement| {
-            statement.action(action) != Match::No && statement.distinguishes_resources()
+            statement.match_action(action) != Match::No && statement.may_depend_on_resource()
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The Principal and NotPrincipal elements, and what an identity policy is attached to.
+//! The Principal and NotPrincipal elements of a statement, and the principals of identity policies.
 //!
 //! IAM User Guide: reference_policies_elements_principal, reference_policies_elements_notprincipal.
 
@@ -11,20 +11,20 @@ use crate::policy::request::{Arn, EmptyContext, Fact, Principal, PrincipalKind};
 use crate::policy::template::Syntax;
 use crate::policy::ternary::Match;
 
-/// Whom a statement is about.
+/// The Principal or NotPrincipal element of a statement.
 #[derive(Clone, Debug)]
 pub(super) enum PrincipalElement {
-    /// Everyone: `"*"`, or an identity policy, which is about whom it is attached to.
+    /// `"*"`, or a statement of an identity policy, which has neither element.
     Everyone,
-    /// Shared with other statements that list the same.
-    Listed(Arc<[Form]>),
+    /// Principal. Statements with equal lists share one.
+    AnyOf(Arc<[ListedPrincipal]>),
     /// NotPrincipal.
-    Except(Box<[Form]>),
+    NoneOf(Box<[ListedPrincipal]>),
 }
 
 /// One principal of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Form {
+pub(super) enum ListedPrincipal {
     Everyone,
     /// `111122223333`, or the root ARN, which means the same.
     Account(Box<str>),
@@ -41,58 +41,63 @@ impl PrincipalElement {
     pub(super) fn matches(&self, principal: &Principal<'_>) -> Match {
         match self {
             PrincipalElement::Everyone => Match::Yes,
-            PrincipalElement::Listed(forms) => any(forms, principal, |_| true),
-            PrincipalElement::Except(forms) => exempt(forms, principal).negate(),
+            PrincipalElement::AnyOf(list) => match_any(list, principal, |_| true),
+            PrincipalElement::NoneOf(list) => match_exemption(list, principal).negate(),
         }
     }
 }
 
-fn any(forms: &[Form], principal: &Principal<'_>, counts: impl Fn(&Form) -> bool) -> Match {
-    let mut found = Match::No;
-    for form in forms {
-        if counts(form) {
-            found = found.or(form.matches(principal));
+fn match_any(
+    list: &[ListedPrincipal],
+    principal: &Principal<'_>,
+    counts: impl Fn(&ListedPrincipal) -> bool,
+) -> Match {
+    let mut result = Match::No;
+    for listed in list {
+        if counts(listed) {
+            result = result.or(listed.matches(principal));
         }
-        if found == Match::Yes {
+        if result == Match::Yes {
             break;
         }
     }
-    found
+    result
 }
 
 /// CONTESTED: whom a NotPrincipal list exempts when it names only part of account, role and
 /// session. AWS asks to list them all; a caller of whom one is missing is not exempt here.
-fn exempt(forms: &[Form], principal: &Principal<'_>) -> Match {
-    if forms.contains(&Form::Everyone) {
+fn match_exemption(list: &[ListedPrincipal], principal: &Principal<'_>) -> Match {
+    use ListedPrincipal::{Account, Everyone, Role, Service, Session, User};
+    if list.contains(&Everyone) {
         return Match::Yes;
     }
     if !matches!(
         principal.kind,
         PrincipalKind::Aws | PrincipalKind::RoleSession
     ) {
-        return any(forms, principal, |form| matches!(form, Form::Service(_)));
+        return match_any(list, principal, |listed| matches!(listed, Service(_)));
     }
-    let account = any(forms, principal, |form| matches!(form, Form::Account(_)));
+    let account = match_any(list, principal, |listed| matches!(listed, Account(_)));
     let identity = match principal.arn {
-        // The account form is the root user's own.
+        // The account stands for its root user.
         Fact::Known(arn) if arn.ends_with(":root") => Match::Yes,
-        Fact::Known(arn) if principal.session == Fact::Known(arn) => Match::Yes,
-        _ => any(forms, principal, |form| {
-            matches!(form, Form::User(_) | Form::Role(_))
+        Fact::Known(arn) if principal.session_arn == Fact::Known(arn) => Match::Yes,
+        _ => match_any(list, principal, |listed| {
+            matches!(listed, User(_) | Role(_))
         }),
     };
-    let session = match principal.session {
+    let session = match principal.session_arn {
         Fact::Absent => Match::Yes,
-        _ => any(forms, principal, |form| matches!(form, Form::Session(_))),
+        _ => match_any(list, principal, |listed| matches!(listed, Session(_))),
     };
     account.and(identity).and(session)
 }
 
-impl Form {
-    /// Reads a principal under the key `AWS`.
-    pub(super) fn aws(text: &str) -> Result<Form, Problem> {
+impl ListedPrincipal {
+    /// Parses a principal under the key `AWS`.
+    pub(super) fn parse_aws(text: &str) -> Result<ListedPrincipal, Problem> {
         if text == "*" {
-            return Ok(Form::Everyone);
+            return Ok(ListedPrincipal::Everyone);
         }
         if text.contains(['*', '?']) {
             return Err(Problem::new(
@@ -101,16 +106,12 @@ impl Form {
             )
             .fix("name it whole, or use `\"*\"` with a condition on `aws:PrincipalArn`"));
         }
-        if is_account(text) {
-            return Ok(Form::Account(text.into()));
+        if is_account_id(text) {
+            return Ok(ListedPrincipal::Account(text.into()));
         }
-        let unique = text.len() >= 16 && text.len() <= 128;
-        if unique
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-        {
-            return Ok(Form::Nobody);
+        let in_unique_id = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        if (16..=128).contains(&text.len()) && text.bytes().all(in_unique_id) {
+            return Ok(ListedPrincipal::Nobody);
         }
         let refuse = || {
             Problem::new("principal-form", format!("`{text}` is not a principal"))
@@ -119,22 +120,24 @@ impl Form {
         let arn = Arn::parse(text).ok_or_else(refuse)?;
         let account = arn
             .account
-            .filter(|account| is_account(account))
+            .filter(|id| is_account_id(id))
             .ok_or_else(refuse)?;
         if !arn.partition.starts_with("aws") || !arn.region.is_empty() {
             return Err(refuse());
         }
-        let (word, name) = arn.resource.split_once('/').unwrap_or((arn.resource, ""));
-        let named = !name.is_empty() && !name.starts_with('/') && !name.ends_with('/');
-        match (arn.service, word) {
-            ("iam", "root") if arn.resource == "root" => Ok(Form::Account(account.into())),
-            ("iam", "user") if named => Ok(Form::User(text.into())),
-            ("iam", "role") if named => Ok(Form::Role(text.into())),
-            ("iam", "saml-provider" | "oidc-provider") if named => Ok(Form::Nobody),
-            ("sts", "assumed-role") if name.split('/').count() == 2 && named => {
-                Ok(Form::Session(text.into()))
+        let (kind, name) = arn.resource.split_once('/').unwrap_or((arn.resource, ""));
+        let has_name = !name.is_empty() && !name.starts_with('/') && !name.ends_with('/');
+        match (arn.service, kind) {
+            ("iam", "root") if arn.resource == "root" => {
+                Ok(ListedPrincipal::Account(account.into()))
             }
-            ("sts", "federated-user") if named => Ok(Form::Session(text.into())),
+            ("iam", "user") if has_name => Ok(ListedPrincipal::User(text.into())),
+            ("iam", "role") if has_name => Ok(ListedPrincipal::Role(text.into())),
+            ("iam", "saml-provider" | "oidc-provider") if has_name => Ok(ListedPrincipal::Nobody),
+            ("sts", "assumed-role") if name.split('/').count() == 2 && has_name => {
+                Ok(ListedPrincipal::Session(text.into()))
+            }
+            ("sts", "federated-user") if has_name => Ok(ListedPrincipal::Session(text.into())),
             ("iam", "group") => Err(Problem::new(
                 "principal-group",
                 format!("`{text}`: a group is not a principal"),
@@ -146,61 +149,68 @@ impl Form {
 
     fn matches(&self, principal: &Principal<'_>) -> Match {
         match (self, principal.kind) {
-            (Form::Everyone, _) => Match::Yes,
-            (Form::Nobody, _) | (_, PrincipalKind::Anonymous) => Match::No,
-            (Form::Service(name), PrincipalKind::AwsService(service)) => {
+            (ListedPrincipal::Everyone, _) => Match::Yes,
+            (ListedPrincipal::Nobody, _) | (_, PrincipalKind::Anonymous) => Match::No,
+            (ListedPrincipal::Service(name), PrincipalKind::AwsService(service)) => {
                 Match::from(name.eq_ignore_ascii_case(service))
             }
-            (Form::Service(_), PrincipalKind::Unknown) => Match::Maybe,
-            (Form::Service(_), PrincipalKind::Aws | PrincipalKind::RoleSession) => Match::No,
+            (ListedPrincipal::Service(_), PrincipalKind::Unknown) => Match::Maybe,
+            (ListedPrincipal::Service(_), PrincipalKind::Aws | PrincipalKind::RoleSession) => {
+                Match::No
+            }
             (_, PrincipalKind::AwsService(_)) => Match::No,
-            (Form::Account(id), kind) => at_most(
-                kind,
-                match principal.account {
-                    Fact::Known(account) => Match::from(account == &**id),
-                    Fact::Absent => Match::No,
-                    Fact::Unknown => Match::Maybe,
-                },
-            ),
-            (Form::User(arn), kind) => at_most(kind, named(arn, principal.arn, principal)),
-            (Form::Role(arn), kind) => {
-                let found = named(arn, principal.arn, principal);
-                // A session says which role it is of, but not the role's path.
-                let found = match principal.session {
+            (ListedPrincipal::Account(id), kind) => {
+                limit_certainty(kind, match_account(id, principal.account))
+            }
+            (ListedPrincipal::User(arn), kind) => {
+                limit_certainty(kind, match_arn(arn, principal.arn, principal))
+            }
+            (ListedPrincipal::Role(arn), kind) => {
+                let by_arn = match_arn(arn, principal.arn, principal);
+                // A session tells the name of its role, but not the role's path.
+                let result = match principal.session_arn {
                     Fact::Known(session) if role_name(session) != role_name(arn) => Match::No,
                     Fact::Known(_) if kind == PrincipalKind::RoleSession => {
-                        found.or(same_owner(arn, principal.arn).at_most_maybe())
+                        by_arn.or(match_owner(arn, principal.arn).at_most_maybe())
                     }
-                    _ => found,
+                    _ => by_arn,
                 };
-                at_most(kind, found)
+                limit_certainty(kind, result)
             }
-            (Form::Session(arn), kind) => {
-                let found = named(arn, principal.session, principal);
-                let found = match principal.arn {
+            (ListedPrincipal::Session(arn), kind) => {
+                let by_arn = match_arn(arn, principal.session_arn, principal);
+                let result = match principal.arn {
                     Fact::Known(role)
-                        if found == Match::Maybe && role_name(role) != role_name(arn) =>
+                        if by_arn == Match::Maybe && role_name(role) != role_name(arn) =>
                     {
                         Match::No
                     }
-                    _ => found,
+                    _ => by_arn,
                 };
-                at_most(kind, found)
+                limit_certainty(kind, result)
             }
         }
     }
 }
 
-/// What an unknown sort of caller allows to be said.
-fn at_most(kind: PrincipalKind<'_>, found: Match) -> Match {
+/// No match is certain for a caller of unknown kind.
+fn limit_certainty(kind: PrincipalKind<'_>, result: Match) -> Match {
     if kind == PrincipalKind::Unknown {
-        found.at_most_maybe()
+        result.at_most_maybe()
     } else {
-        found
+        result
     }
 }
 
-fn named(arn: &str, fact: Fact<&str>, principal: &Principal<'_>) -> Match {
+fn match_account(id: &str, account: Fact<&str>) -> Match {
+    match account {
+        Fact::Known(account) => Match::from(account == id),
+        Fact::Absent => Match::No,
+        Fact::Unknown => Match::Maybe,
+    }
+}
+
+fn match_arn(arn: &str, fact: Fact<&str>, principal: &Principal<'_>) -> Match {
     match fact {
         Fact::Known(known) => Match::from(known == arn),
         Fact::Absent => Match::No,
@@ -212,8 +222,8 @@ fn named(arn: &str, fact: Fact<&str>, principal: &Principal<'_>) -> Match {
     }
 }
 
-/// Are two ARNs of one partition and account?
-fn same_owner(arn: &str, other: Fact<&str>) -> Match {
+/// Whether two ARNs are of one partition and account.
+fn match_owner(arn: &str, other: Fact<&str>) -> Match {
     let Fact::Known(other) = other else {
         return Match::Maybe;
     };
@@ -233,37 +243,37 @@ fn role_name(arn: &str) -> &str {
     }
 }
 
-/// Twelve digits.
-pub(super) fn is_account(text: &str) -> bool {
+/// Whether a text has twelve digits.
+pub(super) fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whom an identity policy is attached to: `*`, an account id, or an ARN in which `*` and `?` are
-/// wildcards within a segment.
+/// The principals that an identity policy is attached to: `*`, an account id, or an ARN in which `*`
+/// and `?` are wildcards within a segment.
 #[derive(Clone, Debug)]
-pub struct PrincipalPattern(Attached);
+pub struct PrincipalPattern(PatternForm);
 
 #[derive(Clone, Debug)]
-enum Attached {
+enum PatternForm {
     Everyone,
     Account(Box<str>),
     Arn {
         segments: Box<[Pattern; 6]>,
-        session: bool,
+        is_session: bool,
     },
 }
 
 impl PrincipalPattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
     /// A sentence that says what to write, where it is none of the three forms.
     pub fn parse(text: &str) -> Result<PrincipalPattern, String> {
         if text == "*" {
-            return Ok(PrincipalPattern(Attached::Everyone));
+            return Ok(PrincipalPattern(PatternForm::Everyone));
         }
-        if is_account(text) {
-            return Ok(PrincipalPattern(Attached::Account(text.into())));
+        if is_account_id(text) {
+            return Ok(PrincipalPattern(PatternForm::Account(text.into())));
         }
         let refuse = || format!("`{text}` is not a principal: write `*`, an account id or an ARN");
         let parts = segments(text, false).ok_or_else(refuse)?;
@@ -271,43 +281,37 @@ impl PrincipalPattern {
         if arn != "arn" || !matches!(service, "iam" | "sts") || !region.is_empty() {
             return Err(refuse());
         }
-        let syntax = Syntax {
-            variables: false,
-            wildcards: true,
-        };
         let mut patterns = Vec::with_capacity(6);
         for part in parts {
-            patterns.push(Pattern::parse(part, syntax).map_err(|_| refuse())?);
+            patterns.push(Pattern::parse(part, Syntax::WILDCARDS).map_err(|_| refuse())?);
         }
         let segments: [Pattern; 6] = patterns.try_into().map_err(|_| refuse())?;
-        let session = service == "sts";
-        Ok(PrincipalPattern(Attached::Arn {
+        Ok(PrincipalPattern(PatternForm::Arn {
             segments: Box::new(segments),
-            session,
+            is_session: service == "sts",
         }))
     }
 
-    /// Is a policy with this attachment attached to that caller?
+    /// Whether `principal` is among the principals of the pattern.
     #[must_use]
     pub fn matches(&self, principal: &Principal<'_>) -> Match {
         if let PrincipalKind::Anonymous | PrincipalKind::AwsService(_) = principal.kind {
             return Match::No;
         }
-        let found = match &self.0 {
-            Attached::Everyone => return Match::Yes,
-            Attached::Account(id) => match principal.account {
-                Fact::Known(account) => Match::from(account == &**id),
-                Fact::Absent => Match::No,
-                Fact::Unknown => Match::Maybe,
-            },
-            Attached::Arn { segments, session } => {
-                let fact = if *session {
-                    principal.session
+        let result = match &self.0 {
+            PatternForm::Everyone => return Match::Yes,
+            PatternForm::Account(id) => match_account(id, principal.account),
+            PatternForm::Arn {
+                segments,
+                is_session,
+            } => {
+                let arn = if *is_session {
+                    principal.session_arn
                 } else {
                     principal.arn
                 };
-                match (fact, principal.account) {
-                    (Fact::Known(arn), _) => whole(segments, arn),
+                match (arn, principal.account) {
+                    (Fact::Known(arn), _) => match_segments(segments, arn),
                     (Fact::Absent, _) | (Fact::Unknown, Fact::Absent) => Match::No,
                     (Fact::Unknown, Fact::Unknown) => Match::Maybe,
                     (Fact::Unknown, Fact::Known(account)) => {
@@ -317,18 +321,18 @@ impl PrincipalPattern {
                 }
             }
         };
-        at_most(principal.kind, found)
+        limit_certainty(principal.kind, result)
     }
 }
 
-fn whole(segments: &[Pattern; 6], arn: &str) -> Match {
-    let mut parts = arn.splitn(6, ':');
-    let mut found = Match::Yes;
-    for pattern in segments {
-        let Some(part) = parts.next() else {
+fn match_segments(patterns: &[Pattern; 6], arn: &str) -> Match {
+    let mut segments = arn.splitn(6, ':');
+    let mut result = Match::Yes;
+    for pattern in patterns {
+        let Some(segment) = segments.next() else {
             return Match::No;
         };
-        found = found.and(pattern.matches(part, &EmptyContext));
+        result = result.and(pattern.matches(segment, &EmptyContext));
     }
-    found
+    result
 }

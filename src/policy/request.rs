@@ -1,4 +1,5 @@
-//! What a policy is asked about: principal, action, resource and context, each as far as known.
+//! The request that a policy decides: principal, action, resource and condition context, each as far
+//! as it is known.
 
 use std::net::IpAddr;
 
@@ -15,16 +16,16 @@ pub enum Fact<T> {
     Unknown,
 }
 
-/// One request, as a policy sees it.
+/// One request to decide.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    /// Who asks.
+    /// The caller.
     pub principal: Principal<'a>,
-    /// What is asked.
+    /// The action that the caller requests.
     pub action: Action<'a>,
-    /// Of which resource.
+    /// The resource of the action.
     pub resource: Resource<'a>,
-    /// Under which circumstances.
+    /// The values of condition keys.
     pub context: &'a dyn Context,
 }
 
@@ -35,16 +36,16 @@ pub struct Action<'a> {
     pub service: &'a str,
     /// The name after the colon.
     pub name: &'a str,
-    /// Its place in [`Options::actions`](crate::policy::Options), if it has one.
+    /// Its index in [`Options::actions`](crate::policy::Options), if it has one.
     ///
-    /// INVARIANT: of the very list that the policy was compiled with.
+    /// INVARIANT: an index into the very list that the policy was compiled with.
     pub number: Option<u16>,
 }
 
-/// Who asks, each part apart.
+/// The caller, as far as each part of the identity is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Principal<'a> {
-    /// What sort of caller it is.
+    /// The kind of caller.
     pub kind: PrincipalKind<'a>,
     /// The caller's account id, twelve digits.
     pub account: Fact<&'a str>,
@@ -52,7 +53,7 @@ pub struct Principal<'a> {
     /// federated-user session, or of the root user.
     pub arn: Fact<&'a str>,
     /// ARN of the STS session (`…:assumed-role/R/S`, `…:federated-user/N`); absent for users.
-    pub session: Fact<&'a str>,
+    pub session_arn: Fact<&'a str>,
 }
 
 impl Principal<'_> {
@@ -61,7 +62,7 @@ impl Principal<'_> {
         kind: PrincipalKind::Unknown,
         account: Fact::Unknown,
         arn: Fact::Unknown,
-        session: Fact::Unknown,
+        session_arn: Fact::Unknown,
     };
 
     /// A request without a signature.
@@ -69,11 +70,11 @@ impl Principal<'_> {
         kind: PrincipalKind::Anonymous,
         account: Fact::Absent,
         arn: Fact::Absent,
-        session: Fact::Absent,
+        session_arn: Fact::Absent,
     };
 }
 
-/// The sort of caller.
+/// The kind of caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrincipalKind<'a> {
     /// Unsigned.
@@ -82,8 +83,8 @@ pub enum PrincipalKind<'a> {
     AwsService(&'a str),
     /// A user, role session, federated user or root user of some account.
     Aws,
-    /// A role session that is known by its own ARN alone, which has no path of the role: `arn` is
-    /// the role's as if it had none.
+    /// A role session of which only the session's ARN is known. That ARN lacks the role's path, so
+    /// `arn` is the role's ARN as if it had none.
     RoleSession,
     /// Any of the above.
     Unknown,
@@ -92,14 +93,14 @@ pub enum PrincipalKind<'a> {
 /// The resource asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource<'a> {
-    /// The operation acts on no resource: only `*` in a policy matches.
+    /// The operation is on no resource: only `*` in a policy matches.
     Any,
-    /// This one.
+    /// A resource with this ARN.
     Arn(Arn<'a>),
-    /// The authorization reference gives the operation no resource though the request names one:
-    /// an Allow must cover `*`, a Deny counts for `*` and for the one named.
+    /// A resource with this ARN, of an operation that has no resource in the authorization reference:
+    /// an Allow must cover `*`, a Deny counts for `*` and for this resource.
     Unscoped(Arn<'a>),
-    /// Any resource, or none: an Allow must match whatever it is; a Deny that could match does.
+    /// Any resource, or none: an Allow must match every resource; a Deny that may match one does.
     Unknown,
 }
 
@@ -116,8 +117,8 @@ pub struct Arn<'a> {
     pub account: Option<&'a str>,
     /// What follows the fifth colon, `stream/MyStream`.
     pub resource: &'a str,
-    /// More, unknown, characters follow `resource` (a consumer without its creation time).
-    pub open: bool,
+    /// Whether unknown characters follow `resource` (a consumer without its creation time).
+    pub is_prefix: bool,
     /// The whole ARN where every part is known.
     pub text: Option<&'a str>,
 }
@@ -136,16 +137,15 @@ impl<'a> Arn<'a> {
             region: parts.next()?,
             account: Some(parts.next()?),
             resource: parts.next()?,
-            open: false,
+            is_prefix: false,
             text: Some(text),
         })
     }
 }
 
-/// The condition keys of one request.
+/// The condition context of one request: the values of its condition keys.
 pub trait Context {
-    /// What is known of `key`. Tag keys and unregistered names are to be compared without regard
-    /// to case.
+    /// The value of `key`. Tag keys and unregistered names compare without regard to case.
     fn value(&self, key: Key<'_>) -> Fact<Value<'_>>;
 }
 
@@ -169,7 +169,7 @@ impl Context for UnknownContext {
     }
 }
 
-/// The value of a condition key, in the form its source has it.
+/// The value of a condition key, of the type that its source has.
 #[derive(Clone, Copy)]
 pub enum Value<'a> {
     /// Text; operators of other types parse it.

@@ -1,4 +1,4 @@
-//! The Resource and NotResource elements.
+//! The Resource and NotResource elements of a statement.
 //!
 //! IAM User Guide: reference_policies_elements_resource, reference_policies_elements_notresource,
 //! reference_policies_variables.
@@ -9,16 +9,16 @@ use crate::policy::Effect;
 use crate::policy::condition::arn::segments;
 use crate::policy::diagnostic::Problem;
 use crate::policy::pattern::Pattern;
-use crate::policy::principal::is_account;
-use crate::policy::request::{Arn, Context, Resource};
+use crate::policy::principal::is_account_id;
+use crate::policy::request::{Arn, Context, EmptyContext, Resource};
 use crate::policy::template::Syntax;
 use crate::policy::ternary::Match;
 
-/// Which resources a statement is about.
+/// The Resource or NotResource element of a statement.
 #[derive(Clone, Debug)]
 pub(super) struct ResourceElement {
     /// NotResource.
-    pub(super) negated: bool,
+    pub(super) is_negated: bool,
     pub(super) patterns: Box<[ResourcePattern]>,
 }
 
@@ -31,19 +31,19 @@ pub(super) enum ResourcePattern {
 
 #[derive(Clone, Debug)]
 pub(super) struct ArnPattern {
-    pub(super) scope: Arc<ArnScope>,
+    pub(super) prefix: Arc<ArnPrefix>,
     pub(super) resource: Pattern,
-    /// CONTESTED: a wildcard in the service, or in the word that names the resource's type: one
-    /// page forbids it, another warns of it.
-    contested: bool,
+    /// CONTESTED: a wildcard in the service, or in the type of the resource: one page forbids it,
+    /// another warns of it.
+    is_contested: bool,
     /// CONTESTED: the whole pattern with `*` crossing colons, where a `*` ends a segment. The
     /// newer text of the Resource page lets it expand beyond the colon.
-    wide: Option<Box<Pattern>>,
+    across_colons: Option<Box<Pattern>>,
 }
 
-/// What stands before the fifth colon of an ARN. Shared with other patterns that begin alike.
+/// The segments before the fifth colon of an ARN. Patterns with equal prefixes share one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ArnScope {
+pub(super) struct ArnPrefix {
     partition: Pattern,
     service: Pattern,
     region: Pattern,
@@ -51,7 +51,7 @@ pub(super) struct ArnScope {
 }
 
 /// CONTESTED: an empty NotResource list excludes nothing, or is no valid statement.
-const NOT_RESOURCE_OF_NOTHING: Match = Match::Maybe;
+const EMPTY_NOT_RESOURCE: Match = Match::Maybe;
 
 /// CONTESTED: whether NotResource applies to an operation on no resource.
 const NOT_RESOURCE_WITHOUT_RESOURCE: Match = Match::Maybe;
@@ -64,19 +64,19 @@ impl ResourceElement {
         context: &dyn Context,
     ) -> Match {
         if self.patterns.is_empty() {
-            return if self.negated {
-                NOT_RESOURCE_OF_NOTHING
+            return if self.is_negated {
+                EMPTY_NOT_RESOURCE
             } else {
                 Match::No
             };
         }
         match (resource, effect) {
-            (Resource::Any, _) | (Resource::Unscoped(_), Effect::Allow) => self.without_resource(),
+            (Resource::Any, _) | (Resource::Unscoped(_), Effect::Allow) => self.match_no_resource(),
             (Resource::Unscoped(arn), Effect::Deny) => {
-                self.without_resource().or(self.named(arn, context))
+                self.match_no_resource().or(self.match_arn(arn, context))
             }
-            (Resource::Arn(arn), _) => self.named(arn, context),
-            (Resource::Unknown, _) if self.has_everything() => Match::from(!self.negated),
+            (Resource::Arn(arn), _) => self.match_arn(arn, context),
+            (Resource::Unknown, _) if self.has_everything() => Match::from(!self.is_negated),
             (Resource::Unknown, _) => Match::Maybe,
         }
     }
@@ -87,28 +87,28 @@ impl ResourceElement {
             .any(|pattern| matches!(pattern, ResourcePattern::Everything))
     }
 
-    fn without_resource(&self) -> Match {
-        match (self.has_everything(), self.negated) {
+    fn match_no_resource(&self) -> Match {
+        match (self.has_everything(), self.is_negated) {
             (true, negated) => Match::from(!negated),
             (false, true) => NOT_RESOURCE_WITHOUT_RESOURCE,
             (false, false) => Match::No,
         }
     }
 
-    fn named(&self, arn: &Arn<'_>, context: &dyn Context) -> Match {
-        let mut found = Match::No;
+    fn match_arn(&self, arn: &Arn<'_>, context: &dyn Context) -> Match {
+        let mut result = Match::No;
         for pattern in &self.patterns {
-            found = found.or(pattern.matches(arn, self.negated, context));
-            if found == Match::Yes {
+            result = result.or(pattern.matches(arn, self.is_negated, context));
+            if result == Match::Yes {
                 break;
             }
         }
-        found.negate_if(self.negated)
+        result.negate_if(self.is_negated)
     }
 }
 
 impl ResourcePattern {
-    pub(super) fn compile(text: &str, variables: bool) -> Result<ResourcePattern, Problem> {
+    pub(super) fn parse(text: &str, has_variables: bool) -> Result<ResourcePattern, Problem> {
         if text == "*" {
             return Ok(ResourcePattern::Everything);
         }
@@ -119,13 +119,14 @@ impl ResourcePattern {
             )
             .fix("write `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`"));
         }
-        let Some([_, partition, service, region, account, resource]) = segments(text, variables)
+        let Some([_, partition, service, region, account, resource]) =
+            segments(text, has_variables)
         else {
             return Err(Problem::new("resource-arn-short", format!("`{text}` has fewer than six parts"))
                 .fix("write `arn:partition:service:region:account:resource`, with `*` for a part that may be anything"));
         };
-        let before = [partition, service, region, account];
-        if variables && before.iter().any(|part| part.contains("${")) {
+        let prefix = [partition, service, region, account];
+        if has_variables && prefix.iter().any(|part| part.contains("${")) {
             return Err(Problem::new(
                 "resource-variable",
                 format!("`{text}`: a variable can only stand after the fifth colon"),
@@ -137,35 +138,30 @@ impl ResourcePattern {
                 format!("`{text}` names no resource"),
             ));
         }
-        check_parts(text, partition, service, account)?;
+        check_segments(text, partition, service, account)?;
         let syntax = Syntax {
-            variables,
-            wildcards: true,
+            has_variables,
+            ..Syntax::WILDCARDS
         };
-        let plain = Syntax {
-            variables: false,
-            wildcards: true,
-        };
-        let part = |text: &str| Pattern::parse(text, plain);
-        let trailing = before.iter().any(|part| part.ends_with('*'));
-        let wide = if trailing {
+        let across_colons = if prefix.iter().any(|segment| segment.ends_with('*')) {
             Some(Box::new(Pattern::parse(text, syntax)?))
         } else {
             None
         };
-        let word = resource.split(['/', ':']).next().unwrap_or(resource);
-        let contested =
-            service.contains(['*', '?']) || (resource != "*" && word_has_wildcard(word));
+        let kind = resource.split(['/', ':']).next().unwrap_or(resource);
+        let is_contested =
+            is_wild(service) || (resource != "*" && !kind.contains("${") && is_wild(kind));
+        let parse = |segment: &str| Pattern::parse(segment, Syntax::WILDCARDS);
         Ok(ResourcePattern::Arn(Box::new(ArnPattern {
-            scope: Arc::new(ArnScope {
-                partition: part(partition)?,
-                service: part(service)?,
-                region: part(region)?,
-                account: part(account)?,
+            prefix: Arc::new(ArnPrefix {
+                partition: parse(partition)?,
+                service: parse(service)?,
+                region: parse(region)?,
+                account: parse(account)?,
             }),
             resource: Pattern::parse(resource, syntax)?,
-            contested,
-            wide,
+            is_contested,
+            across_colons,
         })))
     }
 
@@ -179,94 +175,86 @@ impl ResourcePattern {
 
 impl ArnPattern {
     fn matches(&self, arn: &Arn<'_>, negated: bool, context: &dyn Context) -> Match {
-        let narrow = self.by_segment(arn, negated, context);
-        let found = if self.contested {
-            narrow.at_most_maybe()
+        let by_segment = self.match_segments(arn, negated, context);
+        let result = if self.is_contested {
+            by_segment.at_most_maybe()
         } else {
-            narrow
+            by_segment
         };
-        match (&self.wide, arn.text) {
+        match (&self.across_colons, arn.text) {
             // Only a colon in the resource's name lets the two readings differ.
-            (Some(wide), Some(text)) if found == Match::No && arn.resource.contains(':') => {
-                wide.matches(text, context).at_most_maybe()
+            (Some(pattern), Some(text)) if result == Match::No && arn.resource.contains(':') => {
+                pattern.matches(text, context).at_most_maybe()
             }
-            _ => found,
+            _ => result,
         }
     }
 
-    fn by_segment(&self, arn: &Arn<'_>, negated: bool, context: &dyn Context) -> Match {
-        let found = if arn.open {
-            self.resource.matches_open(arn.resource, context)
+    fn match_segments(&self, arn: &Arn<'_>, negated: bool, context: &dyn Context) -> Match {
+        let mut resource = if arn.is_prefix {
+            self.resource.matches_prefix(arn.resource, context)
         } else {
             self.resource.matches(arn.resource, context)
         };
         // CONTESTED: whether NotResource applies where a variable of a pattern has no value.
-        let found = if negated && self.resource.may_be_null(context) {
-            found.or(Match::Maybe)
-        } else {
-            found
-        };
-        if found == Match::No {
+        if negated && self.resource.may_be_null(context) {
+            resource = resource.or(Match::Maybe);
+        }
+        if resource == Match::No {
             return Match::No;
         }
-        let ArnScope {
-            partition,
-            service,
-            region,
-            account,
-        } = &*self.scope;
-        let account = match (arn.account, account) {
-            (Some(text), pattern) => segment(pattern, text),
+        let prefix = &*self.prefix;
+        let account = match (arn.account, &prefix.account) {
+            (Some(text), pattern) => match_segment(pattern, text),
             (None, Pattern::Everything) => Match::Yes,
             (None, _) => Match::Maybe,
         };
-        found
+        resource
             .and(account)
-            .and(segment(region, arn.region))
-            .and(segment(service, arn.service))
-            .and(segment(partition, arn.partition))
+            .and(match_segment(&prefix.region, arn.region))
+            .and(match_segment(&prefix.service, arn.service))
+            .and(match_segment(&prefix.partition, arn.partition))
     }
 
     pub(super) fn is_contested(&self) -> bool {
-        self.contested
+        self.is_contested
     }
 
-    /// Does a part before the resource end in a `*` that is not the whole part?
-    pub(super) fn ends_segment_in_part(&self) -> bool {
-        let ArnScope {
-            partition,
-            service,
-            region,
-            account,
-        } = &*self.scope;
-        [partition, service, region, account]
-            .into_iter()
-            .any(|part| !matches!(part, Pattern::Everything) && part.is_open_ended())
+    /// Whether a segment before the resource ends in a `*` that is not the whole segment.
+    pub(super) fn has_partial_wildcard_segment(&self) -> bool {
+        let prefix = &*self.prefix;
+        let mut segments = [
+            &prefix.partition,
+            &prefix.service,
+            &prefix.region,
+            &prefix.account,
+        ]
+        .into_iter();
+        segments.any(|segment| *segment != Pattern::Everything && segment.is_open_ended())
     }
 
-    pub(super) fn service_is(&self, service: &str) -> bool {
-        segment(&self.scope.service, service) != Match::No
+    pub(super) fn may_match_service(&self, service: &str) -> bool {
+        match_segment(&self.prefix.service, service) != Match::No
     }
 }
 
 /// CONTESTED: whether case counts before the resource part. Only a difference in case: `Maybe`.
-fn segment(pattern: &Pattern, text: &str) -> Match {
+fn match_segment(pattern: &Pattern, text: &str) -> Match {
     match pattern {
         Pattern::Everything => Match::Yes,
         Pattern::Literal(literal) if **literal == *text => Match::Yes,
         Pattern::Literal(literal) => {
             Match::from(literal.eq_ignore_ascii_case(text)).at_most_maybe()
         }
-        pattern => pattern.matches(text, &crate::policy::request::EmptyContext),
+        pattern => pattern.matches(text, &EmptyContext),
     }
 }
 
-/// A wildcard in the type word; one inside of a variable's name is none.
-fn word_has_wildcard(word: &str) -> bool {
-    !word.contains("${") && word.contains(['*', '?'])
+fn is_wild(segment: &str) -> bool {
+    segment.contains(['*', '?'])
 }
 
-/// The partitions that AWS has.
+/// The partitions of AWS.
 const PARTITIONS: &[&str] = &[
     "aws",
     "aws-cn",
@@ -278,9 +266,13 @@ const PARTITIONS: &[&str] = &[
     "aws-eusc",
 ];
 
-fn check_parts(text: &str, partition: &str, service: &str, account: &str) -> Result<(), Problem> {
-    let wild = |part: &str| part.contains(['*', '?']);
-    if !wild(partition) && !PARTITIONS.contains(&partition) {
+fn check_segments(
+    text: &str,
+    partition: &str,
+    service: &str,
+    account: &str,
+) -> Result<(), Problem> {
+    if !is_wild(partition) && !PARTITIONS.contains(&partition) {
         return Err(Problem::new(
             "resource-partition",
             format!("`{text}`: there is no partition `{partition}`"),
@@ -293,7 +285,7 @@ fn check_parts(text: &str, partition: &str, service: &str, account: &str) -> Res
             format!("`{text}`: the service is written in lower case, not `{service}`"),
         ));
     }
-    if !account.is_empty() && account != "aws" && !wild(account) && !is_account(account) {
+    if !account.is_empty() && account != "aws" && !is_wild(account) && !is_account_id(account) {
         return Err(Problem::new(
             "resource-account",
             format!("`{text}`: `{account}` is not an account id"),

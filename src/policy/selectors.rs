@@ -38,7 +38,7 @@ impl ResourceSelector {
     /// # Errors
     /// A sentence that says what to write.
     pub fn parse(text: &str) -> Result<ResourceSelector, String> {
-        ResourcePattern::compile(text, false)
+        ResourcePattern::parse(text, false)
             .map(ResourceSelector)
             .map_err(Problem::into_sentence)
     }

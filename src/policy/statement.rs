@@ -1,4 +1,4 @@
-//! One compiled statement, and the search for the one that decides.
+//! Compiled statements, and the search for the statement that decides.
 
 use crate::policy::action::ActionElement;
 use crate::policy::condition::Condition;
@@ -17,29 +17,29 @@ pub(super) struct Statement {
     pub(super) effect: Effect,
     pub(super) principal: PrincipalElement,
     pub(super) actions: ActionElement,
-    /// The numbered actions that `actions` matches, bit by number.
+    /// The numbered actions that `actions` matches: bit N for number N.
     pub(super) action_bits: u128,
     pub(super) resources: ResourceElement,
     pub(super) conditions: Box<[Condition]>,
 }
 
-/// How many actions can have a bit.
+/// The width of [`Statement::action_bits`].
 pub(super) const MAX_NUMBERED: u16 = 128;
 
 impl Statement {
-    /// Does it match, and if that cannot be told, because of what?
+    /// Whether it matches, and for a `Maybe`, the first unknown that keeps it from a `Yes`.
     pub(super) fn matches(
         &self,
         id: StatementId,
         request: &Request<'_>,
     ) -> (Match, Option<Unknown>) {
-        match self.action(&request.action) {
+        match self.match_action(&request.action) {
             Match::No => (Match::No, None),
-            action => self.matches_rest(id, action, request),
+            action => self.match_rest(id, action, request),
         }
     }
 
-    pub(super) fn action(&self, action: &Action<'_>) -> Match {
+    pub(super) fn match_action(&self, action: &Action<'_>) -> Match {
         match action.number {
             Some(number) if number < MAX_NUMBERED && !self.actions.patterns.is_empty() => {
                 Match::from(self.action_bits >> number & 1 == 1)
@@ -48,13 +48,12 @@ impl Statement {
         }
     }
 
-    fn matches_rest(
+    fn match_rest(
         &self,
         id: StatementId,
         action: Match,
         request: &Request<'_>,
     ) -> (Match, Option<Unknown>) {
-        let mut found = action;
         let mut unknown = (action == Match::Maybe).then_some(Unknown::Action);
         let resource = self
             .resources
@@ -65,7 +64,6 @@ impl Statement {
         if resource == Match::Maybe {
             unknown = unknown.or(Some(Unknown::Resource));
         }
-        found = found.and(resource);
         let principal = self.principal.matches(&request.principal);
         if principal == Match::No {
             return (Match::No, None);
@@ -73,13 +71,13 @@ impl Statement {
         if principal == Match::Maybe {
             unknown = unknown.or(Some(Unknown::Principal));
         }
-        found = found.and(principal);
+        let mut result = action.and(resource).and(principal);
         for (condition, index) in self.conditions.iter().zip(0..) {
             match condition.matches(request.context) {
                 Match::Yes => {}
                 Match::No => return (Match::No, None),
                 Match::Maybe => {
-                    found = Match::Maybe;
+                    result = Match::Maybe;
                     unknown = unknown.or(Some(Unknown::Key(ConditionId {
                         statement: id,
                         index,
@@ -87,10 +85,10 @@ impl Statement {
                 }
             }
         }
-        (found, unknown)
+        (result, unknown)
     }
 
-    pub(super) fn keys(&self) -> Vec<Key<'_>> {
+    pub(super) fn condition_keys(&self) -> Vec<Key<'_>> {
         let mut keys = Vec::new();
         for condition in &self.conditions {
             keys.push(condition.key.key());
@@ -104,8 +102,8 @@ impl Statement {
         keys
     }
 
-    pub(super) fn distinguishes_resources(&self) -> bool {
-        let about_resource = |key: Key<'_>| {
+    pub(super) fn may_depend_on_resource(&self) -> bool {
+        let is_of_resource = |key: Key<'_>| {
             matches!(
                 key,
                 Key::ResourceAccount
@@ -114,14 +112,15 @@ impl Statement {
                     | Key::ResourceTag(_)
             )
         };
-        !self.resources.has_everything() || self.keys().into_iter().any(about_resource)
+        !self.resources.has_everything() || self.condition_keys().into_iter().any(is_of_resource)
     }
 }
 
-/// The search for the deciding statement, in any order of statements.
+/// The search for the statement that decides, in any order of statements.
 ///
-/// The first Deny that surely matches decides; else the first that may; else the first Allow that
-/// surely matches. Without one, the first Allow that may match tells what was unknown.
+/// An explicit deny is the first Deny that is `Yes`, else the first that is `Maybe`. Else the first
+/// Allow that is `Yes` allows. Else it is an implicit deny, and the first Allow that is `Maybe` tells
+/// what was unknown.
 pub(super) struct Search<'r> {
     request: &'r Request<'r>,
     deny: Option<StatementId>,
@@ -145,18 +144,18 @@ impl<'r> Search<'r> {
         if self.is_moot(id, statement.effect) {
             return;
         }
-        let (found, unknown) = statement.matches(id, self.request);
+        let (result, unknown) = statement.matches(id, self.request);
         let unknown = unknown.unwrap_or(Unknown::Resource);
-        match (statement.effect, found) {
+        match (statement.effect, result) {
             (_, Match::No) => {}
             (Effect::Deny, Match::Yes) => self.deny = Some(id),
             (Effect::Allow, Match::Yes) => self.allow = Some(id),
-            (Effect::Deny, Match::Maybe) => first(&mut self.may_deny, id, unknown),
-            (Effect::Allow, Match::Maybe) => first(&mut self.may_allow, id, unknown),
+            (Effect::Deny, Match::Maybe) => keep_first(&mut self.may_deny, id, unknown),
+            (Effect::Allow, Match::Maybe) => keep_first(&mut self.may_allow, id, unknown),
         }
     }
 
-    /// Can this statement no longer change the decision?
+    /// Whether a statement can no longer change the decision.
     fn is_moot(&self, id: StatementId, effect: Effect) -> bool {
         match effect {
             Effect::Deny => self.deny.is_some_and(|deny| deny <= id),
@@ -186,7 +185,7 @@ impl<'r> Search<'r> {
     }
 }
 
-fn first(slot: &mut Option<(StatementId, Unknown)>, id: StatementId, unknown: Unknown) {
+fn keep_first(slot: &mut Option<(StatementId, Unknown)>, id: StatementId, unknown: Unknown) {
     if slot.is_none_or(|(before, _)| id < before) {
         *slot = Some((id, unknown));
     }

@@ -1,13 +1,14 @@
-//! Strings of a document with `*`, `?` and `${variables}` in them.
+//! Templates: strings of a document with policy variables (`${…}`) and wildcards (`*`, `?`).
+//!
+//! IAM User Guide: reference_policies_variables. No crate has variables whose value is unknown.
 
 use crate::policy::condition_key::{Key, OwnedKey, ValueType, check_form, check_registered};
 use crate::policy::diagnostic::Problem;
-use crate::policy::pattern::char_width;
 use crate::policy::request::{Context, Fact};
 use crate::policy::ternary::Match;
 use crate::policy::value_text::ValueText;
 
-/// A string in pieces; neighbouring literals are one.
+/// A string in pieces. No literal follows a literal, and no `*` a `*`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Template {
     pieces: Box<[Piece]>,
@@ -16,10 +17,10 @@ pub(super) struct Template {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Piece {
     Literal(Box<str>),
-    /// `*`: any run of characters, none too.
-    Any,
+    /// `*`: any number of characters.
+    AnyRun,
     /// `?`: exactly one character.
-    One,
+    AnyChar,
     /// `${key}` or `${key, 'default'}`.
     Variable {
         key: OwnedKey,
@@ -27,13 +28,20 @@ pub(super) enum Piece {
     },
 }
 
-/// Which characters have a meaning where the string stands.
+/// The characters that have a meaning in a string.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Syntax {
     /// `${…}`: in documents of version 2012-10-17.
-    pub(super) variables: bool,
+    pub(super) has_variables: bool,
     /// `*` and `?`.
-    pub(super) wildcards: bool,
+    pub(super) has_wildcards: bool,
+}
+
+impl Syntax {
+    pub(super) const WILDCARDS: Syntax = Syntax {
+        has_variables: false,
+        has_wildcards: true,
+    };
 }
 
 impl Template {
@@ -42,28 +50,30 @@ impl Template {
         let mut literal = String::new();
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
-            if syntax.variables
-                && let Some(inside) = rest.strip_prefix("${")
-            {
-                let (piece, after) = variable(inside)?;
-                match piece {
-                    Piece::Literal(text) => literal.push_str(&text),
-                    piece => push(&mut pieces, &mut literal, piece),
+            let (piece, after) = match (c, rest.strip_prefix("${")) {
+                (_, Some(inside)) if syntax.has_variables => parse_variable(inside)?,
+                ('*', _) if syntax.has_wildcards => (Piece::AnyRun, skip(rest, c)),
+                ('?', _) if syntax.has_wildcards => (Piece::AnyChar, skip(rest, c)),
+                _ => {
+                    literal.push(c);
+                    rest = skip(rest, c);
+                    continue;
                 }
-                rest = after;
+            };
+            rest = after;
+            if let Piece::Literal(text) = piece {
+                literal.push_str(&text);
                 continue;
             }
-            match c {
-                '*' if syntax.wildcards => push(&mut pieces, &mut literal, Piece::Any),
-                '?' if syntax.wildcards => push(&mut pieces, &mut literal, Piece::One),
-                c => literal.push(c),
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(std::mem::take(&mut literal).into()));
             }
-            rest = rest.get(c.len_utf8()..).unwrap_or("");
+            pieces.push(piece);
         }
         if !literal.is_empty() {
             pieces.push(Piece::Literal(literal.into()));
         }
-        pieces.dedup_by(|a, b| *a == Piece::Any && *b == Piece::Any);
+        pieces.dedup_by(|a, b| *a == Piece::AnyRun && *b == Piece::AnyRun);
         Ok(Template {
             pieces: pieces.into(),
         })
@@ -82,14 +92,14 @@ impl Template {
     pub(super) fn has_wildcards(&self) -> bool {
         self.pieces
             .iter()
-            .any(|piece| matches!(piece, Piece::Any | Piece::One))
+            .any(|piece| matches!(piece, Piece::AnyRun | Piece::AnyChar))
     }
 
-    pub(super) fn open_ended(&self) -> bool {
-        matches!(self.pieces.last(), Some(Piece::Any))
+    pub(super) fn is_open_ended(&self) -> bool {
+        matches!(self.pieces.last(), Some(Piece::AnyRun))
     }
 
-    /// The first variable that has no default.
+    /// The first variable without a default.
     pub(super) fn bare_variable(&self) -> Option<Key<'_>> {
         self.pieces.iter().find_map(|piece| match piece {
             Piece::Variable { key, default: None } => Some(key.key()),
@@ -104,54 +114,61 @@ impl Template {
         })
     }
 
-    /// Matches the whole of `text`, case counting.
+    /// Matches the whole of `text`.
     pub(super) fn matches(&self, text: &str, context: &dyn Context) -> Match {
-        self.run(text, context, Case::Sensitive)
+        self.match_text(text, context, Case::Sensitive)
     }
 
-    /// Matches the whole of `text`, ASCII case not counting.
-    pub(super) fn matches_folded(&self, text: &str, context: &dyn Context) -> Match {
-        self.run(text, context, Case::Ignored)
+    /// Matches the whole of `text` without regard to ASCII case.
+    pub(super) fn matches_ignore_case(&self, text: &str, context: &dyn Context) -> Match {
+        self.match_text(text, context, Case::Ignored)
     }
 
-    fn run(&self, text: &str, context: &dyn Context, case: Case) -> Match {
-        let mut uncertain = false;
+    fn match_text(&self, text: &str, context: &dyn Context, case: Case) -> Match {
+        let mut is_uncertain = false;
         for piece in &self.pieces {
             match substitute(piece, context) {
                 // A variable without a value matches nothing.
-                Substitute::Null => return Match::No,
-                Substitute::Uncertain => uncertain = true,
-                Substitute::Text(_) => {}
+                Substitution::Null => return Match::No,
+                Substitution::Uncertain => is_uncertain = true,
+                Substitution::Text(_) => {}
             }
         }
         let cursor = Cursor::new(&self.pieces, context);
-        let found = Match::from(glob(cursor, text.as_bytes(), case));
-        if uncertain {
-            found.at_most_maybe()
+        let result = Match::from(match_bytes(cursor, text.as_bytes(), case));
+        if is_uncertain {
+            result.at_most_maybe()
         } else {
-            found
+            result
         }
     }
 
-    /// Has a variable no value and no default, or may it have none?
+    /// Whether a variable has, or may have, neither value nor default.
     pub(super) fn may_be_null(&self, context: &dyn Context) -> bool {
         self.pieces.iter().any(|piece| {
             matches!(piece, Piece::Variable { default: None, .. })
-                && !matches!(substitute(piece, context), Substitute::Text(_))
+                && !matches!(substitute(piece, context), Substitution::Text(_))
         })
     }
 }
 
-fn push(pieces: &mut Vec<Piece>, literal: &mut String, piece: Piece) {
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(std::mem::take(literal).into()));
+/// Bytes of the UTF-8 character that begins with `first`.
+pub(super) fn char_width(first: u8) -> usize {
+    match first {
+        0xf0..=0xff => 4,
+        0xe0..=0xef => 3,
+        0xc0..=0xdf => 2,
+        _ => 1,
     }
-    pieces.push(piece);
 }
 
-/// Reads what follows `${`: the piece, and the text after the closing brace.
-fn variable(inside: &str) -> Result<(Piece, &str), Problem> {
-    // A default may hold a brace, so the end is looked for after it.
+fn skip(text: &str, first: char) -> &str {
+    text.get(first.len_utf8()..).unwrap_or("")
+}
+
+/// Parses the text behind `${`: the piece, and the text behind the closing brace.
+fn parse_variable(inside: &str) -> Result<(Piece, &str), Problem> {
+    // A default may hold a brace, so the end of the variable is behind the default.
     let name_end = inside.find(['}', ',']).ok_or_else(missing_brace)?;
     let (name, rest) = inside
         .split_at_checked(name_end)
@@ -159,38 +176,28 @@ fn variable(inside: &str) -> Result<(Piece, &str), Problem> {
     let (default, after) = match rest.strip_prefix('}') {
         Some(after) => (None, after),
         None => {
+            let refuse = |message: &str| {
+                Problem::new("variable-default", message).fix("write `${key, 'default'}`")
+            };
             let quoted = rest.strip_prefix(", '").ok_or_else(|| {
-                Problem::new(
-                    "variable-default",
-                    "a default follows a comma and one space, in single quotes",
-                )
-                .fix("write `${key, 'default'}`")
+                refuse("a default follows a comma and one space, in single quotes")
             })?;
             let (default, after) = quoted.split_once('\'').ok_or_else(|| {
-                Problem::new(
-                    "variable-default",
-                    "the default of a variable does not end in a single quote",
-                )
-                .fix("write `${key, 'default'}`")
+                refuse("the default of a variable does not end in a single quote")
             })?;
-            (
-                Some(default),
-                after.strip_prefix('}').ok_or_else(missing_brace)?,
-            )
+            let after = after.strip_prefix('}').ok_or_else(missing_brace)?;
+            (Some(default), after)
         }
     };
     if let ("*" | "?" | "$", None) = (name, default) {
         return Ok((Piece::Literal(name.into()), after));
     }
     check_name(name)?;
-    let key = OwnedKey::of(name);
-    Ok((
-        Piece::Variable {
-            key,
-            default: default.map(Into::into),
-        },
-        after,
-    ))
+    let variable = Piece::Variable {
+        key: OwnedKey::of(name),
+        default: default.map(Into::into),
+    };
+    Ok((variable, after))
 }
 
 fn missing_brace() -> Problem {
@@ -233,8 +240,8 @@ enum Case {
     Ignored,
 }
 
-/// What a piece stands for in one request.
-enum Substitute<'a> {
+/// The text of a piece in one request.
+enum Substitution<'a> {
     Text(ValueText<'a>),
     /// Not knowable, or a value whose meaning as a variable is contested (empty, several values).
     Uncertain,
@@ -242,37 +249,37 @@ enum Substitute<'a> {
     Null,
 }
 
-fn substitute<'a>(piece: &'a Piece, context: &'a dyn Context) -> Substitute<'a> {
+fn substitute<'a>(piece: &'a Piece, context: &'a dyn Context) -> Substitution<'a> {
     let Piece::Variable { key, default } = piece else {
-        return Substitute::Text(ValueText::Borrowed(""));
+        return Substitution::Text(ValueText::Borrowed(""));
     };
     let key = key.key();
     match (context.value(key), default) {
-        (Fact::Unknown, _) => Substitute::Uncertain,
-        (Fact::Absent, Some(default)) => Substitute::Text(ValueText::Borrowed(default)),
-        (Fact::Absent, None) => Substitute::Null,
+        (Fact::Unknown, _) => Substitution::Uncertain,
+        (Fact::Absent, Some(default)) => Substitution::Text(ValueText::Borrowed(default)),
+        (Fact::Absent, None) => Substitution::Null,
         (Fact::Known(value), _) => match ValueText::of(value, key) {
             // CONTESTED: an empty value may count as none. Both readings stay open.
-            Some(text) if !text.as_str().is_empty() => Substitute::Text(text),
-            _ => Substitute::Uncertain,
+            Some(text) if !text.as_str().is_empty() => Substitution::Text(text),
+            _ => Substitution::Uncertain,
         },
     }
 }
 
-/// A place in a template: the piece, and the offset inside its text.
+/// A position in a template: the pieces left, and the offset in the text of the first.
 #[derive(Clone, Copy)]
 struct Cursor<'a> {
     pieces: &'a [Piece],
     context: &'a dyn Context,
     offset: usize,
-    /// The text of the variable the cursor stands in.
-    inside: Option<ValueText<'a>>,
+    /// The text of the first piece, if it is a variable.
+    variable: Option<ValueText<'a>>,
 }
 
-enum Token {
+enum Unit {
     Byte(u8),
-    One,
-    Any,
+    AnyChar,
+    AnyRun,
 }
 
 impl<'a> Cursor<'a> {
@@ -281,34 +288,34 @@ impl<'a> Cursor<'a> {
             pieces,
             context,
             offset: 0,
-            inside: None,
+            variable: None,
         }
     }
 
-    fn next(&mut self) -> Option<Token> {
+    fn next(&mut self) -> Option<Unit> {
         loop {
             let (first, rest) = self.pieces.split_first()?;
             let byte = match first {
-                Piece::Any | Piece::One => {
+                Piece::AnyRun | Piece::AnyChar => {
                     self.pieces = rest;
-                    return Some(if *first == Piece::Any {
-                        Token::Any
+                    return Some(if *first == Piece::AnyRun {
+                        Unit::AnyRun
                     } else {
-                        Token::One
+                        Unit::AnyChar
                     });
                 }
                 Piece::Literal(text) => text.as_bytes().get(self.offset).copied(),
                 Piece::Variable { .. } => {
-                    if self.inside.is_none() {
+                    if self.variable.is_none() {
                         match substitute(first, self.context) {
-                            Substitute::Text(text) => self.inside = Some(text),
-                            Substitute::Uncertain | Substitute::Null => {
+                            Substitution::Text(text) => self.variable = Some(text),
+                            Substitution::Uncertain | Substitution::Null => {
                                 self.pieces = rest;
-                                return Some(Token::Any);
+                                return Some(Unit::AnyRun);
                             }
                         }
                     }
-                    self.inside
+                    self.variable
                         .as_ref()
                         .and_then(|text| text.as_str().as_bytes().get(self.offset).copied())
                 }
@@ -316,32 +323,31 @@ impl<'a> Cursor<'a> {
             match byte {
                 Some(byte) => {
                     self.offset += 1;
-                    return Some(Token::Byte(byte));
+                    return Some(Unit::Byte(byte));
                 }
                 None => {
                     self.pieces = rest;
                     self.offset = 0;
-                    self.inside = None;
+                    self.variable = None;
                 }
             }
         }
     }
 }
 
-/// Never goes back further than the last `*`.
-fn glob(start: Cursor<'_>, text: &[u8], case: Case) -> bool {
-    let mut pattern = start;
+/// Matches in linear time: backtracks no further than the last `*`.
+fn match_bytes(mut pattern: Cursor<'_>, text: &[u8], case: Case) -> bool {
     let mut at = 0;
     let mut resume: Option<(Cursor<'_>, usize)> = None;
     loop {
-        let stepped = match (pattern.next(), text.get(at)) {
-            (Some(Token::Any), _) => {
+        let width = match (pattern.next(), text.get(at)) {
+            (Some(Unit::AnyRun), _) => {
                 resume = Some((pattern, at));
                 continue;
             }
             (None, None) => return true,
-            (Some(Token::One), Some(&byte)) => Some(char_width(byte)),
-            (Some(Token::Byte(expected)), Some(&byte)) => {
+            (Some(Unit::AnyChar), Some(&byte)) => Some(char_width(byte)),
+            (Some(Unit::Byte(expected)), Some(&byte)) => {
                 let equal = match case {
                     Case::Sensitive => expected == byte,
                     Case::Ignored => expected.eq_ignore_ascii_case(&byte),
@@ -351,22 +357,22 @@ fn glob(start: Cursor<'_>, text: &[u8], case: Case) -> bool {
             (_, None) => return false,
             (None, Some(_)) => None,
         };
-        match stepped {
+        match width {
             Some(width) => at += width,
             None => {
-                let Some((after_star, from)) = resume else {
+                let Some((after_run, from)) = resume else {
                     return false;
                 };
                 at = from + text.get(from).map_or(1, |&first| char_width(first));
-                pattern = after_star;
+                pattern = after_run;
                 resume = Some((pattern, at));
             }
         }
     }
 }
 
-/// The answer of a plain comparison, for operators that have no patterns.
-pub(super) fn equal_folded(literal: &str, text: &str) -> Match {
+/// Compares two texts without regard to case, for operators without patterns.
+pub(super) fn eq_ignore_case(literal: &str, text: &str) -> Match {
     if literal.eq_ignore_ascii_case(text) {
         return Match::Yes;
     }
@@ -374,13 +380,10 @@ pub(super) fn equal_folded(literal: &str, text: &str) -> Match {
         return Match::No;
     }
     // CONTESTED: which folding AWS applies outside ASCII is not documented.
-    let same = literal
+    let fold = |c: char| c.to_uppercase().flat_map(char::to_lowercase);
+    let is_equal = literal
         .chars()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .eq(text
-            .chars()
-            .flat_map(char::to_uppercase)
-            .flat_map(char::to_lowercase));
-    Match::from(same).at_most_maybe()
+        .flat_map(fold)
+        .eq(text.chars().flat_map(fold));
+    Match::from(is_equal).at_most_maybe()
 }

@@ -1,4 +1,4 @@
-//! Random policies and requests over small alphabets, so that they often meet.
+//! Random policies and requests over small alphabets, so that they often match.
 
 use std::fmt::Write as _;
 
@@ -40,33 +40,33 @@ impl Rng {
         from[self.below(from.len())].clone()
     }
 
-    fn some<T: Clone>(&mut self, from: &[T], most: usize) -> Vec<T> {
+    fn pick_some<T: Clone>(&mut self, from: &[T], most: usize) -> Vec<T> {
         (0..=self.below(most)).map(|_| self.pick(from)).collect()
     }
 }
 
-/// A policy before it is written down.
+/// A policy before it is serialized.
 #[derive(Clone, Debug)]
-pub struct Model {
+pub struct PolicyModel {
     pub variables: bool,
-    pub statements: Vec<Statement>,
+    pub statements: Vec<StatementModel>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Statement {
-    pub allow: bool,
+pub struct StatementModel {
+    pub is_allow: bool,
     pub not_principal: bool,
     pub principals: Vec<&'static str>,
     pub not_action: bool,
     pub actions: Vec<&'static str>,
     pub not_resource: bool,
     pub resources: Vec<String>,
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<ConditionModel>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Condition {
-    pub set: &'static str,
+pub struct ConditionModel {
+    pub set_operator: &'static str,
     pub operator: &'static str,
     pub if_exists: bool,
     pub key: &'static str,
@@ -149,40 +149,40 @@ const ARNS: &[&str] = &[
     "arn:aws:iam::${aws:PrincipalTag/t}:user/u",
 ];
 
-impl Model {
-    pub fn random(rng: &mut Rng) -> Model {
+impl PolicyModel {
+    pub fn random(rng: &mut Rng) -> PolicyModel {
         let count = 1 + rng.below(6);
-        Model::of(rng, count)
+        PolicyModel::with_statements(rng, count)
     }
 
     /// Large enough for an index.
-    pub fn large(rng: &mut Rng) -> Model {
+    pub fn large(rng: &mut Rng) -> PolicyModel {
         let count = 9 + rng.below(60);
-        Model::of(rng, count)
+        PolicyModel::with_statements(rng, count)
     }
 
-    fn of(rng: &mut Rng, count: usize) -> Model {
+    fn with_statements(rng: &mut Rng, count: usize) -> PolicyModel {
         let variables = !rng.one_in(5);
-        Model {
+        PolicyModel {
             variables,
-            statements: (0..count).map(|_| Statement::random(rng)).collect(),
+            statements: (0..count).map(|_| StatementModel::random(rng)).collect(),
         }
     }
 
-    pub fn with_a_deny(&self, rng: &mut Rng) -> Model {
+    pub fn with_a_deny(&self, rng: &mut Rng) -> PolicyModel {
         let mut more = self.clone();
-        let deny = Statement {
-            allow: false,
-            ..Statement::random(rng)
+        let deny = StatementModel {
+            is_allow: false,
+            ..StatementModel::random(rng)
         };
         more.statements
             .insert(rng.below(self.statements.len() + 1), deny);
         more
     }
 
-    pub fn without_an_allow(&self, rng: &mut Rng) -> Option<Model> {
+    pub fn without_an_allow(&self, rng: &mut Rng) -> Option<PolicyModel> {
         let allows: Vec<usize> = (0..self.statements.len())
-            .filter(|&at| self.statements[at].allow)
+            .filter(|&at| self.statements[at].is_allow)
             .collect();
         if allows.is_empty() || self.statements.len() < 2 {
             return None;
@@ -193,7 +193,11 @@ impl Model {
     }
 
     pub fn to_json(&self) -> String {
-        let statements: Vec<String> = self.statements.iter().map(Statement::to_json).collect();
+        let statements: Vec<String> = self
+            .statements
+            .iter()
+            .map(StatementModel::to_json)
+            .collect();
         let version = if self.variables {
             r#""Version":"2012-10-17","#
         } else {
@@ -203,23 +207,27 @@ impl Model {
     }
 }
 
-impl Statement {
-    fn random(rng: &mut Rng) -> Statement {
-        let allow = !rng.one_in(3);
+impl StatementModel {
+    fn random(rng: &mut Rng) -> StatementModel {
+        let is_allow = !rng.one_in(3);
         let not_resource = rng.one_in(8);
-        Statement {
-            allow,
-            not_principal: !allow && rng.one_in(6),
+        StatementModel {
+            is_allow,
+            not_principal: !is_allow && rng.one_in(6),
             principals: if rng.one_in(2) {
                 vec!["*"]
             } else {
-                rng.some(PRINCIPALS, 4)
+                rng.pick_some(PRINCIPALS, 4)
             },
             not_action: rng.one_in(6),
-            actions: rng.some(ACTION_PATTERNS, 3),
+            actions: rng.pick_some(ACTION_PATTERNS, 3),
             not_resource,
-            resources: (0..=rng.below(3)).map(|_| resource_pattern(rng)).collect(),
-            conditions: (0..rng.below(3)).map(|_| Condition::random(rng)).collect(),
+            resources: (0..=rng.below(3))
+                .map(|_| random_resource_pattern(rng))
+                .collect(),
+            conditions: (0..rng.below(3))
+                .map(|_| ConditionModel::random(rng))
+                .collect(),
         }
     }
 
@@ -236,7 +244,7 @@ impl Statement {
         write!(
             out,
             r#"{{"Effect":"{}","{}Principal":{{"AWS":{}}},"{}Action":{},"{}Resource":{}"#,
-            if self.allow { "Allow" } else { "Deny" },
+            if self.is_allow { "Allow" } else { "Deny" },
             not(self.not_principal),
             list(&strings(&self.principals)),
             not(self.not_action),
@@ -263,18 +271,19 @@ impl Statement {
         out
     }
 
-    /// The conditions as the document has them: a later one replaces one of the same name and key.
-    pub fn effective(&self) -> Vec<&Condition> {
-        let mut kept: Vec<&Condition> = Vec::new();
+    /// The conditions of the document: a later one replaces one of the same name and key.
+    pub fn distinct_conditions(&self) -> Vec<&ConditionModel> {
+        let mut conditions: Vec<&ConditionModel> = Vec::new();
         for condition in &self.conditions {
-            kept.retain(|other| other.name() != condition.name() || other.key != condition.key);
-            kept.push(condition);
+            conditions
+                .retain(|other| other.name() != condition.name() || other.key != condition.key);
+            conditions.push(condition);
         }
-        kept
+        conditions
     }
 }
 
-fn resource_pattern(rng: &mut Rng) -> String {
+fn random_resource_pattern(rng: &mut Rng) -> String {
     if rng.one_in(5) {
         return "*".into();
     }
@@ -286,16 +295,16 @@ fn resource_pattern(rng: &mut Rng) -> String {
     )
 }
 
-impl Condition {
+impl ConditionModel {
     pub fn name(&self) -> String {
         let suffix = if self.if_exists { "IfExists" } else { "" };
-        format!("{}{}{suffix}", self.set, self.operator)
+        format!("{}{}{suffix}", self.set_operator, self.operator)
     }
 
-    fn random(rng: &mut Rng) -> Condition {
+    fn random(rng: &mut Rng) -> ConditionModel {
         let if_exists = rng.one_in(4);
-        let plain = |operator, key, values| Condition {
-            set: "",
+        let plain = |operator, key, values| ConditionModel {
+            set_operator: "",
             operator,
             if_exists,
             key,
@@ -311,18 +320,18 @@ impl Condition {
                     "StringEqualsIgnoreCase",
                     "StringNotEqualsIgnoreCase",
                 ]);
-                plain(operator, rng.pick(KEYS), rng.some(TEXTS, 2))
+                plain(operator, rng.pick(KEYS), rng.pick_some(TEXTS, 2))
             }
             4 => {
-                let set = rng.pick(&["ForAllValues:", "ForAnyValue:"]);
+                let set_operator = rng.pick(&["ForAllValues:", "ForAnyValue:"]);
                 let operator = rng.pick(&["StringEquals", "StringNotEquals", "StringLike"]);
                 let key = rng.pick(&["aws:TagKeys", "aws:username"]);
-                Condition {
-                    set,
+                ConditionModel {
+                    set_operator,
                     operator,
                     if_exists,
                     key,
-                    values: rng.some(&TEXTS[..6], 2),
+                    values: rng.pick_some(&TEXTS[..6], 2),
                 }
             }
             5 => {
@@ -332,7 +341,11 @@ impl Condition {
                     "NumericLessThan",
                     "NumericGreaterThanEquals",
                 ]);
-                plain(operator, "aws:MultiFactorAuthAge", rng.some(NUMBERS, 2))
+                plain(
+                    operator,
+                    "aws:MultiFactorAuthAge",
+                    rng.pick_some(NUMBERS, 2),
+                )
             }
             6 => {
                 let operator = rng.pick(&[
@@ -341,15 +354,15 @@ impl Condition {
                     "DateLessThan",
                     "DateGreaterThanEquals",
                 ]);
-                plain(operator, "aws:CurrentTime", rng.some(DATES, 2))
+                plain(operator, "aws:CurrentTime", rng.pick_some(DATES, 2))
             }
             7 => {
                 let operator = rng.pick(&["IpAddress", "NotIpAddress"]);
-                plain(operator, "aws:VpcSourceIp", rng.some(BLOCKS, 2))
+                plain(operator, "aws:VpcSourceIp", rng.pick_some(BLOCKS, 2))
             }
             8 => {
                 let operator = rng.pick(&["ArnLike", "ArnNotEquals"]);
-                plain(operator, "aws:PrincipalArn", rng.some(ARNS, 2))
+                plain(operator, "aws:PrincipalArn", rng.pick_some(ARNS, 2))
             }
             _ => match rng.below(2) {
                 0 => plain(
@@ -357,7 +370,7 @@ impl Condition {
                     "aws:SecureTransport",
                     vec![rng.pick(&["true", "false"])],
                 ),
-                _ => Condition {
+                _ => ConditionModel {
                     if_exists: false,
                     ..plain("Null", rng.pick(KEYS), vec![rng.pick(&["true", "false"])])
                 },
@@ -366,36 +379,36 @@ impl Condition {
     }
 }
 
-/// A fact of a request, owning its value.
+/// A three-valued fact that owns its value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Known<T> {
-    Is(T),
+pub enum OwnedFact<T> {
+    Known(T),
     Absent,
     Unknown,
 }
 
-/// A request, as far as known.
+/// A request, as far as it is known.
 #[derive(Clone, Debug)]
-pub struct Facts {
-    pub account: Known<&'static str>,
-    pub arn: Known<&'static str>,
-    pub session: Known<&'static str>,
+pub struct RequestModel {
+    pub account: OwnedFact<&'static str>,
+    pub arn: OwnedFact<&'static str>,
+    pub session: OwnedFact<&'static str>,
     pub service: &'static str,
     pub action: String,
     pub number: Option<u16>,
-    pub resource: Named,
-    pub keys: Vec<(&'static str, Known<Vec<&'static str>>)>,
+    pub resource: ResourceModel,
+    pub keys: Vec<(&'static str, OwnedFact<Vec<&'static str>>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Named {
+pub enum ResourceModel {
     Any,
     Unknown,
     Arn {
         text: String,
-        unscoped: bool,
-        account_known: bool,
-        open: bool,
+        is_unscoped: bool,
+        is_account_known: bool,
+        is_prefix: bool,
     },
 }
 
@@ -419,7 +432,7 @@ const CALLERS: &[(&str, &str, Option<&str>)] = &[
         Some("arn:aws:sts::222222222222:assumed-role/r/s"),
     ),
 ];
-const NAMES: &[&str] = &[
+const RESOURCE_NAMES: &[&str] = &[
     "stream/a",
     "stream/ab",
     "stream/b",
@@ -428,7 +441,7 @@ const NAMES: &[&str] = &[
 ];
 const SUFFIXES: &[&str] = &["1", "1700000000", "", "2"];
 
-fn values(key: &str) -> &'static [&'static str] {
+fn possible_values(key: &str) -> &'static [&'static str] {
     match key {
         "aws:MultiFactorAuthAge" => &["1", "2", "2.00", "5", "-3"],
         "aws:CurrentTime" => &["2024-01-01T00:00:00Z", "2024-07-01T00:00:00Z", "1704067200"],
@@ -443,7 +456,7 @@ fn values(key: &str) -> &'static [&'static str] {
     }
 }
 
-const CONTEXT: &[&str] = &[
+const CONTEXT_KEYS: &[&str] = &[
     "aws:SourceVpce",
     "aws:username",
     "aws:PrincipalTag/t",
@@ -456,96 +469,104 @@ const CONTEXT: &[&str] = &[
     "aws:PrincipalArn",
 ];
 
-impl Facts {
-    /// A request of which everything is known.
-    pub fn known(rng: &mut Rng) -> Facts {
+impl RequestModel {
+    /// A request with no unknown fact.
+    pub fn fully_known(rng: &mut Rng) -> RequestModel {
         let (account, arn, session) = rng.pick(CALLERS);
         let at = rng.below(ACTIONS.len() + 1);
         let (action, number) = match ACTIONS.get(at) {
             Some(name) => ((*name).to_owned(), u16::try_from(at).ok()),
             None => ("Unlisted".to_owned(), None),
         };
-        Facts {
-            account: Known::Is(account),
-            arn: Known::Is(arn),
-            session: session.map_or(Known::Absent, Known::Is),
+        RequestModel {
+            account: OwnedFact::Known(account),
+            arn: OwnedFact::Known(arn),
+            session: session.map_or(OwnedFact::Absent, OwnedFact::Known),
             service: "kinesis",
             action,
             number,
-            resource: named(rng),
-            keys: CONTEXT.iter().map(|&key| (key, value(key, rng))).collect(),
+            resource: random_resource(rng),
+            keys: CONTEXT_KEYS
+                .iter()
+                .map(|&key| (key, random_value(key, rng)))
+                .collect(),
         }
     }
 
-    /// A request of which some is not known.
-    pub fn random(rng: &mut Rng) -> Facts {
-        let mut facts = Facts::known(rng);
+    /// A request with some unknown facts.
+    pub fn partly_known(rng: &mut Rng) -> RequestModel {
+        let mut model = RequestModel::fully_known(rng);
         if rng.one_in(3) {
-            facts.arn = Known::Unknown;
-            facts.session = Known::Unknown;
+            model.arn = OwnedFact::Unknown;
+            model.session = OwnedFact::Unknown;
             if rng.one_in(3) {
-                facts.account = Known::Unknown;
+                model.account = OwnedFact::Unknown;
             }
         }
-        for (_, known) in &mut facts.keys {
+        for (_, known) in &mut model.keys {
             if rng.one_in(4) {
-                *known = Known::Unknown;
+                *known = OwnedFact::Unknown;
             }
         }
-        facts.resource = match (facts.resource, rng.below(6)) {
-            (_, 0) => Named::Unknown,
-            (Named::Arn { text, unscoped, .. }, 1) => Named::Arn {
+        model.resource = match (model.resource, rng.below(6)) {
+            (_, 0) => ResourceModel::Unknown,
+            (
+                ResourceModel::Arn {
+                    text, is_unscoped, ..
+                },
+                1,
+            ) => ResourceModel::Arn {
                 text,
-                unscoped,
-                account_known: false,
-                open: false,
+                is_unscoped,
+                is_account_known: false,
+                is_prefix: false,
             },
-            (Named::Arn { .. }, 2) => Named::Arn {
+            (ResourceModel::Arn { .. }, 2) => ResourceModel::Arn {
                 text: "arn:aws:kinesis:us-east-1:111111111111:stream/a/consumer/c:".into(),
-                unscoped: false,
-                account_known: rng.one_in(2),
-                open: true,
+                is_unscoped: false,
+                is_account_known: rng.one_in(2),
+                is_prefix: true,
             },
             (resource, _) => resource,
         };
-        facts
+        model
     }
 
-    /// One request that this one could be.
-    pub fn complete(&self, rng: &mut Rng) -> Facts {
-        let mut facts = self.clone();
-        if facts.arn == Known::Unknown {
+    /// A request without unknowns that this one may be.
+    pub fn possible_completion(&self, rng: &mut Rng) -> RequestModel {
+        let mut model = self.clone();
+        if model.arn == OwnedFact::Unknown {
             let possible: Vec<_> = CALLERS
                 .iter()
                 .filter(|(account, ..)| match self.account {
-                    Known::Is(known) => *account == known,
+                    OwnedFact::Known(known) => *account == known,
                     _ => true,
                 })
                 .collect();
             let (account, arn, session) = *rng.pick(&possible);
-            facts.account = Known::Is(account);
-            facts.arn = Known::Is(arn);
-            facts.session = session.map_or(Known::Absent, Known::Is);
+            model.account = OwnedFact::Known(account);
+            model.arn = OwnedFact::Known(arn);
+            model.session = session.map_or(OwnedFact::Absent, OwnedFact::Known);
         }
-        for (key, known) in &mut facts.keys {
-            if *known == Known::Unknown {
-                *known = value(key, rng);
+        for (key, known) in &mut model.keys {
+            if *known == OwnedFact::Unknown {
+                *known = random_value(key, rng);
             }
         }
-        facts.resource = match facts.resource {
-            Named::Unknown => named(rng),
-            Named::Arn {
+        model.resource = match model.resource {
+            ResourceModel::Unknown => random_resource(rng),
+            ResourceModel::Arn {
                 text,
-                unscoped,
-                account_known,
-                open,
+                is_unscoped,
+                is_account_known,
+                is_prefix,
             } => {
-                let text = if open {
+                let text = if is_prefix {
                     format!("{text}{}", rng.pick(SUFFIXES))
                 } else {
                     text
                 };
-                let text = if account_known {
+                let text = if is_account_known {
                     text
                 } else {
                     text.replacen(
@@ -554,75 +575,75 @@ impl Facts {
                         1,
                     )
                 };
-                Named::Arn {
+                ResourceModel::Arn {
                     text,
-                    unscoped,
-                    account_known: true,
-                    open: false,
+                    is_unscoped,
+                    is_account_known: true,
+                    is_prefix: false,
                 }
             }
-            Named::Any => Named::Any,
+            ResourceModel::Any => ResourceModel::Any,
         };
-        facts
+        model
     }
 
-    /// A request for one resource, by one user agent.
-    pub fn of_stream(resource: &str, agent: &str) -> Facts {
+    /// A request on one resource, by one user agent.
+    pub fn for_stream(resource: &str, agent: &str) -> RequestModel {
         let agent: &'static str = Box::leak(agent.to_owned().into_boxed_str());
-        Facts {
-            resource: Named::Arn {
+        RequestModel {
+            resource: ResourceModel::Arn {
                 text: format!("arn:aws:kinesis:us-east-1:123456789012:{resource}"),
-                unscoped: false,
-                account_known: true,
-                open: false,
+                is_unscoped: false,
+                is_account_known: true,
+                is_prefix: false,
             },
             action: "a".repeat(1_000),
             number: None,
             keys: vec![
-                ("aws:UserAgent", Known::Is(vec![agent])),
-                ("aws:username", Known::Is(vec!["x"])),
+                ("aws:UserAgent", OwnedFact::Known(vec![agent])),
+                ("aws:username", OwnedFact::Known(vec!["x"])),
             ],
-            ..Facts::known(&mut Rng::new(0))
+            ..RequestModel::fully_known(&mut Rng::new(0))
         }
     }
 
-    /// The request as the policy takes it.
-    pub fn with<T>(&self, ask: impl FnOnce(&Request<'_>) -> T) -> T {
-        let fact = |known: &Known<&'static str>| match known {
-            Known::Is(text) => Fact::Known(*text),
-            Known::Absent => Fact::Absent,
-            Known::Unknown => Fact::Unknown,
+    /// Calls `run` with the request in the form that a policy takes.
+    pub fn with_request<T>(&self, run: impl FnOnce(&Request<'_>) -> T) -> T {
+        let fact = |known: &OwnedFact<&'static str>| match known {
+            OwnedFact::Known(text) => Fact::Known(*text),
+            OwnedFact::Absent => Fact::Absent,
+            OwnedFact::Unknown => Fact::Unknown,
         };
         let resource = match &self.resource {
-            Named::Any => Resource::Any,
-            Named::Unknown => Resource::Unknown,
-            Named::Arn {
+            ResourceModel::Any => Resource::Any,
+            ResourceModel::Unknown => Resource::Unknown,
+            ResourceModel::Arn {
                 text,
-                unscoped,
-                account_known,
-                open,
+                is_unscoped,
+                is_account_known,
+                is_prefix,
             } => {
                 let mut arn = Arn::parse(text).expect("an ARN");
-                arn.open = *open;
-                if !account_known {
+                arn.is_prefix = *is_prefix;
+                if !is_account_known {
                     arn.account = None;
                 }
-                if !account_known || *open {
+                if !is_account_known || *is_prefix {
                     arn.text = None;
                 }
-                if *unscoped {
+                if *is_unscoped {
                     Resource::Unscoped(arn)
                 } else {
                     Resource::Arn(arn)
                 }
             }
         };
-        ask(&Request {
+        run(&Request {
             principal: Principal {
                 kind: PrincipalKind::Aws,
                 account: fact(&self.account),
                 arn: fact(&self.arn),
-                session: fact(&self.session),
+                session_arn: fact(&self.session),
             },
             action: Action {
                 service: self.service,
@@ -634,20 +655,20 @@ impl Facts {
         })
     }
 
-    pub fn key(&self, name: &str) -> &Known<Vec<&'static str>> {
+    pub fn key(&self, name: &str) -> &OwnedFact<Vec<&'static str>> {
         self.keys
             .iter()
             .find(|(key, _)| Key::of(key).same(Key::of(name)))
-            .map_or(&Known::Absent, |(_, known)| known)
+            .map_or(&OwnedFact::Absent, |(_, known)| known)
     }
 }
 
-impl Context for Facts {
+impl Context for RequestModel {
     fn value(&self, key: Key<'_>) -> Fact<Value<'_>> {
         match self.key(&key.to_string()) {
-            Known::Absent => Fact::Absent,
-            Known::Unknown => Fact::Unknown,
-            Known::Is(values) => match values.as_slice() {
+            OwnedFact::Absent => Fact::Absent,
+            OwnedFact::Unknown => Fact::Unknown,
+            OwnedFact::Known(values) => match values.as_slice() {
                 [only] if key != Key::TagKeys => Fact::Known(Value::Text(only)),
                 _ => Fact::Known(Value::Many(values)),
             },
@@ -655,30 +676,34 @@ impl Context for Facts {
     }
 }
 
-fn named(rng: &mut Rng) -> Named {
+fn random_resource(rng: &mut Rng) -> ResourceModel {
     if rng.one_in(6) {
-        return Named::Any;
+        return ResourceModel::Any;
     }
     let consumer = if rng.one_in(5) { "/consumer/c:1" } else { "" };
-    Named::Arn {
+    ResourceModel::Arn {
         text: format!(
             "arn:aws:kinesis:{}:{}:{}{consumer}",
             rng.pick(&["us-east-1", "us-west-1", "eu-west-1"]),
             rng.pick(&["111111111111", "222222222222"]),
-            rng.pick(NAMES)
+            rng.pick(RESOURCE_NAMES)
         ),
-        unscoped: rng.one_in(6),
-        account_known: true,
-        open: false,
+        is_unscoped: rng.one_in(6),
+        is_account_known: true,
+        is_prefix: false,
     }
 }
 
-fn value(key: &'static str, rng: &mut Rng) -> Known<Vec<&'static str>> {
+fn random_value(key: &'static str, rng: &mut Rng) -> OwnedFact<Vec<&'static str>> {
     if rng.one_in(4) {
-        return Known::Absent;
+        return OwnedFact::Absent;
     }
     if key == "aws:TagKeys" {
-        return Known::Is((0..rng.below(3)).map(|_| rng.pick(values(key))).collect());
+        return OwnedFact::Known(
+            (0..rng.below(3))
+                .map(|_| rng.pick(possible_values(key)))
+                .collect(),
+        );
     }
-    Known::Is(vec![rng.pick(values(key))])
+    OwnedFact::Known(vec![rng.pick(possible_values(key))])
 }

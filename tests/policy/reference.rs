@@ -1,22 +1,24 @@
-//! The language as the documentation tells it, naively: every statement in turn, recursive
-//! globs, no compilation. Where the documentation is contested, a Deny applies and an Allow does
+//! A naive reference of the policy language, after the documentation: every statement in turn,
+//! recursive globs, no compilation. Where the documentation is contested, a Deny applies and an Allow does
 //! not.
 
 use std::net::IpAddr;
 
 use kinesis_gate::policy::Outcome;
 
-use super::generate::{Condition, Facts, Known, Model, Named, Statement};
+use super::generate::{
+    ConditionModel, OwnedFact, PolicyModel, RequestModel, ResourceModel, StatementModel,
+};
 
-/// The outcome, and the statement that decides it: the first that surely matches, else the first
-/// that matches under the contested reading that denies more.
-pub fn decide(model: &Model, facts: &Facts) -> (Outcome, Option<usize>) {
+/// The outcome, and the statement that decides: the first that surely matches, else the first that
+/// matches under the contested reading that denies more.
+pub fn decide(model: &PolicyModel, request: &RequestModel) -> (Outcome, Option<usize>) {
     let first = |allow: bool, readings: &[bool]| {
         model.statements.iter().position(|statement| {
-            statement.allow == allow
+            statement.is_allow == allow
                 && readings
                     .iter()
-                    .all(|&contested| matches(statement, contested, model, facts))
+                    .all(|&contested| matches(statement, contested, model, request))
         })
     };
     let deny = first(false, &[true, false]).or_else(|| first(false, &[true]));
@@ -29,25 +31,34 @@ pub fn decide(model: &Model, facts: &Facts) -> (Outcome, Option<usize>) {
 }
 
 /// `contested` is whether a statement matches where the documentation is contested.
-fn matches(statement: &Statement, contested: bool, model: &Model, facts: &Facts) -> bool {
-    principal(statement, facts)
-        && action(statement, facts)
-        && resource(statement, contested, model, facts)
+fn matches(
+    statement: &StatementModel,
+    contested: bool,
+    model: &PolicyModel,
+    request: &RequestModel,
+) -> bool {
+    principal(statement, request)
+        && action(statement, request)
+        && resource(statement, contested, model, request)
         && statement
-            .effective()
+            .distinct_conditions()
             .into_iter()
-            .all(|one| condition(one, model, facts))
+            .all(|one| condition(one, model, request))
 }
 
-fn is<'a>(known: &'a Known<&'static str>) -> Option<&'a str> {
+fn known_value<'a>(known: &'a OwnedFact<&'static str>) -> Option<&'a str> {
     match known {
-        Known::Is(text) => Some(text),
+        OwnedFact::Known(text) => Some(text),
         _ => None,
     }
 }
 
-fn principal(statement: &Statement, facts: &Facts) -> bool {
-    let (account, arn, session) = (is(&facts.account), is(&facts.arn), is(&facts.session));
+fn principal(statement: &StatementModel, request: &RequestModel) -> bool {
+    let (account, arn, session) = (
+        known_value(&request.account),
+        known_value(&request.arn),
+        known_value(&request.session),
+    );
     let accounts = |listed: &str| {
         let id = listed
             .strip_prefix("arn:aws:iam::")
@@ -70,39 +81,44 @@ fn principal(statement: &Statement, facts: &Facts) -> bool {
     !exempt
 }
 
-fn action(statement: &Statement, facts: &Facts) -> bool {
-    let asked = format!("{}:{}", facts.service, facts.action).to_lowercase();
+fn action(statement: &StatementModel, request: &RequestModel) -> bool {
+    let requested = format!("{}:{}", request.service, request.action).to_lowercase();
     let listed = statement
         .actions
         .iter()
-        .any(|pattern| *pattern == "*" || glob(&tokens(&pattern.to_lowercase()), &asked));
+        .any(|pattern| *pattern == "*" || glob(&units(&pattern.to_lowercase()), &requested));
     listed != statement.not_action
 }
 
-fn resource(statement: &Statement, contested: bool, model: &Model, facts: &Facts) -> bool {
+fn resource(
+    statement: &StatementModel,
+    contested: bool,
+    model: &PolicyModel,
+    request: &RequestModel,
+) -> bool {
     let everything = statement.resources.iter().any(|pattern| pattern == "*");
     let without = match (everything, statement.not_resource) {
         (true, not) => !not,
         (false, true) => contested,
         (false, false) => false,
     };
-    let named = |text: &str| {
+    let matches_arn = |text: &str| {
         let mut null = false;
         let listed = statement.resources.iter().any(|pattern| {
             if pattern == "*" {
                 return true;
             }
             let parts: Vec<&str> = pattern.splitn(6, ':').collect();
-            let asked: Vec<&str> = text.splitn(6, ':').collect();
-            let before = (0..5).all(|at| glob(&tokens(parts[at]), asked[at]));
-            match substitute(parts[5], model.variables, facts, true) {
+            let segments: Vec<&str> = text.splitn(6, ':').collect();
+            let before = (0..5).all(|at| glob(&units(parts[at]), segments[at]));
+            match substitute(parts[5], model.variables, request, true) {
                 None => {
                     null |= before;
                     false
                 }
-                Some(tokens) => {
+                Some(units) => {
                     // A wildcard in the word of the type is contested; `*` alone is not.
-                    before && glob(&tokens, asked[5])
+                    before && glob(&units, segments[5])
                 }
             }
         });
@@ -112,23 +128,25 @@ fn resource(statement: &Statement, contested: bool, model: &Model, facts: &Facts
             (false, not) => not,
         }
     };
-    match &facts.resource {
-        Named::Any => without,
-        Named::Arn { unscoped: true, .. } if statement.allow => without,
-        Named::Arn {
+    match &request.resource {
+        ResourceModel::Any => without,
+        ResourceModel::Arn {
+            is_unscoped: true, ..
+        } if statement.is_allow => without,
+        ResourceModel::Arn {
             text,
-            unscoped: true,
+            is_unscoped: true,
             ..
-        } => without || named(text),
-        Named::Arn { text, .. } => named(text),
-        Named::Unknown => unreachable!("the reference knows everything"),
+        } => without || matches_arn(text),
+        ResourceModel::Arn { text, .. } => matches_arn(text),
+        ResourceModel::Unknown => unreachable!("the reference knows everything"),
     }
 }
 
-fn condition(one: &Condition, model: &Model, facts: &Facts) -> bool {
-    let known = facts.key(one.key);
+fn condition(one: &ConditionModel, model: &PolicyModel, request: &RequestModel) -> bool {
+    let known = request.key(one.key);
     let values: Option<&[&str]> = match known {
-        Known::Is(values) => Some(values),
+        OwnedFact::Known(values) => Some(values),
         _ => None,
     };
     if one.operator == "Null" {
@@ -143,10 +161,10 @@ fn condition(one: &Condition, model: &Model, facts: &Facts) -> bool {
         let any = one
             .values
             .iter()
-            .any(|wanted| compare(one.operator, wanted, value, model, facts).unwrap_or(false));
+            .any(|wanted| compare(one.operator, wanted, value, model, request).unwrap_or(false));
         any != negated
     };
-    match (one.set, values) {
+    match (one.set_operator, values) {
         ("ForAllValues:", None) => true,
         ("ForAllValues:", Some(values)) => values.iter().all(|value| test(value)),
         ("ForAnyValue:", None) => false,
@@ -161,18 +179,18 @@ fn compare(
     operator: &str,
     wanted: &str,
     value: &str,
-    model: &Model,
-    facts: &Facts,
+    model: &PolicyModel,
+    request: &RequestModel,
 ) -> Option<bool> {
     let operator = operator.replace("Not", "");
-    let text = |wildcards| substitute(wanted, model.variables, facts, wildcards);
+    let text = |wildcards| substitute(wanted, model.variables, request, wildcards);
     Some(match operator.as_str() {
         "StringEquals" => glob(&text(false)?, value),
         "StringEqualsIgnoreCase" => {
-            let folded: Vec<Token> = text(false)?
+            let folded: Vec<Unit> = text(false)?
                 .into_iter()
-                .map(|token| match token {
-                    Token::Char(c) => Token::Char(c.to_ascii_lowercase()),
+                .map(|unit| match unit {
+                    Unit::Char(c) => Unit::Char(c.to_ascii_lowercase()),
                     other => other,
                 })
                 .collect();
@@ -204,7 +222,7 @@ fn compare(
             }
             wanted_parts.push(part);
             for (wanted, part) in wanted_parts.iter().zip(parts) {
-                equal &= glob(&substitute(wanted, model.variables, facts, true)?, part);
+                equal &= glob(&substitute(wanted, model.variables, request, true)?, part);
             }
             equal
         }
@@ -244,19 +262,19 @@ fn address(block: &str, value: &str) -> bool {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Token {
+enum Unit {
     Char(char),
-    One,
-    Any,
+    AnyChar,
+    AnyRun,
 }
 
-fn tokens(pattern: &str) -> Vec<Token> {
+fn units(pattern: &str) -> Vec<Unit> {
     pattern
         .chars()
         .map(|c| match c {
-            '*' => Token::Any,
-            '?' => Token::One,
-            c => Token::Char(c),
+            '*' => Unit::AnyRun,
+            '?' => Unit::AnyChar,
+            c => Unit::Char(c),
         })
         .collect()
 }
@@ -265,9 +283,9 @@ fn tokens(pattern: &str) -> Vec<Token> {
 fn substitute(
     pattern: &str,
     variables: bool,
-    facts: &Facts,
+    request: &RequestModel,
     wildcards: bool,
-) -> Option<Vec<Token>> {
+) -> Option<Vec<Unit>> {
     let mut out = Vec::new();
     let mut rest = pattern;
     while let Some(c) = rest.chars().next() {
@@ -275,39 +293,39 @@ fn substitute(
             let (variable, after) = inside.split_once('}').expect("a brace");
             rest = after;
             if let "*" | "?" | "$" = variable {
-                out.extend(variable.chars().map(Token::Char));
+                out.extend(variable.chars().map(Unit::Char));
                 continue;
             }
             let (key, default) = match variable.split_once(", ") {
                 Some((key, default)) => (key, Some(default.trim_matches('\''))),
                 None => (variable, None),
             };
-            let text = match facts.key(key) {
-                Known::Is(values) => values[0],
+            let text = match request.key(key) {
+                OwnedFact::Known(values) => values[0],
                 _ => default?,
             };
-            out.extend(text.chars().map(Token::Char));
+            out.extend(text.chars().map(Unit::Char));
             continue;
         }
         out.extend(if wildcards {
-            tokens(&c.to_string())
+            units(&c.to_string())
         } else {
-            vec![Token::Char(c)]
+            vec![Unit::Char(c)]
         });
         rest = &rest[c.len_utf8()..];
     }
     Some(out)
 }
 
-fn glob(pattern: &[Token], text: &str) -> bool {
+fn glob(pattern: &[Unit], text: &str) -> bool {
     match (pattern.split_first(), text.chars().next()) {
         (None, first) => first.is_none(),
-        (Some((Token::Any, rest)), None) => glob(rest, text),
-        (Some((Token::Any, rest)), Some(c)) => {
+        (Some((Unit::AnyRun, rest)), None) => glob(rest, text),
+        (Some((Unit::AnyRun, rest)), Some(c)) => {
             glob(rest, text) || glob(pattern, &text[c.len_utf8()..])
         }
-        (Some((Token::One, rest)), Some(c)) => glob(rest, &text[c.len_utf8()..]),
-        (Some((Token::Char(expected), rest)), Some(c)) => {
+        (Some((Unit::AnyChar, rest)), Some(c)) => glob(rest, &text[c.len_utf8()..]),
+        (Some((Unit::Char(expected), rest)), Some(c)) => {
             *expected == c && glob(rest, &text[c.len_utf8()..])
         }
         (Some(_), None) => false,

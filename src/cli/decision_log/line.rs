@@ -153,7 +153,7 @@ impl<'l> LoggedRequest<'l> {
             kind: PrincipalKind::Aws,
             account: fact(self.account()),
             arn: fact(self.line.principal.arn.as_deref()),
-            session: Fact::Unknown,
+            session_arn: Fact::Unknown,
         }
     }
 
@@ -170,7 +170,7 @@ impl<'l> LoggedRequest<'l> {
             (arn.account, arn.text) = (None, None);
         }
         if let Some(known) = arn.resource.strip_suffix('*') {
-            (arn.resource, arn.open, arn.text) = (known, true, None);
+            (arn.resource, arn.is_prefix, arn.text) = (known, true, None);
         }
         if self.has_no_resource() {
             Resource::Unscoped(arn)

@@ -88,7 +88,7 @@ impl LayerDecision<'_> {
     /// The deciding statement: its Sid, or its number counted from 1.
     pub(super) fn statement(&self) -> Option<String> {
         let id = self.decision.statement?;
-        Some(self.document?.policy.statement(id).to_string())
+        Some(self.document?.policy.label(id).to_string())
     }
 }
 

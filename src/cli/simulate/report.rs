@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::policy::{
-    ConditionExplanation, Effect, Explanation, Match, Outcome, Requested, Unknown,
+    ConditionExplanation, Effect, Explanation, Match, Outcome, RequestValues, Unknown,
 };
 
 use super::layer::{Document, Layer, LayerDecision, deciding_layer, outcome_name};
@@ -85,7 +85,7 @@ impl<'l> Report<'l> {
         let named = |layer: &Option<LayerDecision<'_>>| layer.as_ref().map(LayerDecision::name);
         let by = self.deciding_layer().and_then(|deciding| {
             let document = deciding.document?;
-            let label = document.policy.statement(deciding.decision.statement?);
+            let label = document.policy.label(deciding.decision.statement?);
             Some(json!({
                 "policy": document.name, "statement": label.to_string(), "line": label.line,
             }))
@@ -108,14 +108,14 @@ impl<'l> Report<'l> {
             ..
         } = report;
         let about = self.request.text().resources.get(*resource);
-        let label = document.policy.statement(explanation.statement);
+        let label = document.policy.label(explanation.statement);
         json!({
             "policy": document.name,
             "about": about,
             "statement": label.to_string(),
             "line": label.line,
             "effect": effect(explanation.effect),
-            "matches": word(explanation.found),
+            "matches": word(explanation.result),
             "principal": word(explanation.principal),
             "action": word(explanation.action),
             "resource": word(explanation.resource),
@@ -124,18 +124,18 @@ impl<'l> Report<'l> {
                 "key": condition.key,
                 "values": condition.values,
                 "request": requested_json(&condition.request),
-                "matches": word(condition.found),
+                "matches": word(condition.result),
             })).collect::<Vec<_>>(),
         })
     }
 }
 
-fn requested_json(request: &Requested) -> Value {
+fn requested_json(request: &RequestValues) -> Value {
     match request {
-        Requested::Absent => "absent".into(),
-        Requested::Unknown => "unknown".into(),
-        Requested::Opaque => "present".into(),
-        Requested::Values(values) => json!(values),
+        RequestValues::Absent => "absent".into(),
+        RequestValues::Unknown => "unknown".into(),
+        RequestValues::Opaque => "present".into(),
+        RequestValues::Known(values) => json!(values),
     }
 }
 
@@ -146,7 +146,7 @@ impl fmt::Display for Report<'_> {
         let by = deciding.and_then(|it| Some((it.document?, it.decision.statement?)));
         match (by, self.outcome) {
             (Some((document, id)), outcome) => {
-                let label = document.policy.statement(id);
+                let label = document.policy.label(id);
                 let how = match outcome {
                     Outcome::ImplicitDeny => " despite",
                     _ => " by",
@@ -195,14 +195,14 @@ impl Report<'_> {
             resource,
             explanation,
         } = report;
-        let label = document.policy.statement(explanation.statement);
+        let label = document.policy.label(explanation.statement);
         writeln!(
             f,
             "  {}:{} {} {label}: {}",
             document.name,
             label.line,
             effect(explanation.effect),
-            verb(explanation.found)
+            verb(explanation.result)
         )?;
         let requested = self.request.text();
         let resource = requested.resources.get(*resource).and_then(Option::as_ref);
@@ -247,16 +247,16 @@ impl fmt::Display for ConditionLine<'_> {
             key,
             values,
             request,
-            found,
+            result,
         } = self.0;
         let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
         let values = values.join(", ");
-        write!(f, "{operator} {key} [{values}]: {}; ", verb(*found))?;
+        write!(f, "{operator} {key} [{values}]: {}; ", verb(*result))?;
         match request {
-            Requested::Absent => f.write_str("the request has no such key"),
-            Requested::Unknown => f.write_str("what the request has cannot be known"),
-            Requested::Opaque => f.write_str("the request has a value that cannot be known"),
-            Requested::Values(values) => {
+            RequestValues::Absent => f.write_str("the request has no such key"),
+            RequestValues::Unknown => f.write_str("what the request has cannot be known"),
+            RequestValues::Opaque => f.write_str("the request has a value that cannot be known"),
+            RequestValues::Known(values) => {
                 let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
                 match values.as_slice() {
                     [only] => write!(f, "the request has {only}"),

@@ -147,7 +147,7 @@ impl<'t> DescribedRequest<'t> {
                     PrincipalArn::Known(arn) | PrincipalArn::WithoutPath(arn) => Fact::Known(arn),
                     PrincipalArn::Unknown => Fact::Unknown,
                 },
-                session: session.map_or(Fact::Absent, Fact::Known),
+                session_arn: session.map_or(Fact::Absent, Fact::Known),
             },
         }
     }

@@ -20,8 +20,8 @@ pub(in crate::policy) enum ArnValue {
 impl ArnValue {
     pub(in crate::policy) fn parse(value: &str, variables: bool) -> Result<ArnValue, Problem> {
         let syntax = Syntax {
-            variables,
-            wildcards: true,
+            has_variables: variables,
+            ..Syntax::WILDCARDS
         };
         let pattern = |text: &str| Pattern::parse(text, syntax);
         match segments(value, variables) {

@@ -55,14 +55,11 @@ impl ConditionValues {
             }};
         }
         let pattern = |value: &str| {
-            let wildcards = operator.has_wildcards();
-            Pattern::parse(
-                value,
-                Syntax {
-                    variables,
-                    wildcards,
-                },
-            )
+            let syntax = Syntax {
+                has_variables: variables,
+                has_wildcards: operator.has_wildcards(),
+            };
+            Pattern::parse(value, syntax)
         };
         match operator.kind {
             OperatorKind::String {

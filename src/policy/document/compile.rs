@@ -27,7 +27,7 @@ pub(in crate::policy) fn compile_node(
 ) -> Result<Policy, Vec<Diagnostic>> {
     compile_statements(text, root, options).map(|(mut statements, _)| {
         intern(&mut statements);
-        Policy::of(statements, options.actions)
+        Policy::new(statements, options.actions)
     })
 }
 

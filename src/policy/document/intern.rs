@@ -9,16 +9,16 @@ use crate::policy::principal::PrincipalElement;
 use crate::policy::resource::ResourcePattern;
 use crate::policy::statement::Statement;
 
-/// Makes statements share their equal lists of principals and equal scopes of ARNs.
+/// Makes statements share their equal lists of principals and equal prefixes of ARNs.
 pub(in crate::policy) fn intern(statements: &mut [Statement]) {
-    let (mut principals, mut scopes) = (HashSet::new(), HashSet::new());
+    let (mut principals, mut prefixes) = (HashSet::new(), HashSet::new());
     for statement in statements {
-        if let PrincipalElement::Listed(forms) = &mut statement.principal {
-            share(forms, &mut principals);
+        if let PrincipalElement::AnyOf(list) = &mut statement.principal {
+            share(list, &mut principals);
         }
         for pattern in &mut statement.resources.patterns {
             if let ResourcePattern::Arn(pattern) = pattern {
-                share(&mut pattern.scope, &mut scopes);
+                share(&mut pattern.prefix, &mut prefixes);
             }
         }
     }

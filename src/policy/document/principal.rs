@@ -7,7 +7,7 @@ use crate::policy::diagnostic::Problem;
 use crate::policy::document::json::{Member, NodeKind};
 use crate::policy::document::options::DocumentScope;
 use crate::policy::document::reporter::Reporter;
-use crate::policy::principal::{Form, PrincipalElement};
+use crate::policy::principal::{ListedPrincipal, PrincipalElement};
 
 const PRINCIPAL_TYPES: &[&str] = &["AWS", "Service", "Federated", "CanonicalUser"];
 
@@ -33,9 +33,9 @@ pub(in crate::policy) fn compile_principal(
                 .fix("use `Principal`, or `NotPrincipal` with `Deny`"),
         );
     }
-    let mut forms = Vec::new();
+    let mut principals = Vec::new();
     reporter.enter(&member.name, |reporter| match &member.value.kind {
-        NodeKind::String(text) if text == "*" => forms.push(Form::Everyone),
+        NodeKind::String(text) if text == "*" => principals.push(ListedPrincipal::Everyone),
         NodeKind::String(_) => reporter.error(
             member.value.start,
             Problem::new("principal-form", "a principal is `\"*\"` or an object")
@@ -44,12 +44,13 @@ pub(in crate::policy) fn compile_principal(
         NodeKind::Map(types) => {
             for member in types {
                 reporter.enter(&member.name, |reporter| {
-                    reporter.each_string(&member.value, |reporter, at, text| {
-                        match parse_form(&member.name, text, scope) {
-                            Ok(form) => forms.push(form),
+                    reporter.each_string(
+                        &member.value,
+                        |reporter, at, text| match parse_principal(&member.name, text, scope) {
+                            Ok(principal) => principals.push(principal),
                             Err(problem) => reporter.error(at, problem),
-                        }
-                    });
+                        },
+                    );
                     if !PRINCIPAL_TYPES.contains(&&*member.name) {
                         let message = format!("there is no kind `{}` of principal", member.name);
                         reporter.error(
@@ -63,19 +64,25 @@ pub(in crate::policy) fn compile_principal(
         }
         _ => reporter.wrong_type(&member.value, "`\"*\"` or an object"),
     });
-    Some(match (negated, forms.contains(&Form::Everyone)) {
-        (false, true) => PrincipalElement::Everyone,
-        (false, false) => PrincipalElement::Listed(forms.into()),
-        (true, _) => PrincipalElement::Except(forms.into()),
-    })
+    Some(
+        match (negated, principals.contains(&ListedPrincipal::Everyone)) {
+            (false, true) => PrincipalElement::Everyone,
+            (false, false) => PrincipalElement::AnyOf(principals.into()),
+            (true, _) => PrincipalElement::NoneOf(principals.into()),
+        },
+    )
 }
 
-fn parse_form(kind: &str, text: &str, scope: &DocumentScope<'_>) -> Result<Form, Problem> {
+fn parse_principal(
+    kind: &str,
+    text: &str,
+    scope: &DocumentScope<'_>,
+) -> Result<ListedPrincipal, Problem> {
     if kind == "AWS" {
-        return Form::aws(text);
+        return ListedPrincipal::parse_aws(text);
     }
     if !PRINCIPAL_TYPES.contains(&kind) {
-        return Ok(Form::Nobody);
+        return Ok(ListedPrincipal::Nobody);
     }
     if text.contains(['*', '?']) {
         let message = format!("`{text}`: no wildcards are allowed under `{kind}`");
@@ -85,12 +92,12 @@ fn parse_form(kind: &str, text: &str, scope: &DocumentScope<'_>) -> Result<Form,
         return Err(Problem::new("principal-form", "the principal is empty"));
     }
     if kind != "Service" {
-        return Ok(Form::Nobody);
+        return Ok(ListedPrincipal::Nobody);
     }
     let is_service = SERVICE_SUFFIXES.iter().any(|suffix| text.ends_with(suffix));
     if scope.options.is_strict() && !is_service {
         let message = format!("`{text}` is not a service principal");
         return Err(Problem::new("principal-service", message).fix("write `SERVICE.amazonaws.com`"));
     }
-    Ok(Form::Service(text.into()))
+    Ok(ListedPrincipal::Service(text.into()))
 }

@@ -174,7 +174,7 @@ fn compile_actions(
         .iter()
         .fold(0, |bits, pattern| bits | scope.action_bits(pattern));
     let element = ActionElement {
-        negated,
+        is_negated: negated,
         patterns: patterns.into(),
     };
     (element, if negated { !bits } else { bits })
@@ -187,7 +187,7 @@ fn compile_resources(
 ) -> ResourceElement {
     let mut patterns = Vec::new();
     let negated = compile_patterns(statement, "Resource", reporter, |text| {
-        let pattern = ResourcePattern::compile(text, scope.variables)?;
+        let pattern = ResourcePattern::parse(text, scope.variables)?;
         if scope.options.is_strict() {
             check_resource(text, scope.variables)?;
         }
@@ -195,7 +195,7 @@ fn compile_resources(
         Ok(())
     });
     ResourceElement {
-        negated,
+        is_negated: negated,
         patterns: patterns.into(),
     }
 }

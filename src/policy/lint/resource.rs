@@ -39,12 +39,12 @@ impl LintContext<'_> {
             let problem = Problem::new("contested-wildcard", message);
             warn(problem.fix("write the service and the type in full"));
         }
-        if arn.ends_segment_in_part() {
+        if arn.has_partial_wildcard_segment() {
             let message = "a `*` at the end of a part of the ARN may match beyond the colon in AWS: here that may deny, and never allows";
             let problem = Problem::new("colon-wildcard", message);
             warn(problem.fix("write the part in full, or `*` alone"));
         }
-        if !arn.service_is("kinesis") {
+        if !arn.may_match_service("kinesis") {
             return;
         }
         let literal = arn.resource.literal_prefix();
@@ -87,7 +87,7 @@ impl LintContext<'_> {
                 && other.actions.matches(&SUBSCRIBE) == Match::Yes
                 && (other.effect == Effect::Allow || names_only_subscribe(other))
         };
-        if !names_stream || statement.resources.negated || !is_relevant(statement) {
+        if !names_stream || statement.resources.is_negated || !is_relevant(statement) {
             return false;
         }
         let consumer = format!("{stream}/consumer/c:1");

@@ -7,7 +7,7 @@ use crate::policy::document::json::{Member, Node};
 use crate::policy::document::reporter::Reporter;
 use crate::policy::document::sid;
 use crate::policy::lint::context::{LintContext, never_matches, unknowable};
-use crate::policy::principal::{Form, PrincipalElement};
+use crate::policy::principal::{ListedPrincipal, PrincipalElement};
 use crate::policy::resource::ResourcePattern;
 use crate::policy::statement::Statement;
 
@@ -42,27 +42,27 @@ impl LintContext<'_> {
                     reporter.enter("Principal", |reporter| reporter.warn(at("Principal"), problem));
                 }
             }
-            PrincipalElement::Listed(forms) => reporter.enter("Principal", |reporter| {
+            PrincipalElement::AnyOf(principals) => reporter.enter("Principal", |reporter| {
                 let at = at("Principal");
-                if forms.is_empty() {
+                if principals.is_empty() {
                     reporter.warn(at, never_matches("no principal is listed"));
-                } else if forms.iter().all(|form| *form == Form::Nobody) {
+                } else if principals.iter().all(|principal| *principal == ListedPrincipal::Nobody) {
                     reporter.warn(
                         at,
                         never_matches("no such principal calls Kinesis")
                             .fix("name an account, a user or a role by its ARN"),
                     );
                 }
-                self.check_principal_arns(at, forms, statement.effect, reporter);
+                self.check_principal_arns(at, principals, statement.effect, reporter);
             }),
-            PrincipalElement::Except(forms) => reporter.enter("NotPrincipal", |reporter| {
+            PrincipalElement::NoneOf(principals) => reporter.enter("NotPrincipal", |reporter| {
                 let at = at("NotPrincipal");
                 reporter.warn(
                     at,
                     Problem::new("not-principal", "`NotPrincipal` exempts a caller only if the account, the role and the session are all listed")
                         .fix("use `\"Principal\":\"*\"` and `ArnNotEquals` on `aws:PrincipalArn`"),
                 );
-                self.check_principal_arns(at, forms, statement.effect, reporter);
+                self.check_principal_arns(at, principals, statement.effect, reporter);
             }),
         }
     }
@@ -70,15 +70,20 @@ impl LintContext<'_> {
     fn check_principal_arns(
         &self,
         at: usize,
-        forms: &[Form],
+        principals: &[ListedPrincipal],
         effect: Effect,
         reporter: &mut Reporter<'_>,
     ) {
-        let is_arn = |form: &Form| matches!(form, Form::User(_) | Form::Role(_) | Form::Session(_));
+        let is_arn = |principal: &ListedPrincipal| {
+            matches!(
+                principal,
+                ListedPrincipal::User(_) | ListedPrincipal::Role(_) | ListedPrincipal::Session(_)
+            )
+        };
         if self
             .listener
             .is_some_and(|listener| !listener.knows_principal_arn)
-            && forms.iter().any(is_arn)
+            && principals.iter().any(is_arn)
         {
             reporter.warn(
                 at,
@@ -89,7 +94,7 @@ impl LintContext<'_> {
 
     fn check_actions(&self, node: &Node<'_>, statement: &Statement, reporter: &mut Reporter<'_>) {
         let element = &statement.actions;
-        let name = if element.negated {
+        let name = if element.is_negated {
             "NotAction"
         } else {
             "Action"
@@ -98,7 +103,7 @@ impl LintContext<'_> {
             return;
         };
         reporter.enter(name, |reporter| {
-            if element.negated && statement.effect == Effect::Allow {
+            if element.is_negated && statement.effect == Effect::Allow {
                 reporter.warn(
                     value.start,
                     Problem::new("not-action-allow", "`NotAction` with `Allow` allows every action that is not listed, those to come too")
@@ -106,7 +111,7 @@ impl LintContext<'_> {
                 );
             }
             if element.patterns.is_empty() {
-                return reporter.warn(value.start, empty_list("action", element.negated));
+                return reporter.warn(value.start, empty_list("action", element.is_negated));
             }
             let mut patterns = element.patterns.iter();
             reporter.each_string(value, |reporter, at, _| {
@@ -118,7 +123,7 @@ impl LintContext<'_> {
                 ActionPattern::Everything => true,
                 ActionPattern::Named { service, .. } => service.eq_ignore_ascii_case("kinesis"),
             };
-            if self.is_endpoint() && !element.negated && !element.patterns.iter().any(is_kinesis) {
+            if self.is_endpoint() && !element.is_negated && !element.patterns.iter().any(is_kinesis) {
                 let message = "the statement can never match: no action is of Kinesis";
                 let problem = Problem::new("other-service-action", message);
                 reporter.warn(value.start, problem.fix("remove the statement, or write `kinesis:…`"));
@@ -146,7 +151,7 @@ impl LintContext<'_> {
 
     fn check_resources(&self, node: &Node<'_>, statement: &Statement, reporter: &mut Reporter<'_>) {
         let element = &statement.resources;
-        let name = if element.negated {
+        let name = if element.is_negated {
             "NotResource"
         } else {
             "Resource"
@@ -156,7 +161,7 @@ impl LintContext<'_> {
         };
         reporter.enter(name, |reporter| {
             if element.patterns.is_empty() {
-                return reporter.warn(value.start, empty_list("resource", element.negated));
+                return reporter.warn(value.start, empty_list("resource", element.is_negated));
             }
             let mut patterns = element.patterns.iter();
             reporter.each_string(value, |reporter, at, _| {
@@ -170,9 +175,13 @@ impl LintContext<'_> {
             });
             let is_forwarded = |pattern: &ResourcePattern| match pattern {
                 ResourcePattern::Everything => true,
-                ResourcePattern::Arn(arn) => arn.service_is("kinesis") || arn.service_is("kms"),
+                ResourcePattern::Arn(arn) => {
+                    arn.may_match_service("kinesis") || arn.may_match_service("kms")
+                }
             };
-            if self.is_endpoint() && !element.negated && !element.patterns.iter().any(is_forwarded)
+            if self.is_endpoint()
+                && !element.is_negated
+                && !element.patterns.iter().any(is_forwarded)
             {
                 let message = "the statement can never match: no resource is of Kinesis";
                 let problem = Problem::new("other-service-resource", message);
