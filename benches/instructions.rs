@@ -137,7 +137,7 @@ fn read_caller(times: usize) {
         .find(|(name, _)| name == "Authorization");
     let (_, authorization) = authorization.expect("a signature");
     for _ in 0..times {
-        black_box(sigv4::read(black_box(Some(authorization)), None).expect("a caller"));
+        black_box(sigv4::parse(black_box(Some(authorization)), None).expect("a caller"));
     }
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use kinesis_gate::kinesis::{
     Host, ResolveContext, Resource, Resources, Scanner, Target, WireFormat, resolve_resources,
 };
-use kinesis_gate::sigv4::{self, Form};
+use kinesis_gate::sigv4::{self, SignatureLocation};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -44,13 +44,14 @@ fn captured_requests() {
             "{title}"
         );
 
-        let caller = sigv4::read(Some(&capture.authorization), None).unwrap();
+        let signature = sigv4::parse(Some(&capture.authorization), None).unwrap();
+        let scope = signature.credential.scope;
         assert_eq!(
-            (caller.region, caller.service, caller.form),
-            ("us-east-1", "kinesis", Form::Header)
+            (scope.region, scope.service, signature.location),
+            ("us-east-1", "kinesis", SignatureLocation::Header)
         );
         // Keys of the old form tell no account.
-        assert_eq!(caller.account, None, "{title}");
+        assert_eq!(signature.credential.account, None, "{title}");
 
         let body = match capture.body.strip_prefix("b64:") {
             Some(encoded) => STANDARD.decode(encoded).unwrap(),

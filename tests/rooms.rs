@@ -60,7 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reject", &["sigv4", "kinesis", "upstream"]),
     ("upstream", &["sigv4", "credentials", "http", "policy"]),
     ("credentials", &["sigv4"]),
-    ("observe", &["config", "kinesis", "upstream"]),
+    ("observe", &["config", "kinesis"]),
     ("admin", &["observe", "shutdown"]),
     ("config", &[]),
     ("shutdown", &[]),

@@ -85,7 +85,7 @@ impl Loaded {
                 })
                 .ok(),
         };
-        self.upstream.own.listeners.clone_from(&addresses);
+        self.upstream.loop_guard.listeners.clone_from(&addresses);
         if problems.is_empty() {
             problems.extend(self.find_loop());
         }
@@ -114,7 +114,9 @@ impl Loaded {
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;
         let find = async {
             for name in &self.services {
-                if let Err(failure @ upstream::Failure::Loop(_)) = upstream.addresses(name).await {
+                if let Err(failure @ upstream::UpstreamError::Loop(_)) =
+                    upstream.addresses(name).await
+                {
                     return Some(Problem::of_file(Path::new("upstream"), failure));
                 }
             }

@@ -74,7 +74,7 @@ pub(super) fn run(config: WorkerConfig) -> io::Result<()> {
             tokio::select! {
                 _ = tick.tick() => {
                     observer.flush();
-                    worker.upstream.sweep();
+                    worker.upstream.close_idle();
                 }
                 () = drain.wait() => break,
             }

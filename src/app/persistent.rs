@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::credentials::{LocalStore, Source};
+use crate::credentials::{CredentialSource, LocalStore};
 use crate::gate::RateRules;
 
 /// What outlives a reload.
@@ -13,7 +13,7 @@ pub(super) struct Persistent {
     /// Stores of local credentials, by file.
     pub(super) stores: HashMap<PathBuf, Arc<LocalStore>>,
     /// The gate's own credentials, by profile.
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Vec<CredentialSource>,
     /// The rate limits.
     pub(super) rates: Arc<RateRules>,
 }
@@ -41,7 +41,7 @@ impl Persistent {
         let mut new = self.clone();
         new.stores
             .retain(|file, _| !previous.stores.contains_key(file));
-        let is_known = |source: &Source| {
+        let is_known = |source: &CredentialSource| {
             let mut known = previous.sources.iter();
             known.any(|known| known.profile == source.profile)
         };

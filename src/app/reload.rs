@@ -11,7 +11,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::admin::Status;
 use crate::config::{Config, Intercept, Problem, Problems};
-use crate::credentials::Keeper;
+use crate::credentials::CredentialRefresher;
 use crate::gate::{RateRules, SnapshotCell};
 use crate::listener::ListenerState;
 use crate::observe::{Clock, DecisionLog};
@@ -53,7 +53,7 @@ struct State {
     /// Digest of the files when they were last read.
     digest: Digest,
     previous: Previous,
-    keepers: Vec<Keeper>,
+    keepers: Vec<CredentialRefresher>,
 }
 
 /// SHA-256 of the content of files.
@@ -69,7 +69,7 @@ impl Reloader {
         loaded: &Loaded,
         listeners: Vec<Listening>,
         log: DecisionLog,
-        keepers: Vec<Keeper>,
+        keepers: Vec<CredentialRefresher>,
         status: Status,
     ) -> Reloader {
         let state = State {
@@ -224,7 +224,7 @@ impl Reloader {
         self.log.apply(&loaded.config.log);
         let new = loaded.persistent.without(&state.previous.persistent);
         if !new.is_empty() {
-            match Keeper::start(new.stores(), new.sources, self.clock) {
+            match CredentialRefresher::start(new.stores(), new.sources, self.clock) {
                 Ok(keeper) => state.keepers.push(keeper),
                 Err(error) => eprintln!("credentials: cannot be kept fresh: {error}"),
             }

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::admin::Admin;
 use crate::config::Problems;
-use crate::credentials::Keeper;
+use crate::credentials::CredentialRefresher;
 use crate::gate::SnapshotCell;
 use crate::listener::{ConnectionLimits, Listener};
 use crate::observe::{
@@ -58,7 +58,7 @@ impl Bound {
         let credentials = loaded.persistent.clone();
         let keepers = match credentials.is_empty() {
             true => Vec::new(),
-            false => vec![Keeper::start(
+            false => vec![CredentialRefresher::start(
                 credentials.stores(),
                 credentials.sources,
                 loaded.clock,
@@ -81,7 +81,7 @@ impl Bound {
         let labels = LabelValues {
             endpoints,
             streams: Arc::clone(&streams),
-            upstream_failures: &upstream::Failure::KINDS,
+            upstream_failures: &upstream::UpstreamError::KINDS,
         };
         let counters: Vec<Arc<Counters>> = (0..workers)
             .map(|_| Arc::new(Counters::new(&labels)))

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::app;
 use crate::config::Config;
-use crate::credentials::{self, IssueError, Order};
+use crate::credentials::{self, IssueError, IssueRequest};
 
 use super::output::finish;
 
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 impl Issue {
     fn run(&self) -> Result<(), String> {
         let (store, regions) = self.store()?;
-        let order = Order {
+        let order = IssueRequest {
             principal: self.principal.clone(),
             session: self.session(),
             regions,
@@ -145,7 +145,7 @@ fn ttl(text: &str) -> Result<Duration, String> {
     };
     let seconds: u64 = number.parse().map_err(|_| error())?;
     let ttl = Duration::from_secs(seconds.checked_mul(unit).ok_or_else(error)?);
-    if ttl.is_zero() || ttl > credentials::LONGEST {
+    if ttl.is_zero() || ttl > credentials::MAX_TTL {
         return Err(error());
     }
     Ok(ttl)

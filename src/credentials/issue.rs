@@ -1,4 +1,4 @@
-//! Issuing local credentials.
+//! Issuing local credentials, for clients that sign requests to the gate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,20 +14,20 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::sigv4::{Scope, SigningKey, signing_time};
+use crate::sigv4::{CredentialScope, PrincipalArn, SigningKey, amz_date};
 
-use super::local::{self, Line, StoreError, holder};
+use super::local_store::{self, StoreError, StoredCredential};
 
-/// What is asked for.
+/// The credentials to issue.
 #[derive(Debug, Clone)]
-pub struct Order {
-    /// The ARN of the user or role that the credentials are for.
+pub struct IssueRequest {
+    /// The ARN of the user or role.
     pub principal: String,
     /// The name of the role's session; none for users.
     pub session: Option<String>,
-    /// The regions of the endpoints they are for.
+    /// The regions of the endpoints.
     pub regions: Vec<String>,
-    /// How long they live.
+    /// The lifetime of the credentials.
     pub ttl: Duration,
 }
 
@@ -35,7 +35,7 @@ pub struct Order {
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html>).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Issued {
+pub struct IssuedCredentials {
     version: u8,
     access_key_id: String,
     secret_access_key: String,
@@ -46,9 +46,9 @@ pub struct Issued {
 /// Why credentials were not issued.
 #[derive(Debug)]
 pub enum IssueError {
-    /// Not a user's or role's ARN, or not a session's name.
+    /// The ARN is not of a user or role, or the session's name is invalid.
     Principal,
-    /// The gate's file is not one to add to.
+    /// The gate's file cannot be read.
     Store(StoreError),
     /// The gate's file cannot be written.
     Write(io::Error),
@@ -56,26 +56,30 @@ pub enum IssueError {
     Random,
 }
 
-/// The longest life of credentials: as many signing keys are kept as days.
-pub const LONGEST: Duration = Duration::from_secs(90 * 86_400);
+/// The longest lifetime of credentials: the file holds a signing key for each day.
+pub const MAX_TTL: Duration = Duration::from_secs(90 * 86_400);
 
-/// Issues credentials: adds what verifies them to the file `store`, which is made if need be, takes
-/// what is over out of it, and returns what the client gets. The secret is nowhere else.
+/// Issues credentials: returns them, and adds the keys that verify them to the file `store`, which is
+/// created if need be. Expired credentials are removed from the file. The secret is only returned.
 ///
 /// # Errors
-/// When the principal is none, or the file is unreadable, readable by others, or cannot be written.
-pub fn issue(order: &Order, store: &Path, now: SystemTime) -> Result<Issued, IssueError> {
+/// When the principal is invalid, or the file is unreadable, readable by others, or not writable.
+pub fn issue(
+    request: &IssueRequest,
+    store: &Path,
+    now: SystemTime,
+) -> Result<IssuedCredentials, IssueError> {
     let lock = lock(store).map_err(IssueError::Write)?;
-    let mut lines = match local::open(store) {
-        Ok(file) => local::lines(&file).map_err(IssueError::Store)?,
+    let mut lines = match local_store::open(store) {
+        Ok(file) => local_store::lines(&file).map_err(IssueError::Store)?,
         Err(StoreError::Read(error)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(IssueError::Store(error)),
     };
     let seconds = |time: SystemTime| Timestamp::try_from(time).map_or(0, Timestamp::as_second);
     lines.retain(|line| line.expires > seconds(now));
-    let ends = now + order.ttl.min(LONGEST);
+    let ends = now + request.ttl.min(MAX_TTL);
     let (issued, line) = loop {
-        let (issued, line) = make(order, now, ends, seconds(ends))?;
+        let (issued, line) = make(request, now, ends, seconds(ends))?;
         if !lines
             .iter()
             .any(|known| known.access_key_id == line.access_key_id)
@@ -89,7 +93,7 @@ pub fn issue(order: &Order, store: &Path, now: SystemTime) -> Result<Issued, Iss
     Ok(issued)
 }
 
-impl Issued {
+impl IssuedCredentials {
     /// The JSON object that `credential_process` prints.
     pub fn json(&self) -> String {
         // INVARIANT: plain text members; nothing here can fail to serialize.
@@ -98,21 +102,21 @@ impl Issued {
 }
 
 fn make(
-    order: &Order,
+    request: &IssueRequest,
     now: SystemTime,
     ends: SystemTime,
     expires: i64,
-) -> Result<(Issued, Line), IssueError> {
-    let holder = holder(&order.principal, order.session.as_deref());
-    let account = holder.and_then(|holder| holder.account.parse().ok());
+) -> Result<(IssuedCredentials, StoredCredential), IssueError> {
+    let principal = PrincipalArn::parse(&request.principal, request.session.as_deref());
+    let account = principal.and_then(|principal| principal.account.parse().ok());
     let access_key_id = key_id(account.ok_or(IssueError::Principal)?)?;
     let secret = STANDARD.encode(random::<30>()?);
     let token = URL_SAFE_NO_PAD.encode(random::<48>()?);
     let mut keys = BTreeMap::new();
-    for region in &order.regions {
+    for region in &request.regions {
         let mut of_region = BTreeMap::new();
         for date in days(now, ends) {
-            let scope = Scope {
+            let scope = CredentialScope {
                 date: &date,
                 region,
                 service: "kinesis",
@@ -122,17 +126,17 @@ fn make(
         }
         keys.insert(region.clone(), of_region);
     }
-    let line = Line {
+    let line = StoredCredential {
         access_key_id: access_key_id.clone(),
-        principal: order.principal.clone(),
-        session: order.session.clone(),
+        principal: request.principal.clone(),
+        session: request.session.clone(),
         issued: Timestamp::try_from(now).map_or(0, Timestamp::as_second),
         expires,
         token: STANDARD.encode(digest::digest(&digest::SHA256, token.as_bytes())),
         keys,
     };
     let expiration = Timestamp::from_second(expires).unwrap_or_default();
-    let issued = Issued {
+    let issued = IssuedCredentials {
         version: 1,
         access_key_id,
         secret_access_key: secret,
@@ -142,13 +146,13 @@ fn make(
     Ok((issued, line))
 }
 
-/// Every day on which the credentials may sign, and the one before for clocks behind ours.
+/// Every day on which the credentials may sign, with the clock skew on both sides.
 fn days(now: SystemTime, ends: SystemTime) -> BTreeSet<String> {
     let skew = Duration::from_secs(300);
     let mut days = BTreeSet::new();
     let mut at = now - skew;
     let last = ends + skew;
-    let day = |at| signing_time(at).get(..8).unwrap_or_default().to_owned();
+    let day = |at| amz_date(at).get(..8).unwrap_or_default().to_owned();
     while at < last {
         days.insert(day(at));
         at += Duration::from_secs(86_400);
@@ -157,7 +161,7 @@ fn days(now: SystemTime, ends: SystemTime) -> BTreeSet<String> {
     days
 }
 
-/// An id in the form that AWS's temporary keys have: it tells the account.
+/// An access key id in the form of AWS's temporary keys, with the account in it.
 fn key_id(account: u64) -> Result<String, IssueError> {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let random = u64::from_be_bytes(random()?) & ((1 << 39) - 1);
@@ -176,15 +180,15 @@ fn random<const N: usize>() -> Result<[u8; N], IssueError> {
     Ok(bytes)
 }
 
-/// Holds off others who issue from the same file. Dropped, it lets go.
+/// Locks the file against other processes that issue, until the lock is dropped.
 fn lock(store: &Path) -> io::Result<File> {
     let lock = private(&beside(store, "lock"), false)?;
     lock.lock()?;
     Ok(lock)
 }
 
-/// Replaces the file at once, so that a gate reads the old one or the new one.
-fn write(store: &Path, lines: &[Line]) -> io::Result<()> {
+/// Replaces the file atomically, so that a gate reads the old one or the new one.
+fn write(store: &Path, lines: &[StoredCredential]) -> io::Result<()> {
     let new = beside(store, "new");
     let mut file = private(&new, true)?;
     for line in lines {
@@ -208,9 +212,9 @@ fn beside(store: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-impl fmt::Debug for Issued {
+impl fmt::Debug for IssuedCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued")
+        f.debug_struct("IssuedCredentials")
             .field("access_key_id", &self.access_key_id)
             .field("expiration", &self.expiration)
             .finish_non_exhaustive()

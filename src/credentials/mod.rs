@@ -1,15 +1,18 @@
-//! Credentials: those that the gate issues to its own clients, and those that it signs upstream with.
+//! Credentials: those that the gate issues to its clients, and those that it signs upstream with.
 
 #[cfg(feature = "re-sign")]
-mod chain;
+mod assume_role;
 mod issue;
-mod keeper;
-mod local;
-mod own;
+mod local_store;
 #[cfg(feature = "re-sign")]
-mod role;
+mod provider_chain;
+mod refresher;
+mod report;
+mod signing_credentials;
+mod upstream_credentials;
 
-pub use issue::{IssueError, Issued, LONGEST, Order, issue};
-pub use keeper::{Keeper, Source};
-pub use local::{LocalStore, StoreError, holder, read};
-pub use own::{Own, RoleSession, Session};
+pub use issue::{IssueError, IssueRequest, IssuedCredentials, MAX_TTL, issue};
+pub use local_store::{LocalStore, StoreError, read_keys};
+pub use refresher::{CredentialRefresher, CredentialSource};
+pub use signing_credentials::SigningCredentials;
+pub use upstream_credentials::{RoleSession, UpstreamCredentials};

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use http::request::Parts;
 use tokio::time::timeout;
 
-use crate::credentials::{LocalStore, Own, RoleSession, Session};
+use crate::credentials::{LocalStore, RoleSession, SigningCredentials, UpstreamCredentials};
 use crate::policy::{Match, PrincipalPattern};
 use crate::reject::Rejection;
-use crate::sigv4::{Caller, Head, LocalKeys, Unauthenticated};
+use crate::sigv4::{LocalKeys, ParseError, RequestHead, RequestSignature};
 
 use super::ConnectionInfo;
 use super::principal::KnownCaller;
@@ -20,7 +20,7 @@ pub struct ReSignConfig {
     /// How clients prove who they are.
     pub client_authentication: ClientAuthentication,
     /// The gate's own credentials.
-    pub credentials: Arc<Own>,
+    pub credentials: Arc<UpstreamCredentials>,
     /// Their account, where it is stated.
     pub account: Option<String>,
     /// The roles to sign as, by principal. With any, a principal that has none is refused.
@@ -54,7 +54,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn caller<'a>(
     how: &ClientAuthentication,
     connection: &'a ConnectionInfo,
-    signed: Option<Caller<'a>>,
+    signed: Option<RequestSignature<'a>>,
     parts: &'a Parts,
     keys: Option<&'a LocalKeys>,
     now: SystemTime,
@@ -65,9 +65,9 @@ pub(super) fn caller<'a>(
     };
     match (how, &connection.certificate_identity, keys) {
         (ClientAuthentication::Sigv4(_), _, Some(keys)) => {
-            let missing = Rejection::Unauthenticated(Unauthenticated::Missing);
+            let missing = Rejection::Unauthenticated(ParseError::Unsigned);
             let signed = signed.ok_or(missing)?;
-            let head = Head {
+            let head = RequestHead {
                 method: parts.method.as_str(),
                 path: parts.uri.path(),
                 query: parts.uri.query(),
@@ -75,9 +75,9 @@ pub(super) fn caller<'a>(
                 authority: parts.uri.authority().map(|authority| authority.as_str()),
             };
             let pending = keys
-                .check(signed, head, now)
+                .verify_head(signed, head, now)
                 .map_err(Rejection::InvalidSignature)?;
-            let holder = &pending.key().holder;
+            let holder = &pending.key().principal;
             let known = connection.listener.identity_map.by_arn.get(&*holder.arn);
             let details = known.map(|known| &**known);
             Ok(KnownCaller::authenticated(
@@ -109,7 +109,7 @@ pub(super) fn caller<'a>(
 
 /// What a request will be signed with: the gate's own credentials, or a role.
 pub(super) struct Signing<'a> {
-    own: &'a Own,
+    own: &'a UpstreamCredentials,
     role: Option<RoleSession>,
     account: Option<String>,
 }
@@ -160,10 +160,13 @@ impl Signing<'_> {
     }
 
     /// The credentials: at once, but for a role that nobody had yet.
-    pub(super) async fn session(self, now: SystemTime) -> Result<Arc<Session>, Rejection> {
+    pub(super) async fn session(
+        self,
+        now: SystemTime,
+    ) -> Result<Arc<SigningCredentials>, Rejection> {
         let session = match self.role {
-            None => self.own.session(now),
-            Some(wanted) => timeout(PATIENCE, self.own.assume(wanted, now))
+            None => self.own.current(now),
+            Some(wanted) => timeout(PATIENCE, self.own.assume_role(wanted, now))
                 .await
                 .unwrap_or_default(),
         };

@@ -117,7 +117,7 @@ impl<'w> Reading<'w> {
 
     /// A body that has begun, to be read on by another.
     pub(super) fn into_begun(mut self) -> Begun<'w> {
-        self.body.hold(self.permits.take());
+        self.body.hold_permit(self.permits.take());
         let Reading {
             worker,
             incoming,
@@ -137,7 +137,7 @@ impl<'w> Reading<'w> {
 
     /// The body that was read whole.
     pub(super) fn into_whole(mut self) -> RequestBody {
-        self.body.hold(self.permits.take());
+        self.body.hold_permit(self.permits.take());
         self.body
     }
 

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use crate::kinesis::{Target, WireFormat, canonical_host, split_authority};
 use crate::reject::Rejection;
-use crate::sigv4::{self, Caller, Unauthenticated};
+use crate::sigv4::{self, ParseError, RequestSignature};
 
 use super::ConnectionInfo;
 
@@ -17,7 +17,7 @@ pub struct Head<'a> {
     /// What is asked for.
     pub target: Target<'a>,
     /// Who signed; none where nobody did.
-    pub caller: Option<Caller<'a>>,
+    pub caller: Option<RequestSignature<'a>>,
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -187,13 +187,13 @@ impl<'a> Head<'a> {
         let target = target(parts, &fields, format)?;
         let authorization = fields.text(Field::Authorization)?;
         let several = |value: &str| value.matches(ALGORITHM).nth(1).is_some();
-        let caller = match sigv4::read(authorization, parts.uri.query()) {
+        let caller = match sigv4::parse(authorization, parts.uri.query()) {
             Ok(caller) => Some(caller),
             Err(_) if authorization.is_some_and(several) => {
                 return Err(Rejection::Ambiguous("`Authorization` is several in one"));
             }
-            Err(Unauthenticated::Missing) => None,
-            Err(Unauthenticated::ForeignQuery) => {
+            Err(ParseError::Unsigned) => None,
+            Err(ParseError::UnknownQueryParameter) => {
                 return Err(Rejection::Ambiguous(
                     "the query has parameters that are none of a signature",
                 ));
@@ -202,7 +202,10 @@ impl<'a> Head<'a> {
         };
         // The service refuses a signature for another region or service; an emulator may execute
         // the request there.
-        let elsewhere = |caller: Caller<'_>| caller.region != region || caller.service != "kinesis";
+        let elsewhere = |caller: RequestSignature<'_>| {
+            let scope = caller.credential.scope;
+            scope.region != region || scope.service != "kinesis"
+        };
         if caller.is_some_and(elsewhere) {
             return Err(Rejection::WrongCredentialScope {
                 region: region.to_owned(),

@@ -4,6 +4,7 @@ mod again;
 mod asked;
 mod authenticate;
 mod body;
+mod client_certificate;
 mod connection;
 mod decide;
 mod facts;
@@ -31,7 +32,7 @@ use crate::http::IncomingBody;
 use crate::observe::{LimitHit, Record, RequestOutcome};
 use crate::reject::{Overloaded, Rejection};
 use crate::sigv4::BodyHash;
-use crate::upstream::{Destination, Signature};
+use crate::upstream::{Destination, Signer};
 
 pub use authenticate::{ClientAuthentication, ReSignConfig, RoleMapping};
 pub use body::RecordedBody;
@@ -220,12 +221,12 @@ async fn exchange(
     };
 
     // 6. To Kinesis, untouched or signed anew.
-    let signature = session.as_deref().map(|session| Signature {
-        session,
+    let signature = session.as_deref().map(|session| Signer {
+        credentials: session,
         region: &endpoint.region,
         host: route.server_name,
-        body: &hash,
-        now: record.now(),
+        body_hash: &hash,
+        time: record.now(),
     });
     let to = Destination {
         name: route.server_name,

@@ -6,7 +6,7 @@ use crate::credentials::RoleSession;
 use crate::observe;
 use crate::policy::{Fact, Principal as InPolicy, PrincipalKind};
 use crate::reject::Rejection;
-use crate::sigv4::{BodyHash, Caller, Holder, LocalKeys, Pending};
+use crate::sigv4::{BodyHash, LocalKeys, PendingVerification, PrincipalArn, RequestSignature};
 
 use super::ConnectionInfo;
 use super::authenticate;
@@ -14,16 +14,16 @@ use super::principals::{CertificateIdentity, IdentityMap, MappedPrincipal, Organ
 
 /// The caller of one request.
 pub(super) struct KnownCaller<'a> {
-    pub(super) signed: Option<Caller<'a>>,
+    pub(super) signed: Option<RequestSignature<'a>>,
     pub(super) principals: &'a IdentityMap,
     /// Who it is, where that is known.
-    pub(super) holder: Option<&'a Holder>,
+    pub(super) holder: Option<&'a PrincipalArn>,
     /// What else is known of it.
     pub(super) details: Option<&'a MappedPrincipal>,
     /// Whether the gate itself has it proven, and not the service behind it.
     pub(super) authenticated: bool,
     /// The signature that is to prove it, until the body is there.
-    pub(super) pending: Option<Pending<'a>>,
+    pub(super) pending: Option<PendingVerification<'a>>,
 }
 
 impl<'a> KnownCaller<'a> {
@@ -33,10 +33,12 @@ impl<'a> KnownCaller<'a> {
     /// Where they contradict each other, or the account that the key id tells, nobody knows.
     pub(super) fn of_signature(
         connection: &'a ConnectionInfo,
-        signed: Caller<'a>,
+        signed: RequestSignature<'a>,
     ) -> KnownCaller<'a> {
         let principals = &connection.listener.identity_map;
-        let by_access_key = principals.by_access_key.get(signed.access_key_id);
+        let by_access_key = principals
+            .by_access_key
+            .get(signed.credential.access_key_id);
         let by_certificate = match &connection.certificate_identity {
             Some(CertificateIdentity::Principal(principal)) => Some(principal),
             Some(CertificateIdentity::Unmapped | CertificateIdentity::Ambiguous) | None => None,
@@ -49,6 +51,7 @@ impl<'a> KnownCaller<'a> {
         let agree = first.is_none_or(|first| {
             told.all(|other| other.holder.arn == first.holder.arn)
                 && signed
+                    .credential
                     .account
                     .is_none_or(|account| account.as_str() == &*first.holder.account)
         });
@@ -66,10 +69,10 @@ impl<'a> KnownCaller<'a> {
     /// The caller of a request that the gate authenticates.
     pub(super) fn authenticated(
         connection: &'a ConnectionInfo,
-        signed: Option<Caller<'a>>,
-        holder: &'a Holder,
+        signed: Option<RequestSignature<'a>>,
+        holder: &'a PrincipalArn,
         details: Option<&'a MappedPrincipal>,
-        pending: Option<Pending<'a>>,
+        pending: Option<PendingVerification<'a>>,
     ) -> KnownCaller<'a> {
         KnownCaller {
             signed,
@@ -97,7 +100,11 @@ impl<'a> KnownCaller<'a> {
     pub(super) fn account(&self) -> Option<&str> {
         match (self.holder, &self.signed) {
             (Some(holder), _) => Some(&holder.account),
-            (None, Some(signed)) => signed.account.as_ref().map(|account| account.as_str()),
+            (None, Some(signed)) => signed
+                .credential
+                .account
+                .as_ref()
+                .map(|account| account.as_str()),
             (None, None) => None,
         }
     }
@@ -105,7 +112,10 @@ impl<'a> KnownCaller<'a> {
     /// What its requests are counted by: the user or role, all its sessions together, or else the
     /// access key id, which is all that is known then.
     pub(super) fn counted_as(&self) -> &str {
-        let key = self.signed.as_ref().map(|signed| signed.access_key_id);
+        let key = self
+            .signed
+            .as_ref()
+            .map(|signed| signed.credential.access_key_id);
         self.holder
             .map_or(key.unwrap_or_default(), |holder| &holder.arn)
     }
@@ -127,7 +137,9 @@ impl<'a> KnownCaller<'a> {
             // session of a role.
             self.entity().map(|entity| entity == "role")
         } else {
-            self.signed.as_ref().and_then(|signed| signed.temporary)
+            self.signed
+                .as_ref()
+                .and_then(|signed| signed.credential.is_temporary())
         };
         match temporary {
             Some(true) => value,
@@ -151,7 +163,7 @@ impl<'a> KnownCaller<'a> {
     /// When the session began, in milliseconds since 1970, where the gate itself began it.
     pub(super) fn issued(&self) -> Option<i64> {
         let pending = self.pending.as_ref()?;
-        Some(pending.key().issued.saturating_mul(1000))
+        Some(pending.key().issued_at.saturating_mul(1000))
     }
 
     /// `aws:PrincipalType`.
@@ -218,8 +230,8 @@ impl<'a> KnownCaller<'a> {
             (Some("user" | "root"), _) => Fact::Absent,
             (
                 _,
-                Some(Holder {
-                    session: Some(session),
+                Some(PrincipalArn {
+                    session_arn: Some(session),
                     ..
                 }),
             ) => Fact::Known(&**session),
@@ -249,13 +261,16 @@ impl<'a> KnownCaller<'a> {
 
     /// The principal in the record: a session by its own ARN, as AWS says it.
     pub(super) fn record(&self) -> observe::LoggedPrincipal {
-        let key = self.signed.as_ref().map(|signed| signed.access_key_id);
+        let key = self
+            .signed
+            .as_ref()
+            .map(|signed| signed.credential.access_key_id);
         observe::LoggedPrincipal {
             access_key_id: key.map(str::to_owned),
             account: self.account().map(str::to_owned),
             arn: self
                 .holder
-                .map(|holder| Arc::clone(holder.session.as_ref().unwrap_or(&holder.arn))),
+                .map(|holder| Arc::clone(holder.session_arn.as_ref().unwrap_or(&holder.arn))),
         }
     }
 
@@ -279,7 +294,7 @@ impl<'a> KnownCaller<'a> {
 /// Who calls, in the way that the endpoint wants to know it.
 pub(super) fn caller<'a>(
     connection: &'a ConnectionInfo,
-    signed: Option<Caller<'a>>,
+    signed: Option<RequestSignature<'a>>,
     parts: &'a http::request::Parts,
     keys: Option<&'a LocalKeys>,
     now: std::time::SystemTime,
@@ -295,7 +310,7 @@ pub(super) fn caller<'a>(
         ),
         (None, Some(signed)) => Ok(KnownCaller::of_signature(connection, signed)),
         (None, None) => Err(Rejection::Unauthenticated(
-            crate::sigv4::Unauthenticated::Missing,
+            crate::sigv4::ParseError::Unsigned,
         )),
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::sigv4::{CertificateName, Holder};
+use crate::sigv4::PrincipalArn;
+
+use super::client_certificate::SubjectAltName;
 
 /// All that is known of callers. Read-only, shared by every event loop.
 #[derive(Default)]
@@ -22,7 +24,7 @@ pub struct IdentityMap {
 #[derive(Debug, Clone)]
 pub struct MappedPrincipal {
     /// User or role, session and account.
-    pub holder: Holder,
+    pub holder: PrincipalArn,
     /// `aws:userid`.
     pub user_id: Option<String>,
     /// `aws:SourceIdentity`.
@@ -64,7 +66,7 @@ pub enum CertificateIdentity {
 
 impl IdentityMap {
     /// Whose a certificate with these names is.
-    pub fn identify(&self, names: &[CertificateName]) -> CertificateIdentity {
+    pub fn identify(&self, names: &[SubjectAltName]) -> CertificateIdentity {
         let mut found: Option<&Arc<MappedPrincipal>> = None;
         for (pattern, principal) in &self.by_certificate {
             if !names.iter().any(|name| pattern.matches(name)) {
@@ -95,12 +97,12 @@ impl Organization {
 }
 
 impl CertificatePattern {
-    fn matches(&self, name: &CertificateName) -> bool {
+    fn matches(&self, name: &SubjectAltName) -> bool {
         match (self, name) {
-            (CertificatePattern::Uri(pattern), CertificateName::Uri(name)) => {
+            (CertificatePattern::Uri(pattern), SubjectAltName::Uri(name)) => {
                 matches(pattern, name, '/')
             }
-            (CertificatePattern::Dns(pattern), CertificateName::Dns(name)) => matches(
+            (CertificatePattern::Dns(pattern), SubjectAltName::Dns(name)) => matches(
                 &pattern.to_ascii_lowercase(),
                 &name.to_ascii_lowercase(),
                 '.',

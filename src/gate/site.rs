@@ -10,9 +10,9 @@ use rustls::server::danger::ClientCertVerifier;
 use crate::config::{HostNames, Mode, Tunnel};
 use crate::kinesis::{Host, Operation, operations};
 use crate::policy::{AttachedPolicy, Policy};
-use crate::sigv4::names_in;
 
 use super::authenticate::ReSignConfig;
+use super::client_certificate::subject_alt_names;
 use super::principals::{CertificateIdentity, IdentityMap, MappedPrincipal, Organization};
 use super::rates::RateRules;
 
@@ -217,7 +217,7 @@ impl ListenerEndpoints {
         shown: &[CertificateDer<'_>],
     ) -> Option<CertificateIdentity> {
         let leaf = shown.first()?;
-        Some(self.identity_map.identify(&names_in(leaf)))
+        Some(self.identity_map.identify(&subject_alt_names(leaf)))
     }
 
     /// Whether an endpoint with this id is served here.

@@ -23,7 +23,7 @@ use crate::kinesis::Scanner;
 use crate::observe::{DecisionSource, Record, RequestOutcome};
 use crate::reject::Rejection;
 use crate::sigv4::BodyHash;
-use crate::upstream::{RequestBody, Rest, Withheld};
+use crate::upstream::{BodyAborted, BodyStream, RequestBody};
 
 use super::ConnectionInfo;
 use super::again::Kept;
@@ -85,7 +85,7 @@ pub(super) fn follow(
         read: body.len(),
         ..Passage::default()
     }));
-    body.follow(Tail {
+    body.append_stream(Tail {
         incoming,
         scanner,
         held: None,
@@ -120,10 +120,10 @@ impl Passage {
 }
 
 impl Tail {
-    fn withhold(&mut self, rejection: Rejection) -> Poll<Option<Result<Bytes, Withheld>>> {
+    fn withhold(&mut self, rejection: Rejection) -> Poll<Option<Result<Bytes, BodyAborted>>> {
         self.ended = true;
         self.shared.borrow_mut().withheld = Some(rejection);
-        Poll::Ready(Some(Err(Withheld)))
+        Poll::Ready(Some(Err(BodyAborted)))
     }
 
     /// Takes the next piece in; the one before it may leave.
@@ -164,8 +164,8 @@ impl Tail {
     }
 }
 
-impl Rest for Tail {
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Withheld>>> {
+impl BodyStream for Tail {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyAborted>>> {
         loop {
             if self.ended {
                 return Poll::Ready(self.held.take().map(Ok));

@@ -132,7 +132,7 @@ async fn serve(
     };
     let server_name = hello.server_name();
     if let Some(original) = source.original_dst
-        && worker.upstream.is_own(from, original)
+        && worker.upstream.is_loop(from, original)
     {
         let reason = format_args!(
             "it was going to `{original}` and is the gate's own, or was never meant for another: \

@@ -14,8 +14,8 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use crate::kinesis::{MalformedBody, Member, ResourceConflict};
-use crate::sigv4::{Unauthenticated, Unverified};
-use crate::upstream::Failure;
+use crate::sigv4::{ParseError, VerifyError};
+use crate::upstream::UpstreamError;
 
 pub use access_denied::{AccessDenied, PolicyType};
 pub use rate_limited::RateLimited;
@@ -34,9 +34,9 @@ pub enum Rejection {
     /// Neither `X-Amz-Target` nor, under Smithy RPC v2, the path names a Kinesis operation.
     UnknownOperation,
     /// The request has no signature, or none that tells who signed.
-    Unauthenticated(Unauthenticated),
+    Unauthenticated(ParseError),
     /// The request's signature does not verify.
-    InvalidSignature(Unverified),
+    InvalidSignature(VerifyError),
     /// The endpoint authenticates its clients, and does not know this client.
     UnknownClient(&'static str),
     /// The endpoint signs with roles only, and has no role for the principal.
@@ -68,7 +68,7 @@ pub enum Rejection {
     /// The policy denies the request.
     AccessDenied(AccessDenied),
     /// The request is allowed, but Kinesis cannot be reached or does not answer.
-    Upstream(Failure),
+    Upstream(UpstreamError),
 }
 
 /// The limit that an overloaded gate has reached.

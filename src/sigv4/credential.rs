@@ -1,41 +1,59 @@
-//! The credential of a signature: key id and scope.
+//! The credential in a signature: access key id and credential scope.
 
-/// `<access key id>/<YYYYMMDD>/<region>/<service>/aws4_request`, taken apart.
+use super::account_id::AccountId;
+
+/// `<access key id>/<YYYYMMDD>/<region>/<service>/aws4_request`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credential<'a> {
-    /// The id of the access key.
+    /// The access key id, `AKIA…` or `ASIA…`.
     pub access_key_id: &'a str,
-    /// The day, `YYYYMMDD`.
+    /// The account in the key id; none for ids that do not hold it.
+    pub account: Option<AccountId>,
+    /// Where and when the key signs.
+    pub scope: CredentialScope<'a>,
+}
+
+/// The credential scope: the date, region and service that a signature is valid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialScope<'a> {
+    /// `YYYYMMDD`.
     pub date: &'a str,
-    /// The region.
+    /// `us-east-1`.
     pub region: &'a str,
-    /// The service.
+    /// `kinesis`.
     pub service: &'a str,
 }
 
 impl<'a> Credential<'a> {
-    /// Takes the five parts of a credential, which its form has separated.
+    /// Reads the five parts of a credential.
     pub(super) fn from_parts(mut parts: impl Iterator<Item = &'a str>) -> Option<Credential<'a>> {
-        let (access_key_id, date, region, service, end) = (
-            parts.next()?,
-            parts.next()?,
-            parts.next()?,
-            parts.next()?,
-            parts.next()?,
-        );
-        let sane = parts.next().is_none()
-            && end == "aws4_request"
+        let access_key_id = parts.next()?;
+        let scope = CredentialScope {
+            date: parts.next()?,
+            region: parts.next()?,
+            service: parts.next()?,
+        };
+        let is_valid = parts.next()? == "aws4_request"
+            && parts.next().is_none()
             && is_key_id(access_key_id)
-            && date.len() == 8
-            && date.bytes().all(|byte| byte.is_ascii_digit())
-            && is_name(region)
-            && is_name(service);
-        sane.then_some(Credential {
+            && scope.date.len() == 8
+            && scope.date.bytes().all(|byte| byte.is_ascii_digit())
+            && is_name(scope.region)
+            && is_name(scope.service);
+        is_valid.then(|| Credential {
             access_key_id,
-            date,
-            region,
-            service,
+            account: AccountId::of_access_key(access_key_id),
+            scope,
         })
+    }
+
+    /// Whether the key is of temporary credentials; none for key ids that do not tell.
+    pub fn is_temporary(&self) -> Option<bool> {
+        match self.access_key_id.get(..4) {
+            Some("AKIA") => Some(false),
+            Some("ASIA") => Some(true),
+            _ => None,
+        }
     }
 }
 
@@ -55,7 +73,7 @@ fn is_name(text: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// Whether text is a hexadecimal SHA-256, as signatures are.
+/// Whether text is a signature: a SHA-256 in lower-case hexadecimal.
 pub(super) fn is_signature(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

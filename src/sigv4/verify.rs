@@ -1,63 +1,55 @@
-//! Verifying a signature against a local key.
+//! Verification of SigV4 signatures with local keys.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_lc_rs::{constant_time, digest};
 
-use super::sigv4::{BodyHash, Head, Scope, SigningKey, StringToSign, decode, push_hex};
-use super::{Caller, Form, Unverified, time};
+use super::canonical_request::{BodyHash, RequestHead, StringToSign, decode, hex};
+use super::principal_arn::PrincipalArn;
+use super::signature::{RequestSignature, SignatureLocation};
+use super::signing_key::SigningKey;
+use super::time;
+use super::verify_error::VerifyError;
 
-/// Keys that the gate itself issued, by their id. A snapshot: read-only.
+/// The local keys, which the gate issued, by access key id. A read-only snapshot.
 #[derive(Debug, Default)]
 pub struct LocalKeys(HashMap<Box<str>, LocalKey>);
 
-/// One local key, as far as the gate keeps it: what verifies, never the secret.
+/// The gate's part of a local access key: it verifies signatures, and does not hold the secret.
 #[derive(Debug)]
 pub struct LocalKey {
-    /// Whom it was issued to.
-    pub holder: Holder,
-    /// Seconds since 1970 at which it was issued.
-    pub issued: i64,
-    /// The SHA-256 of its session token.
-    pub token: [u8; 32],
-    /// Seconds since 1970 from which it is worth nothing.
-    pub expires: i64,
+    /// The principal that the key was issued to.
+    pub principal: PrincipalArn,
+    /// When the key was issued, in seconds since 1970.
+    pub issued_at: i64,
+    /// The SHA-256 of the session token.
+    pub token_hash: [u8; 32],
+    /// When the key expires, in seconds since 1970.
+    pub expires_at: i64,
     /// Signing keys by day (`YYYYMMDD`) and region.
-    pub signing: HashMap<(Box<str>, Box<str>), SigningKey>,
+    pub signing_keys: HashMap<(Box<str>, Box<str>), SigningKey>,
 }
 
-/// Whom a local key was issued to.
-#[derive(Debug, Clone)]
-pub struct Holder {
-    /// The ARN of the user or role.
-    pub arn: Arc<str>,
-    /// The ARN of the role's session.
-    pub session: Option<Arc<str>>,
-    /// The account in it.
-    pub account: Box<str>,
-}
-
-/// A signature whose head is in order. Whether it is right, only the body can tell.
+/// A signature whose head is verified, and which needs the hash of the body for the rest.
 #[derive(Debug)]
-pub struct Pending<'a> {
+pub struct PendingVerification<'a> {
     key: &'a LocalKey,
-    signing: &'a SigningKey,
-    head: Head<'a>,
-    caller: Caller<'a>,
+    signing_key: &'a SigningKey,
+    head: RequestHead<'a>,
+    signature: RequestSignature<'a>,
     signed_headers: String,
     time: &'a str,
 }
 
-/// How far the client's clock may be from ours, in seconds
+/// How far the clocks of client and gate may differ, in seconds
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html>).
-const WINDOW: i64 = 300;
-/// The longest that a presigned request may be valid, in seconds. Until then it can be replayed.
-const LONGEST: i64 = 3600;
+const MAX_CLOCK_SKEW: i64 = 300;
+/// The longest validity of a presigned request, in seconds. Until then it can be replayed.
+const MAX_EXPIRES: i64 = 3600;
 
-/// Headers that a signature must cover if they are there: what the request asks for, and for whom.
-const COVERED: [&str; 6] = [
+/// Headers that a signature must cover if the request has them: they say what is asked, and by whom.
+const REQUIRED_SIGNED_HEADERS: [&str; 6] = [
     "content-type",
     "smithy-protocol",
     "x-amz-content-sha256",
@@ -72,174 +64,175 @@ impl LocalKeys {
         LocalKeys::default()
     }
 
-    /// Adds a key; the one that had its id before is gone.
+    /// Adds a key, in place of any key with the same id.
     pub fn insert(&mut self, id: Box<str>, key: LocalKey) {
         self.0.insert(id, key);
     }
 
-    /// How many there are.
+    /// The number of keys.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Checks all of a signature that its head tells: the key, its token, the time, the scope's day,
-    /// and what it covers. Region and service of the scope are the caller's to check.
+    /// Verifies what the head decides: the key, its session token, the time, the date of the scope,
+    /// and the signed headers. The caller of this function checks region and service of the scope.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn check<'a>(
+    /// The first rule that the signature breaks.
+    pub fn verify_head<'a>(
         &'a self,
-        caller: Caller<'a>,
-        head: Head<'a>,
+        signature: RequestSignature<'a>,
+        head: RequestHead<'a>,
         now: SystemTime,
-    ) -> Result<Pending<'a>, Unverified> {
-        let signed_headers = covered(&caller, &head)?;
-        let time = signed_time(&caller, &head)?;
-        if time.get(..8) != Some(caller.date) {
-            return Err(Unverified::Day);
+    ) -> Result<PendingVerification<'a>, VerifyError> {
+        let credential = signature.credential;
+        let signed_headers = check_signed_headers(&signature, &head)?;
+        let time = signed_time(&signature, &head)?;
+        if time.get(..8) != Some(credential.scope.date) {
+            return Err(VerifyError::ScopeDateMismatch);
         }
-        timely(&caller, time, now)?;
-        let key = self
-            .0
-            .get(caller.access_key_id)
-            .ok_or(Unverified::UnknownKey)?;
-        if !key.has_token(&caller, &head) {
-            return Err(Unverified::Token);
+        check_clock_skew(&signature, time, now)?;
+        let key = self.0.get(credential.access_key_id);
+        let key = key.ok_or(VerifyError::UnknownAccessKey)?;
+        if !key.has_token(&signature, &head) {
+            return Err(VerifyError::InvalidSessionToken);
         }
-        if key.expires <= time::seconds(now) {
-            return Err(Unverified::Expired);
+        if key.expires_at <= time::seconds(now) {
+            return Err(VerifyError::ExpiredCredentials);
         }
-        let signing = key
-            .signing
+        let scope = credential.scope;
+        let signing_key = key
+            .signing_keys
             .iter()
-            .find(|((day, region), _)| **day == *caller.date && **region == *caller.region)
-            .map(|(_, signing)| signing)
-            .ok_or(Unverified::NotIssuedFor)?;
-        Ok(Pending {
+            .find(|((day, region), _)| **day == *scope.date && **region == *scope.region)
+            .map(|(_, signing_key)| signing_key)
+            .ok_or(VerifyError::NotIssuedForScope)?;
+        Ok(PendingVerification {
             key,
-            signing,
+            signing_key,
             head,
-            caller,
+            signature,
             signed_headers,
             time,
         })
     }
 }
 
-impl<'a> Pending<'a> {
-    /// The key that is to have signed.
+impl<'a> PendingVerification<'a> {
+    /// The local key that the signature names.
     pub fn key(&self) -> &'a LocalKey {
         self.key
     }
 
-    /// Verifies the signature for the body that came.
+    /// Verifies the signature over a body.
     ///
     /// # Errors
-    /// [`Unverified::Payload`] where the head announces the hash of another body, or of none;
-    /// [`Unverified::Mismatch`] for every other difference.
-    pub fn verify(&self, body: &BodyHash) -> Result<(), Unverified> {
-        if let Some(announced) = self.head.headers.get("x-amz-content-sha256") {
-            let mut hash = Vec::with_capacity(64);
-            push_hex(&mut hash, body);
-            if announced.as_bytes() != hash {
-                return Err(Unverified::Payload);
-            }
+    /// [`VerifyError::PayloadHashMismatch`] where `X-Amz-Content-Sha256` is not the body's hash;
+    /// [`VerifyError::SignatureMismatch`] for every other difference.
+    pub fn verify(&self, body: &BodyHash) -> Result<(), VerifyError> {
+        if let Some(announced) = self.head.headers.get("x-amz-content-sha256")
+            && announced.as_bytes() != hex(body).as_bytes()
+        {
+            return Err(VerifyError::PayloadHashMismatch);
         }
-        let scope = Scope {
-            date: self.caller.date,
-            region: self.caller.region,
-            service: self.caller.service,
-        };
-        let to_sign = StringToSign::of(self.head, &self.signed_headers, body, self.time, scope)
-            .ok_or(Unverified::Mismatch)?;
-        if self.signing.verifies(&to_sign, self.caller.signature) {
-            Ok(())
-        } else {
-            Err(Unverified::Mismatch)
-        }
+        let scope = self.signature.credential.scope;
+        StringToSign::new(self.head, &self.signed_headers, body, self.time, scope)
+            .filter(|text| self.signing_key.verifies(text, self.signature.signature))
+            .map(|_| ())
+            .ok_or(VerifyError::SignatureMismatch)
     }
 }
 
 impl LocalKey {
-    fn has_token(&self, caller: &Caller<'_>, head: &Head<'_>) -> bool {
+    fn has_token(&self, signature: &RequestSignature<'_>, head: &RequestHead<'_>) -> bool {
         let header = head.headers.get("x-amz-security-token");
-        let token = match (caller.form, caller.session_token, header) {
-            (Form::Header, _, Some(token)) => Some(token.as_bytes().into()),
-            (Form::Presigned, Some(token), None) => decode(token),
+        let token = match (signature.location, signature.session_token, header) {
+            (SignatureLocation::Header, _, Some(token)) => Some(token.as_bytes().into()),
+            (SignatureLocation::Query, Some(token), None) => decode(token),
             _ => None,
         };
         token.is_some_and(|token| {
             let given = digest::digest(&digest::SHA256, &token);
-            constant_time::verify_slices_are_equal(given.as_ref(), &self.token).is_ok()
+            constant_time::verify_slices_are_equal(given.as_ref(), &self.token_hash).is_ok()
         })
     }
 }
 
-/// The signed headers, `;` between two, if they cover what they must.
-fn covered(caller: &Caller<'_>, head: &Head<'_>) -> Result<String, Unverified> {
-    let decoded = match caller.form {
-        Form::Header => caller.signed_headers.to_owned(),
-        Form::Presigned => decode(caller.signed_headers)
+/// The decoded signed headers, separated by `;`, if they cover what they must.
+fn check_signed_headers(
+    signature: &RequestSignature<'_>,
+    head: &RequestHead<'_>,
+) -> Result<String, VerifyError> {
+    let decoded = match signature.location {
+        SignatureLocation::Header => signature.signed_headers.to_owned(),
+        SignatureLocation::Query => decode(signature.signed_headers)
             .and_then(|bytes| String::from_utf8(bytes.into_owned()).ok())
-            .ok_or(Unverified::Mismatch)?,
+            .ok_or(VerifyError::SignatureMismatch)?,
     };
     let names = || decoded.split(';');
     if names().zip(names().skip(1)).any(|(a, b)| a >= b) {
-        return Err(Unverified::Unsorted);
+        return Err(VerifyError::UnsortedSignedHeaders);
     }
     let signs = |name: &str| names().any(|signed| signed == name);
     if !signs("host") && !signs(":authority") {
-        return Err(Unverified::Uncovered("host"));
+        return Err(VerifyError::HeaderNotSigned("host"));
     }
-    // What names the operation must be there at all, unless the path names it, which every signature
-    // covers; the others only if the request has them.
-    for name in COVERED {
+    // The type, the time and what names the operation must be signed, unless the path names it,
+    // which every signature covers. Other headers must be signed if the request has them.
+    for name in REQUIRED_SIGNED_HEADERS {
         let needed = name == "content-type"
             || (name == "x-amz-target" && head.path == "/")
-            || (name == "x-amz-date" && caller.form == Form::Header)
+            || (name == "x-amz-date" && signature.location == SignatureLocation::Header)
             || head.headers.contains_key(name);
         if needed && !signs(name) {
-            return Err(Unverified::Uncovered(name));
+            return Err(VerifyError::HeaderNotSigned(name));
         }
     }
     Ok(decoded)
 }
 
-/// The time that is signed: the query's or the header's.
-fn signed_time<'a>(caller: &Caller<'a>, head: &Head<'a>) -> Result<&'a str, Unverified> {
-    let time = match caller.form {
-        Form::Presigned => caller.time,
-        Form::Header => head
+/// The time of the signature, from the query or the header.
+fn signed_time<'a>(
+    signature: &RequestSignature<'a>,
+    head: &RequestHead<'a>,
+) -> Result<&'a str, VerifyError> {
+    let time = match signature.location {
+        SignatureLocation::Query => signature.time,
+        SignatureLocation::Header => head
             .headers
             .get("x-amz-date")
             .and_then(|value| value.to_str().ok()),
     };
     time.filter(|time| time::is_timestamp(time))
-        .ok_or(Unverified::NoTime)
+        .ok_or(VerifyError::MissingDate)
 }
 
-/// Within the window, or, presigned, not over yet.
-fn timely(caller: &Caller<'_>, time: &str, now: SystemTime) -> Result<(), Unverified> {
-    let signed = time::parse(time).ok_or(Unverified::NoTime)?;
+/// Checks that the time is within the clock skew, or that a presigned request has not expired.
+fn check_clock_skew(
+    signature: &RequestSignature<'_>,
+    time: &str,
+    now: SystemTime,
+) -> Result<(), VerifyError> {
+    let signed = time::parse(time).ok_or(VerifyError::MissingDate)?;
     let now = time::seconds(now);
-    let valid = match caller.expires {
-        Some(seconds) if caller.form == Form::Presigned => {
-            if !(1..=LONGEST).contains(&seconds) {
-                return Err(Unverified::Lifetime);
+    let valid = match signature.expires {
+        Some(seconds) if signature.location == SignatureLocation::Query => {
+            if !(1..=MAX_EXPIRES).contains(&seconds) {
+                return Err(VerifyError::InvalidExpires);
             }
             seconds
         }
-        _ => WINDOW,
+        _ => MAX_CLOCK_SKEW,
     };
     if now > signed + valid {
-        Err(Unverified::Stale { signed, now, valid })
-    } else if signed > now + WINDOW {
-        Err(Unverified::Early { signed, now })
+        Err(VerifyError::SignatureExpired { signed, now, valid })
+    } else if signed > now + MAX_CLOCK_SKEW {
+        Err(VerifyError::SignatureNotYetCurrent { signed, now })
     } else {
         Ok(())
     }

@@ -38,7 +38,7 @@ fn what_is_issued_is_what_a_credential_process_prints() {
     let issued: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(issued["Version"], 1);
     let id = issued["AccessKeyId"].as_str().unwrap();
-    let account = kinesis_gate::sigv4::account_of(id).unwrap();
+    let account = kinesis_gate::sigv4::AccountId::of_access_key(id).unwrap();
     assert_eq!((account.as_str(), &id[..4]), ("123456789012", "ASIA"));
     let ends: jiff::Timestamp = issued["Expiration"].as_str().unwrap().parse().unwrap();
     let hours = (ends.as_second() - jiff::Timestamp::now().as_second()) as f64 / 3600.0;

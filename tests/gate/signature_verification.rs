@@ -118,7 +118,7 @@ fn tampering_is_refused() {
         (
             "another time",
             sign(&good()).replace("X-Amz-Date", &{
-                kinesis_gate::sigv4::signing_time(now - Duration::from_secs(60))
+                kinesis_gate::sigv4::amz_date(now - Duration::from_secs(60))
             }),
             mismatch,
         ),

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use kinesis_gate::sandbox::Authority;
-use kinesis_gate::upstream::Failure;
+use kinesis_gate::upstream::UpstreamError;
 use rustls::{ServerConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
@@ -184,9 +184,9 @@ fn each_has_its_word() {
     let word = failure(&gate(&authority, &http1.to_string()), Speaks::Http2);
     assert_eq!(word, "no-http2");
     seen.push(word);
-    for kind in Failure::KINDS {
+    for kind in UpstreamError::KINDS {
         assert!(
-            kind == "unsent" || seen.iter().any(|word| word == kind),
+            matches!(kind, "unsent" | "sign") || seen.iter().any(|word| word == kind),
             "no case for `{kind}`"
         );
     }

@@ -5,9 +5,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::config::{self, Config, NamePattern, Problem};
-use crate::credentials::holder;
 use crate::gate::{CertificatePattern, IdentityMap, MappedPrincipal, Organization};
-use crate::sigv4::account_of;
+use crate::sigv4::{AccountId, PrincipalArn};
 
 use super::loader::Loader;
 
@@ -72,7 +71,7 @@ impl Loader<'_> {
         }
         let message = format!("`{arn}` is not the ARN of an IAM user, role or account root");
         Some(Arc::new(MappedPrincipal {
-            holder: self.accept(path, holder(arn, None).ok_or(message))?,
+            holder: self.accept(path, PrincipalArn::parse(arn, None).ok_or(message))?,
             user_id: None,
             source_identity: None,
             tags: None,
@@ -126,14 +125,14 @@ fn principal(
     organizations: &HashMap<Box<str>, Organization>,
 ) -> Result<MappedPrincipal, String> {
     let arn = &entry.arn;
-    let holder = holder(arn, entry.session.as_deref()).ok_or_else(|| {
+    let holder = PrincipalArn::parse(arn, entry.session.as_deref()).ok_or_else(|| {
         format!(
             "`{arn}` is not the ARN of an IAM user, role or account root, or `session` is no name \
              of a role's session"
         )
     })?;
     if let Some(id) = &entry.access_key_id
-        && account_of(id).is_some_and(|account| account.as_str() != &*holder.account)
+        && AccountId::of_access_key(id).is_some_and(|account| account.as_str() != &*holder.account)
     {
         return Err(format!(
             "`{arn}`: the access key id `{id}` is one of another account"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::app::persistent::Persistent;
 use crate::config::{self, Problem};
-use crate::credentials::{LocalStore, Own, Source};
+use crate::credentials::{CredentialSource, LocalStore, UpstreamCredentials};
 use crate::gate::{ClientAuthentication, ReSignConfig, RoleMapping};
 use crate::policy::{Arn, PrincipalPattern};
 
@@ -88,21 +88,26 @@ impl Loader<'_> {
 
     /// The gate's own credentials of a profile; endpoints with the same profile share them. Roles
     /// are assumed in the region of the first.
-    fn own(&self, profile: Option<&str>, region: &str, persistent: &mut Persistent) -> Arc<Own> {
-        let of_profile = |source: &&Source| source.profile.as_deref() == profile;
+    fn own(
+        &self,
+        profile: Option<&str>,
+        region: &str,
+        persistent: &mut Persistent,
+    ) -> Arc<UpstreamCredentials> {
+        let of_profile = |source: &&CredentialSource| source.profile.as_deref() == profile;
         if let Some(source) = persistent.sources.iter().find(of_profile) {
-            return Arc::clone(&source.own);
+            return Arc::clone(&source.upstream);
         }
         let previous = self.previous.map(|it| it.persistent.sources.iter());
         let source = match previous.and_then(|mut sources| sources.find(of_profile)) {
             Some(source) => source.clone(),
-            None => Source {
-                own: Arc::new(Own::new()),
+            None => CredentialSource {
+                upstream: Arc::new(UpstreamCredentials::new()),
                 profile: profile.map(str::to_owned),
                 region: region.to_owned(),
             },
         };
-        let own = Arc::clone(&source.own);
+        let own = Arc::clone(&source.upstream);
         persistent.sources.push(source);
         own
     }

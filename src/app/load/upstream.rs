@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::upstream::{Own, Settings, Upstream};
+use crate::upstream::{LoopGuard, Settings, Upstream};
 
 use super::loader::Loader;
 
@@ -21,8 +21,8 @@ impl Loader<'_> {
             roots: Arc::new(roots),
             connect_timeout: config.limits.connect_timeout,
             response_timeout: config.limits.response_timeout,
-            idle: config.limits.upstream_idle,
-            own: Own::default(),
+            idle_timeout: config.limits.upstream_idle,
+            loop_guard: LoopGuard::default(),
         };
         self.accept("upstream", Upstream::new(&settings))?;
         Some(settings)

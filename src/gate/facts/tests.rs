@@ -10,7 +10,7 @@ use crate::kinesis::{Scanner, Target, WireFormat};
 use crate::policy::{
     Context, Fact, Key, Knowledge, Options, Policy, REGISTRY, RegisteredKey, Value, ValueType,
 };
-use crate::sigv4::{self, Caller, Holder};
+use crate::sigv4::{self, PrincipalArn, RequestSignature};
 
 use super::super::connection::ConnectionInfo;
 use super::super::principal::KnownCaller;
@@ -32,9 +32,9 @@ fn organization() -> Organization {
 /// A role of which everything is stated.
 fn principal() -> MappedPrincipal {
     MappedPrincipal {
-        holder: sigv4::Holder {
+        holder: sigv4::PrincipalArn {
             arn: format!("arn:aws:iam::{ACCOUNT}:role/producer").into(),
-            session: Some(format!("arn:aws:sts::{ACCOUNT}:assumed-role/producer/i-1").into()),
+            session_arn: Some(format!("arn:aws:sts::{ACCOUNT}:assumed-role/producer/i-1").into()),
             account: ACCOUNT.into(),
         },
         user_id: Some("AROAEXAMPLE:i-1".to_owned()),
@@ -88,8 +88,8 @@ fn connection(everything: bool) -> ConnectionInfo {
     ConnectionInfo::new(site, endpoint, Ipv4Addr::LOCALHOST.into())
 }
 
-fn signed(signature: &str) -> Caller<'_> {
-    sigv4::read(Some(signature), None).unwrap()
+fn signed(signature: &str) -> RequestSignature<'_> {
+    sigv4::parse(Some(signature), None).unwrap()
 }
 
 fn signature() -> String {
@@ -111,7 +111,7 @@ fn ask(everything: bool, of: Mode, mut check: impl FnMut(&FactsOf<'_>)) {
     let caller = match of {
         Mode::Passthrough => KnownCaller::of_signature(&connection, signed(&signature)),
         Mode::ReSignConfig => {
-            let holder: &Holder = &principal.holder;
+            let holder: &PrincipalArn = &principal.holder;
             let details = everything.then_some(&principal);
             KnownCaller::authenticated(&connection, None, holder, details, None)
         }

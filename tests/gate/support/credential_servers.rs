@@ -105,7 +105,7 @@ fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
 
 /// A time as metadata services write it.
 pub fn time(time: SystemTime) -> String {
-    let text = kinesis_gate::sigv4::signing_time(time);
+    let text = kinesis_gate::sigv4::amz_date(time);
     format!(
         "{}-{}-{}T{}:{}:{}Z",
         &text[..4],

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::{digest, hmac};
-use kinesis_gate::credentials::{Order, issue};
+use kinesis_gate::credentials::{IssueRequest, issue};
 use serde_json::Value;
 
 use super::HOST;
@@ -40,7 +40,7 @@ pub const USER: &str = "arn:aws:iam::123456789012:user/alice";
 
 /// Issues credentials that end `ttl` after `now`.
 pub fn local(store: &Path, principal: &str, now: SystemTime, ttl: Duration) -> Local {
-    let order = Order {
+    let order = IssueRequest {
         principal: principal.to_owned(),
         session: principal.contains(":role/").then(|| "i-1".to_owned()),
         regions: vec!["us-east-1".to_owned()],
@@ -70,7 +70,7 @@ impl Signing {
 
     /// As an SDK would sign at a time.
     pub fn at(local: &Local, time: SystemTime) -> Signing {
-        let time = kinesis_gate::sigv4::signing_time(time);
+        let time = kinesis_gate::sigv4::amz_date(time);
         Signing {
             local: local.clone(),
             day: time[..8].to_owned(),

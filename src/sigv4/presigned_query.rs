@@ -1,11 +1,12 @@
-//! Signatures in the query.
+//! Parsing the query of a presigned request.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use super::credential::{Credential, is_signature};
+use super::parse_error::{MissingParameters, ParseError};
+use super::signature::{RequestSignature, SignatureLocation};
 use super::time::is_timestamp;
-use super::{Caller, Form, Missing, Unauthenticated, Written};
 
-/// The parameters of a presigned request, still encoded.
+/// The parameters of a presigned request, still percent-encoded.
 #[derive(Default)]
 pub(super) struct Parameters<'a> {
     algorithm: Option<&'a str>,
@@ -17,15 +18,15 @@ pub(super) struct Parameters<'a> {
     session_token: Option<&'a str>,
 }
 
-/// Reads a raw query; none if there are no parameters at all.
-pub(super) fn read(query: &str) -> Result<Option<Parameters<'_>>, Unauthenticated> {
+/// Parses a raw query; none if it is empty.
+pub(super) fn parse(query: &str) -> Result<Option<Parameters<'_>>, ParseError> {
     if query.is_empty() {
         return Ok(None);
     }
     let mut parameters = Parameters::default();
     for parameter in query.split('&') {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        // A name in any other spelling, percent-encoded or in another case, is foreign.
+        // A name in another spelling, percent-encoded or in another case, is unknown.
         let slot = match name {
             "X-Amz-Algorithm" => &mut parameters.algorithm,
             "X-Amz-Credential" => &mut parameters.credential,
@@ -34,17 +35,18 @@ pub(super) fn read(query: &str) -> Result<Option<Parameters<'_>>, Unauthenticate
             "X-Amz-SignedHeaders" => &mut parameters.signed_headers,
             "X-Amz-Signature" => &mut parameters.signature,
             "X-Amz-Security-Token" => &mut parameters.session_token,
-            _ => return Err(Unauthenticated::ForeignQuery),
+            _ => return Err(ParseError::UnknownQueryParameter),
         };
         if slot.replace(value).is_some() {
-            return Err(Unauthenticated::Repeated);
+            return Err(ParseError::RepeatedParameter);
         }
     }
     Ok(Some(parameters))
 }
 
 impl<'a> Parameters<'a> {
-    pub(super) fn caller(self) -> Result<Caller<'a>, Unauthenticated> {
+    /// The signature that the parameters make.
+    pub(super) fn signature(self) -> Result<RequestSignature<'a>, ParseError> {
         let (Some(algorithm), Some(credential), Some(date), Some(signed_headers), Some(signature)) = (
             self.algorithm,
             self.credential,
@@ -52,60 +54,64 @@ impl<'a> Parameters<'a> {
             self.signed_headers,
             self.signature,
         ) else {
-            return Err(Unauthenticated::Incomplete(Missing {
-                form: Form::Presigned,
-                algorithm: self.algorithm.is_none(),
-                credential: self.credential.is_none(),
-                signature: self.signature.is_none(),
-                signed_headers: self.signed_headers.is_none(),
-                date: self.date.is_none(),
+            let missing = |value: Option<&str>, name| value.is_none().then_some(name);
+            return Err(ParseError::MissingParameters(MissingParameters {
+                location: SignatureLocation::Query,
+                names: [
+                    missing(self.algorithm, "X-Amz-Algorithm"),
+                    missing(self.credential, "X-Amz-Credential"),
+                    missing(self.signature, "X-Amz-Signature"),
+                    missing(self.signed_headers, "X-Amz-SignedHeaders"),
+                    missing(self.date, "X-Amz-Date"),
+                ],
             }));
         };
         if algorithm != "AWS4-HMAC-SHA256" {
-            return Err(Unauthenticated::Algorithm);
+            return Err(ParseError::UnsupportedAlgorithm);
         }
-        let credential =
-            Credential::from_parts(split_slashes(credential)).ok_or(Unauthenticated::Credential)?;
-        let expires_sane = self.expires.is_none_or(|text| {
+        let credential = Credential::from_parts(split_slashes(credential))
+            .ok_or(ParseError::InvalidCredential)?;
+        let is_expires_valid = self.expires.is_none_or(|text| {
             (1..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
         });
-        let token_sane = self.session_token.is_none_or(|token| !token.is_empty());
+        let is_token_valid = self.session_token.is_none_or(|token| !token.is_empty());
         if !is_timestamp(date)
-            || !date.starts_with(credential.date)
+            || !date.starts_with(credential.scope.date)
             || !is_signature(signature)
-            || !are_headers(signed_headers)
-            || !expires_sane
-            || !token_sane
+            || !is_signed_headers(signed_headers)
+            || !is_expires_valid
+            || !is_token_valid
         {
-            return Err(Unauthenticated::InvalidQuery);
+            return Err(ParseError::InvalidQuery);
         }
-        let written = Written {
+        Ok(RequestSignature {
+            credential,
             signed_headers,
+            location: SignatureLocation::Query,
             signature,
             session_token: self.session_token,
             time: Some(date),
             expires: self.expires.and_then(|text| text.parse().ok()),
-            form: Form::Presigned,
-        };
-        Ok(Caller::new(credential, written))
+        })
     }
 }
 
-/// The parts between slashes, which a query may percent-encode. A percent sign of any other kind
-/// stays in a part and makes it none of a credential.
+/// Splits at slashes, which a query may percent-encode. Any other percent sign stays in its part,
+/// where a credential has none.
 fn split_slashes(text: &str) -> impl Iterator<Item = &str> {
     text.split('/')
         .flat_map(|part| part.split("%2F"))
         .flat_map(|part| part.split("%2f"))
 }
 
-fn are_headers(text: &str) -> bool {
+/// Whether text is header names in lower case, separated by semicolons that may be percent-encoded.
+fn is_signed_headers(text: &str) -> bool {
     let mut names = text
         .split(';')
         .flat_map(|part| part.split("%3B"))
         .flat_map(|part| part.split("%3b"));
     names.all(|name| {
-        // A pseudo-header's colon may be encoded too.
+        // The colon of a pseudo-header may be percent-encoded too.
         let name = name
             .strip_prefix("%3A")
             .or_else(|| name.strip_prefix("%3a"))

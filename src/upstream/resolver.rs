@@ -1,4 +1,4 @@
-//! From a host's name to its addresses.
+//! The DNS resolver: resolves a host's name to addresses.
 
 use std::cell::Cell;
 use std::io;
@@ -11,33 +11,33 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
-use super::Failure;
+use super::error::UpstreamError;
 
-/// Finds addresses for one event loop.
+/// Resolves names for one event loop.
 pub(super) struct Resolver {
-    /// Asks servers that the configuration names, and keeps answers as long as they say; without
-    /// one, the system's resolver is asked each time.
+    /// Queries the servers of the configuration, and caches answers for their TTL. If `None`, every
+    /// lookup goes to the system's resolver.
     servers: Option<TokioResolver>,
     turn: Cell<usize>,
 }
 
-/// Names whose addresses are kept at once. Account ids make their number unbounded otherwise.
-const KEPT: u64 = 1024;
-/// How long one server may take for an answer.
-const ANSWER: Duration = Duration::from_secs(2);
-/// How long a name without addresses is believed to have none, whatever the zone says: a client
-/// that retries must not be kept out for an hour.
-const ABSENT: Duration = Duration::from_secs(5);
+/// The most names in the cache. Account ids in names would make it unbounded.
+const CACHE_SIZE: u64 = 1024;
+/// Timeout of a query to one server.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest negative caching of a name without addresses, below the zone's own TTL: a client that
+/// retries must not be refused for an hour.
+const NEGATIVE_TTL: Duration = Duration::from_secs(5);
 
 impl Resolver {
-    /// Asks `servers`, or the system where there are none.
+    /// A resolver that queries `servers`, or the system's if there are none.
     ///
     /// # Errors
     /// When the servers cannot be used.
     pub(super) fn new(servers: &[SocketAddr]) -> io::Result<Resolver> {
-        let asked = (!servers.is_empty()).then(|| asking(servers)).transpose();
+        let servers = (!servers.is_empty()).then(|| build_resolver(servers));
         Ok(Resolver {
-            servers: asked?,
+            servers: servers.transpose()?,
             turn: Cell::new(0),
         })
     }
@@ -47,8 +47,8 @@ impl Resolver {
         &self,
         host: &str,
         port: u16,
-    ) -> Result<Vec<SocketAddr>, Failure> {
-        let failed = |error| Failure::Resolve(format!("{host}:{port}"), error);
+    ) -> Result<Vec<SocketAddr>, UpstreamError> {
+        let failed = |error| UpstreamError::Resolve(format!("{host}:{port}"), error);
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
@@ -56,16 +56,15 @@ impl Resolver {
             let found = tokio::net::lookup_host((host, port)).await;
             return Ok(found.map_err(failed)?.collect());
         };
-        // The dot of the root keeps search domains out.
+        // The trailing dot disables search domains.
         let found = servers.lookup_ip(format!("{host}.")).await;
         let found = found.map_err(|error| failed(io::Error::other(error)))?;
         let found = found.iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        Ok(self.in_turn(found))
+        Ok(self.round_robin(found))
     }
 
-    /// The same addresses, beginning with another one each time: an answer that is kept would
-    /// otherwise send every connection to its first.
-    pub(super) fn in_turn(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    /// Rotates the addresses, so that a cached answer does not send every connection to the first.
+    pub(super) fn round_robin(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
         if let Some(first) = turn.checked_rem(addresses.len()) {
@@ -75,22 +74,22 @@ impl Resolver {
     }
 }
 
-fn asking(servers: &[SocketAddr]) -> io::Result<TokioResolver> {
+fn build_resolver(servers: &[SocketAddr]) -> io::Result<TokioResolver> {
     let servers = servers.iter().map(|server| {
         let at = |mut connection: ConnectionConfig| {
             connection.port = server.port();
             connection
         };
-        // An answer too long for UDP is asked for over TCP.
-        let ways = vec![at(ConnectionConfig::udp()), at(ConnectionConfig::tcp())];
-        NameServerConfig::new(server.ip(), true, ways)
+        // A query whose answer is too long for UDP is repeated over TCP.
+        let protocols = vec![at(ConnectionConfig::udp()), at(ConnectionConfig::tcp())];
+        NameServerConfig::new(server.ip(), true, protocols)
     });
     let config = ResolverConfig::from_name_servers(servers.collect());
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options = builder.options_mut();
-    options.timeout = ANSWER;
-    options.cache_size = KEPT;
-    options.negative_max_ttl = Some(ABSENT);
+    options.timeout = QUERY_TIMEOUT;
+    options.cache_size = CACHE_SIZE;
+    options.negative_max_ttl = Some(NEGATIVE_TTL);
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     // The hosts file that brings clients here would bring the gate to itself.
     options.use_hosts_file = ResolveHosts::Never;

@@ -1,10 +1,9 @@
-//! The gate's side of local credentials: one JSON object a line, in a file that only its owner may
-//! read.
+//! The store of local credentials: a file that only its owner may read, one JSON object a line.
 //!
-//! A signature is made with a key that is derived from the secret for one day, region and service.
-//! Those derived keys are what the file holds, for the days that the credentials live: neither the
-//! secrets nor anything that could make new ones. Who reads the file can sign as the principals in
-//! it, to this gate and nowhere else, until their credentials are over.
+//! SigV4 signs with a key that is derived from the secret for one day, region and service. The file
+//! holds the derived keys for the lifetime of the credentials, and neither the secrets nor anything
+//! that could make new ones. A reader of the file can sign as the principals in it, to this gate and
+//! nowhere else, until their credentials expire.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -19,12 +18,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::sigv4::{Holder, LocalKey, LocalKeys, SigningKey};
+use crate::sigv4::{LocalKey, LocalKeys, PrincipalArn, SigningKey};
 
-/// One line of the file.
+/// One line of the file: a local credential.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct Line {
+pub(super) struct StoredCredential {
     pub(super) access_key_id: String,
     /// The ARN of a user or role.
     pub(super) principal: String,
@@ -39,42 +38,42 @@ pub(super) struct Line {
     pub(super) keys: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A file of local credentials and what was last read of it.
+/// A file of local credentials, and the keys that were last read from it.
 pub struct LocalStore {
     file: PathBuf,
     keys: RwLock<Arc<LocalKeys>>,
-    read: Mutex<Option<Stamp>>,
+    stamp: Mutex<Option<FileStamp>>,
 }
 
-/// What changes with a file.
-type Stamp = (SystemTime, u64, u64);
+/// Time of change, length and inode: one of them changes when the file does.
+type FileStamp = (SystemTime, u64, u64);
 
 /// Why a file of local credentials cannot be used.
 #[derive(Debug)]
 pub enum StoreError {
     /// It cannot be read.
     Read(io::Error),
-    /// Others than its owner may read or write it.
+    /// Its mode lets others than the owner read or write it.
     Permissions(u32),
-    /// A line, counted from 1, is none that `credentials issue` writes.
+    /// `credentials issue` does not write such a line; lines count from 1.
     Line(usize),
     /// Two lines have the same access key id.
-    Doubled(usize),
+    DuplicateKeyId(usize),
 }
 
-/// A file is never larger; a hundred thousand credentials of a day fit.
-const LARGEST: u64 = 64 << 20;
+/// The most bytes of a file; a hundred thousand credentials of a day fit.
+const MAX_FILE_BYTES: u64 = 64 << 20;
 
 impl LocalStore {
     /// Reads a file. One that is not there yet holds no keys.
     ///
     /// # Errors
-    /// As for [`read`].
+    /// As for [`read_keys`].
     pub fn open(file: &Path) -> Result<LocalStore, StoreError> {
         let store = LocalStore {
             file: file.to_owned(),
             keys: RwLock::default(),
-            read: Mutex::default(),
+            stamp: Mutex::default(),
         };
         match store.refresh() {
             Err(StoreError::Read(error)) if error.kind() == io::ErrorKind::NotFound => Ok(store),
@@ -96,16 +95,16 @@ impl LocalStore {
     /// Reads the file again if it has changed.
     ///
     /// # Errors
-    /// As for [`read`]; the keys that were there stay. A file that has not changed since fails once.
+    /// As for [`read_keys`]; the last keys stay. A file fails once for each change.
     pub fn refresh(&self) -> Result<(), StoreError> {
         let metadata = std::fs::metadata(&self.file).map_err(StoreError::Read)?;
         let changed = metadata.modified().map_err(StoreError::Read)?;
         let stamp = (changed, metadata.len(), metadata.ino());
-        let mut last = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
         if last.replace(stamp) == Some(stamp) {
             return Ok(());
         }
-        let keys = Arc::new(read(&self.file)?);
+        let keys = Arc::new(read_keys(&self.file)?);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(())
     }
@@ -115,7 +114,7 @@ impl LocalStore {
 ///
 /// # Errors
 /// When the file cannot be read, others may read it, or it holds anything else.
-pub fn read(file: &Path) -> Result<LocalKeys, StoreError> {
+pub fn read_keys(file: &Path) -> Result<LocalKeys, StoreError> {
     let mut keys = LocalKeys::new();
     for (number, line) in lines(&open(file)?)?.into_iter().enumerate() {
         let id = line.access_key_id.clone().into_boxed_str();
@@ -123,7 +122,7 @@ pub fn read(file: &Path) -> Result<LocalKeys, StoreError> {
         let before = keys.len();
         keys.insert(id, key);
         if keys.len() == before {
-            return Err(StoreError::Doubled(number + 1));
+            return Err(StoreError::DuplicateKeyId(number + 1));
         }
     }
     Ok(keys)
@@ -139,9 +138,9 @@ pub(super) fn open(file: &Path) -> Result<File, StoreError> {
     }
 }
 
-pub(super) fn lines(file: &File) -> Result<Vec<Line>, StoreError> {
+pub(super) fn lines(file: &File) -> Result<Vec<StoredCredential>, StoreError> {
     let mut text = String::new();
-    file.take(LARGEST)
+    file.take(MAX_FILE_BYTES)
         .read_to_string(&mut text)
         .map_err(StoreError::Read)?;
     let parsed = text
@@ -151,67 +150,22 @@ pub(super) fn lines(file: &File) -> Result<Vec<Line>, StoreError> {
     parsed.collect()
 }
 
-fn key(line: Line) -> Option<LocalKey> {
+fn key(line: StoredCredential) -> Option<LocalKey> {
     let bytes = |text: &str| <[u8; 32]>::try_from(STANDARD.decode(text).ok()?).ok();
-    let mut signing = HashMap::new();
+    let mut signing_keys = HashMap::new();
     for (region, days) in line.keys {
         for (day, key) in days {
             let id = (day.into_boxed_str(), region.clone().into_boxed_str());
-            signing.insert(id, SigningKey::new(&bytes(&key)?));
+            signing_keys.insert(id, SigningKey::new(&bytes(&key)?));
         }
     }
     Some(LocalKey {
-        holder: holder(&line.principal, line.session.as_deref())?,
-        issued: line.issued,
-        token: bytes(&line.token)?,
-        expires: line.expires,
-        signing,
+        principal: PrincipalArn::parse(&line.principal, line.session.as_deref())?,
+        issued_at: line.issued,
+        token_hash: bytes(&line.token)?,
+        expires_at: line.expires,
+        signing_keys,
     })
-}
-
-/// A user or role by its ARN, and a role's session by its name: the session's ARN has the role's
-/// name without its path.
-pub fn holder(principal: &str, session: Option<&str>) -> Option<Holder> {
-    let mut parts = principal.splitn(6, ':');
-    let (Some("arn"), Some(partition), Some("iam"), Some(""), Some(account), Some(resource)) = (
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-    ) else {
-        return None;
-    };
-    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
-    let name = name.rsplit('/').next().unwrap_or_default();
-    let sane = account.len() == 12
-        && account.bytes().all(|byte| byte.is_ascii_digit())
-        && match kind {
-            "user" | "role" => !name.is_empty(),
-            "root" => resource == "root",
-            _ => false,
-        };
-    let session = match session {
-        Some(session) if kind == "role" && is_session_name(session) => {
-            Some(format!("arn:{partition}:sts::{account}:assumed-role/{name}/{session}").into())
-        }
-        Some(_) => return None,
-        None => None,
-    };
-    sane.then(|| Holder {
-        arn: principal.into(),
-        session,
-        account: account.into(),
-    })
-}
-
-/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
-fn is_session_name(text: &str) -> bool {
-    (2..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
 }
 
 impl fmt::Display for StoreError {
@@ -227,7 +181,7 @@ impl fmt::Display for StoreError {
                 f,
                 "line {line} is none that `kinesis-gate credentials issue` writes"
             ),
-            StoreError::Doubled(line) => {
+            StoreError::DuplicateKeyId(line) => {
                 write!(f, "line {line} has the access key id of another line")
             }
         }
