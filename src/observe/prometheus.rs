@@ -105,7 +105,7 @@ impl Metric for Histogram {
         page: &mut DescriptorEncoder<'_>,
     ) -> Result<(), Error> {
         let bounds = BOUNDS.iter().map(|micros| *micros as f64 / 1e6);
-        let buckets = bounds.chain([f64::MAX]).enumerate();
+        let buckets = bounds.chain([f64::INFINITY]).enumerate();
         let buckets = buckets.map(|(place, bound)| {
             let counts = loops.iter().map(|it| it.bucket(place));
             (bound, counts.sum())

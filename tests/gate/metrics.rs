@@ -90,6 +90,10 @@ fn streams_and_layers_are_counted_and_nobody_makes_up_series() {
     assert_eq!(layer("endpoint", "implicit-deny"), 120);
     assert_eq!(layer("identity", "explicit-deny"), 6);
     assert!(value(&page, "kinesis_gate_buffered_bytes_budget ") >= 256 << 20);
+    // Every request falls into the last bucket, which Prometheus needs for any quantile.
+    let last = value(&page, "kinesis_gate_decision_seconds_bucket{le=\"+Inf\"}");
+    assert_eq!(last, value(&page, "kinesis_gate_decision_seconds_count"));
+    assert!(last >= 144, "{last}");
     assert_eq!(
         page.matches("\nkinesis_gate_certificate_expiry_timestamp_seconds{")
             .count(),
