@@ -1,6 +1,5 @@
 //! `/decisions`: recent decisions, and an event stream (server-sent events) of new ones.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
@@ -11,11 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Interval, interval};
 
-use crate::observe::{Follower, RecentLines, RingKind, Update};
+use crate::observe::{Follower, LinePrincipal, LogLine, RecentLines, RingKind, Update};
 
 /// The query of a request: a filter of lines, and how to send them.
 #[derive(Debug, Default)]
@@ -44,35 +42,6 @@ pub(super) struct EventStream {
     ready: VecDeque<Bytes>,
     heartbeat: Interval,
     _permit: OwnedSemaphorePermit,
-}
-
-/// The members of a line that the filter reads.
-#[derive(Deserialize)]
-struct Line<'l> {
-    #[serde(borrow)]
-    decision: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    connection: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    action: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    resource: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    endpoint: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    upstream_failure: Option<Cow<'l, str>>,
-    #[serde(borrow, default)]
-    principal: Principal<'l>,
-}
-
-#[derive(Default, Deserialize)]
-struct Principal<'l> {
-    #[serde(borrow)]
-    access_key_id: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    account: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    arn: Option<Cow<'l, str>>,
 }
 
 impl Query {
@@ -140,7 +109,7 @@ impl Query {
     }
 
     fn matches(&self, line: &[u8]) -> bool {
-        let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
+        let Ok(line) = LogLine::parse(line) else {
             return false;
         };
         let decision = line.decision.as_deref().or(line.connection.as_deref());
@@ -156,7 +125,7 @@ impl Query {
             let mut found = found.map(|text| text.to_ascii_lowercase());
             found.any(|text| text.contains(&wanted.to_ascii_lowercase()))
         };
-        let Principal {
+        let LinePrincipal {
             access_key_id,
             account,
             arn,

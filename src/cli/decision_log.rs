@@ -7,7 +7,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-pub(super) use line::{LogLine, LoggedRequest};
+use crate::observe::LogLine;
+
+pub(super) use line::LoggedRequest;
 
 use super::progress::Progress;
 

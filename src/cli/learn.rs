@@ -28,8 +28,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mut usage = Usage::default();
     let result = decision_log::read(&arguments.logs, |line| {
-        if let Some(request) = line.request()
-            && (line.is_forwarded() || arguments.denied)
+        if let Some(request) = LoggedRequest::new(&line)
+            && (request.is_forwarded() || arguments.denied)
         {
             usage.add(&request);
         }

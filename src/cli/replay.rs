@@ -38,8 +38,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         changes: BTreeMap::new(),
     };
     let result = decision_log::read(&arguments.logs, |line| {
-        if let Some(request) = line.request() {
-            replay.decide(&request, line.is_allowed());
+        if let Some(request) = LoggedRequest::new(&line) {
+            replay.decide(&request);
         }
     });
     let unreadable = match result {
@@ -110,7 +110,7 @@ struct ChangeCount<'a> {
 
 impl Replay<'_> {
     /// Every resource must be allowed; the first that is not makes the decision.
-    fn decide(&mut self, request: &LoggedRequest<'_>, was_allowed: bool) {
+    fn decide(&mut self, request: &LoggedRequest<'_>) {
         self.request_count += 1;
         let mut last = None;
         for resource in request.resources() {
@@ -124,7 +124,7 @@ impl Replay<'_> {
         let Some((resource, decision)) = last else {
             return;
         };
-        let becomes = match (was_allowed, decision.outcome) {
+        let becomes = match (request.is_allowed(), decision.outcome) {
             (true, Outcome::ExplicitDeny | Outcome::ImplicitDeny) => NewOutcome::Denied,
             (false, Outcome::Allow) if !request.is_denied_by_identity() => NewOutcome::Allowed,
             _ => return,

@@ -1,10 +1,8 @@
 //! The human-readable form of a line of the decision log: a sentence.
 
-use std::borrow::Cow;
-use std::fmt::{self, Write as _};
 use std::io::Write;
 
-use serde::Deserialize;
+use super::log_line::{LineCandidate, LinePrincipal, LogLine, Text};
 
 /// The style of sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,85 +23,16 @@ impl Style {
 
 /// Writes a JSON line as a sentence; writes nothing for a line that is not the decision log's.
 pub fn write(line: &[u8], style: Style, out: &mut Vec<u8>) {
-    if let Ok(line) = serde_json::from_slice::<LogLine<'_>>(line) {
+    if let Ok(line) = LogLine::parse(line) {
         // Writing to memory does not fail.
         let _ = line.write_sentence(style, out);
-    }
-}
-
-#[derive(Deserialize)]
-struct LogLine<'l> {
-    #[serde(borrow)]
-    time: Text<'l>,
-    #[serde(borrow)]
-    endpoint: Option<Text<'l>>,
-    #[serde(borrow)]
-    peer: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    principal: Principal<'l>,
-    #[serde(borrow)]
-    action: Option<Text<'l>>,
-    #[serde(borrow)]
-    resource: Option<Text<'l>>,
-    #[serde(borrow)]
-    decision: Option<Text<'l>>,
-    #[serde(borrow)]
-    policy: Option<Text<'l>>,
-    #[serde(borrow)]
-    statement: Option<Text<'l>>,
-    #[serde(borrow)]
-    unknown: Option<Text<'l>>,
-    #[serde(borrow)]
-    reason: Option<Text<'l>>,
-    #[serde(borrow)]
-    mode: Option<Text<'l>>,
-    #[serde(borrow)]
-    candidate: Option<Candidate<'l>>,
-    status: Option<u16>,
-    #[serde(borrow)]
-    connection: Option<Text<'l>>,
-    #[serde(borrow)]
-    kind: Option<Text<'l>>,
-    #[serde(borrow)]
-    name: Option<Text<'l>>,
-    sent_bytes: Option<u64>,
-    received_bytes: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Candidate<'l> {
-    #[serde(borrow)]
-    decision: Text<'l>,
-    #[serde(borrow)]
-    policy: Text<'l>,
-}
-
-#[derive(Default, Deserialize)]
-struct Principal<'l> {
-    #[serde(borrow)]
-    account: Option<Text<'l>>,
-    #[serde(borrow)]
-    arn: Option<Text<'l>>,
-}
-
-/// Text that a client may have chosen: control characters are escaped, so that they do not steer a
-/// terminal.
-#[derive(Deserialize)]
-struct Text<'l>(#[serde(borrow)] Cow<'l, str>);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| match c.is_control() {
-            true => write!(f, "{}", c.escape_default()),
-            false => f.write_char(c),
-        })
     }
 }
 
 impl LogLine<'_> {
     fn write_sentence(&self, style: Style, out: &mut Vec<u8>) -> std::io::Result<()> {
         if style.has_time {
-            let clock = self.time.0.get(11..23).unwrap_or(&self.time.0);
+            let clock = self.time.get(11..23).unwrap_or(&self.time);
             write!(out, "{} ", Text(clock.into()))?;
         }
         match &self.connection {
@@ -115,8 +44,9 @@ impl LogLine<'_> {
     }
 
     fn write_connection(&self, connection: &Text<'_>, out: &mut Vec<u8>) -> std::io::Result<()> {
-        let (peer, reason) = (or_dash(&self.peer), or_dash(&self.reason));
-        if connection.0 == "tunnel" {
+        let peer = self.peer.map_or("-".to_owned(), |it| it.to_string());
+        let reason = or_dash(&self.reason);
+        if &**connection == "tunnel" {
             let (sent, received) = (self.sent_bytes, self.received_bytes);
             write!(
                 out,
@@ -142,7 +72,7 @@ impl LogLine<'_> {
             true => write!(out, "{colour}{decision:<13}\x1b[0m")?,
             false => write!(out, "{decision:<13}")?,
         }
-        let Principal { account, arn } = &self.principal;
+        let LinePrincipal { account, arn, .. } = &self.principal;
         let principal = arn.as_ref().or(account.as_ref());
         write!(
             out,
@@ -150,7 +80,7 @@ impl LogLine<'_> {
             self.status.unwrap_or_default(),
             or_dash(&self.action),
             or_dash(&self.resource),
-            Text(principal.map_or("unknown", |text| &text.0).into()),
+            Text(principal.map_or("unknown", |text| text).into()),
             or_dash(&self.endpoint),
         )?;
         if let Some(policy) = &self.policy {
@@ -165,7 +95,7 @@ impl LogLine<'_> {
         if let Some(unknown) = &self.unknown {
             write!(out, " (not known here: {unknown})")?;
         }
-        if let Some(Candidate { decision, policy }) = &self.candidate {
+        if let Some(LineCandidate { decision, policy }) = &self.candidate {
             write!(out, " (candidate: {decision} by {policy})")?;
         }
         match &self.reason {
@@ -176,7 +106,7 @@ impl LogLine<'_> {
 }
 
 fn or_dash<'t>(text: &'t Option<Text<'_>>) -> Text<'t> {
-    Text(text.as_ref().map_or("-", |text| &text.0).into())
+    Text(text.as_deref().unwrap_or("-").into())
 }
 
 #[cfg(test)]

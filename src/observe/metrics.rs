@@ -64,7 +64,10 @@ macro_rules! metrics {
                 $(
                     let loops: Vec<&$kind> = self.loops.iter().map(|it| &it.$name).collect();
                     let labels = [$(self.labels.of(Label::$label)),*];
-                    <$kind>::encode(&loops, (stringify!($name), $help), &labels, page)?;
+                    let (kind, unit) = (<$kind>::TYPE, <$kind>::UNIT);
+                    let name = stringify!($name);
+                    let mut metric = page.encode_descriptor(name, $help, unit.as_ref(), kind)?;
+                    <$kind>::encode(&loops, &labels, &mut metric)?;
                 )+
                 Ok(())
             }

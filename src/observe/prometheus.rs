@@ -2,7 +2,7 @@
 
 use std::fmt::Error;
 
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
@@ -13,52 +13,58 @@ pub(super) type LabelSet = (&'static str, Vec<String>);
 
 /// A kind of metric that every event loop has for itself.
 pub(super) trait Metric: Sized {
+    /// The type that the page shows.
+    const TYPE: MetricType;
+    /// The unit that ends the name.
+    const UNIT: Option<Unit> = None;
+
     /// A metric of zero, for these labels.
     fn with_labels(labels: &[LabelSet]) -> Self;
 
     /// Writes the sum of the loops' metrics.
     fn encode(
         loops: &[&Self],
-        name_and_help: (&str, &str),
         labels: &[LabelSet],
-        page: &mut DescriptorEncoder<'_>,
+        metric: &mut MetricEncoder<'_>,
     ) -> Result<(), Error>;
 }
 
 impl Metric for Counter {
+    const TYPE: MetricType = MetricType::Counter;
+
     fn with_labels(_: &[LabelSet]) -> Counter {
         Counter::default()
     }
 
     fn encode(
         loops: &[&Counter],
-        (name, help): (&str, &str),
         _: &[LabelSet],
-        page: &mut DescriptorEncoder<'_>,
+        metric: &mut MetricEncoder<'_>,
     ) -> Result<(), Error> {
-        let mut metric = page.encode_descriptor(name, help, None, MetricType::Counter)?;
-        encode_count(&mut metric, loops.iter().map(|it| it.value()).sum())
+        encode_count(metric, loops.iter().map(|it| it.value()).sum())
     }
 }
 
 impl Metric for UpDownCounter {
+    const TYPE: MetricType = MetricType::Gauge;
+
     fn with_labels(_: &[LabelSet]) -> UpDownCounter {
         UpDownCounter::default()
     }
 
     fn encode(
         loops: &[&UpDownCounter],
-        (name, help): (&str, &str),
         _: &[LabelSet],
-        page: &mut DescriptorEncoder<'_>,
+        metric: &mut MetricEncoder<'_>,
     ) -> Result<(), Error> {
         let sum: u64 = loops.iter().map(|it| it.value()).sum();
-        page.encode_descriptor(name, help, None, MetricType::Gauge)?
-            .encode_gauge(&i64::try_from(sum).unwrap_or(i64::MAX))
+        metric.encode_gauge(&i64::try_from(sum).unwrap_or(i64::MAX))
     }
 }
 
 impl<const N: usize> Metric for Family<N> {
+    const TYPE: MetricType = MetricType::Counter;
+
     fn with_labels(labels: &[LabelSet]) -> Family<N> {
         let mut sizes = labels.iter().map(|(_, values)| values.len());
         Family::new([(); N].map(|()| sizes.next().unwrap_or_default()))
@@ -66,11 +72,9 @@ impl<const N: usize> Metric for Family<N> {
 
     fn encode(
         loops: &[&Family<N>],
-        (name, help): (&str, &str),
         labels: &[LabelSet],
-        page: &mut DescriptorEncoder<'_>,
+        metric: &mut MetricEncoder<'_>,
     ) -> Result<(), Error> {
-        let mut metric = page.encode_descriptor(name, help, None, MetricType::Counter)?;
         let combinations = loops.first().map_or(0, |family| family.counters().len());
         for place in 0..combinations {
             let counters = loops.iter().filter_map(|it| it.counters().get(place));
@@ -94,15 +98,17 @@ impl<const N: usize> Metric for Family<N> {
 }
 
 impl Metric for Histogram {
+    const TYPE: MetricType = MetricType::Histogram;
+    const UNIT: Option<Unit> = Some(Unit::Seconds);
+
     fn with_labels(_: &[LabelSet]) -> Histogram {
         Histogram::new()
     }
 
     fn encode(
         loops: &[&Histogram],
-        (name, help): (&str, &str),
         _: &[LabelSet],
-        page: &mut DescriptorEncoder<'_>,
+        metric: &mut MetricEncoder<'_>,
     ) -> Result<(), Error> {
         let bounds = BOUNDS.iter().map(|micros| *micros as f64 / 1e6);
         let buckets = bounds.chain([f64::INFINITY]).enumerate();
@@ -113,8 +119,7 @@ impl Metric for Histogram {
         let buckets: Vec<(f64, u64)> = buckets.collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let micros: u64 = loops.iter().map(|it| it.micros()).sum();
-        page.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?
-            .encode_histogram::<NoLabelSet>(micros as f64 / 1e6, count, &buckets, None)
+        metric.encode_histogram::<NoLabelSet>(micros as f64 / 1e6, count, &buckets, None)
     }
 }
 

@@ -1,50 +1,12 @@
-//! A line of the decision log, and the request that it logs.
-
-use std::borrow::Cow;
-use std::net::IpAddr;
+//! The request that a line of the decision log logs, as a policy's request.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use crate::kinesis::{self, ResourceScope};
+use crate::observe::LogLine;
 use crate::policy::{
     Action, Arn, Context, Fact, Key, Principal, PrincipalKind, Request, Resource, Value,
 };
-
-/// The members of a line that are read; `docs/decision-log.md` lists all.
-#[derive(Debug, Deserialize)]
-pub(in crate::cli) struct LogLine<'l> {
-    #[serde(borrow)]
-    time: Cow<'l, str>,
-    #[serde(borrow)]
-    endpoint: Option<Cow<'l, str>>,
-    peer: Option<IpAddr>,
-    #[serde(borrow, default)]
-    principal: LoggedPrincipal<'l>,
-    #[serde(borrow)]
-    action: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    resource: Option<Cow<'l, str>>,
-    #[serde(borrow, default)]
-    resources: Vec<Cow<'l, str>>,
-    /// `None` for a connection without a request.
-    #[serde(borrow)]
-    decision: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    mode: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    layer: Option<Cow<'l, str>>,
-    /// One of this many allowed requests is logged.
-    pub(super) sampled: Option<u32>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct LoggedPrincipal<'l> {
-    #[serde(borrow)]
-    account: Option<Cow<'l, str>>,
-    #[serde(borrow)]
-    arn: Option<Cow<'l, str>>,
-}
 
 /// A decided request, as far as its line tells.
 pub(in crate::cli) struct LoggedRequest<'l> {
@@ -55,39 +17,33 @@ pub(in crate::cli) struct LoggedRequest<'l> {
     time: Option<i64>,
 }
 
-impl<'l> LogLine<'l> {
-    pub(super) fn parse(bytes: &'l [u8]) -> serde_json::Result<LogLine<'l>> {
-        serde_json::from_slice(bytes)
-    }
-
-    /// Whether the request was forwarded: allowed, or denied by an endpoint in audit mode.
-    pub(in crate::cli) fn is_forwarded(&self) -> bool {
-        self.is_allowed() || self.mode.as_deref() == Some("audit")
-    }
-
-    /// Whether the decision was to allow the request.
-    pub(in crate::cli) fn is_allowed(&self) -> bool {
-        self.decision.as_deref() == Some("allow")
-    }
-
-    /// The request; `None` if it was refused, or cancelled before the decision.
-    pub(in crate::cli) fn request(&'l self) -> Option<LoggedRequest<'l>> {
-        self.resource.as_ref()?;
-        if self.decision.as_deref() == Some("refused") {
+impl<'l> LoggedRequest<'l> {
+    /// The request of a line; `None` if it was refused, or cancelled before the decision.
+    pub(in crate::cli) fn new(line: &'l LogLine<'l>) -> Option<LoggedRequest<'l>> {
+        line.resource.as_ref()?;
+        if line.decision.as_deref() == Some("refused") {
             return None;
         }
-        let action = self.action.as_deref()?;
-        let time = self.time.parse::<Timestamp>().ok();
+        let action = line.action.as_deref()?;
+        let time = line.time.parse::<Timestamp>().ok();
         Some(LoggedRequest {
-            line: self,
+            line,
             action,
             operation: action.strip_prefix("kinesis:")?,
             time: time.map(Timestamp::as_millisecond),
         })
     }
-}
 
-impl<'l> LoggedRequest<'l> {
+    /// Whether the request was forwarded: allowed, or denied by an endpoint in audit mode.
+    pub(in crate::cli) fn is_forwarded(&self) -> bool {
+        self.is_allowed() || self.line.mode.as_deref() == Some("audit")
+    }
+
+    /// Whether the decision was to allow the request.
+    pub(in crate::cli) fn is_allowed(&self) -> bool {
+        self.line.decision.as_deref() == Some("allow")
+    }
+
     /// The caller's account, if the gate knew it.
     pub(in crate::cli) fn account(&self) -> Option<&'l str> {
         self.line.principal.account.as_deref()
@@ -101,7 +57,7 @@ impl<'l> LoggedRequest<'l> {
 
     /// Whether an identity policy denied the request: an endpoint policy does not change that.
     pub(in crate::cli) fn is_denied_by_identity(&self) -> bool {
-        !self.line.is_allowed() && self.line.layer.as_deref() == Some("identity")
+        !self.is_allowed() && self.line.layer.as_deref() == Some("identity")
     }
 
     /// The resources as logged, with `*` for unknown parts.
