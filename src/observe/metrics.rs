@@ -112,7 +112,6 @@ metrics! {
         "Requests answered as if their token had expired: it was not known";
     token_store_failures: Counter = []
         "Calls to the shared token store that failed or took too long";
-    log_lines_dropped: Counter = [] "Log lines dropped because their reader is slow";
     request: Histogram = [] "From a request's head to the end of its answer";
     upstream: Histogram = [] "From forwarding to the head of the answer";
     decision: Histogram = [] "Reading who and what, and deciding";
@@ -197,6 +196,12 @@ impl Metrics {
                 "Requests that a rule about requests a second had no room for, by rule",
                 "rule",
                 (self.rates)(),
+            ),
+            (
+                "log_lines_dropped",
+                "Log lines dropped because their reader is slow",
+                "",
+                one(self.log.dropped_lines()),
             ),
             (
                 "log_lines_failed",

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use super::entry::LogEntry;
 use super::label_counters::{StreamLabelCache, StreamLabels};
 use super::labels::{DropReason, LimitHit, RequestOutcome, TlsFailure};
-use super::log::{ClosedTunnel, ConnectionEvent, LogBuffer};
+use super::log::{ClosedTunnel, LogBuffer};
 use super::metrics::Counters;
 use super::traces::{SpanBuffer, Trace};
 
@@ -94,28 +94,19 @@ impl Observer {
     ) {
         let dropped = &self.counters.connections_dropped;
         dropped.at([reason as usize]).increment();
-        let details = details.to_string();
-        self.log(&ConnectionEvent::Dropped {
-            reason,
-            peer,
-            details,
-        });
+        let (now, details) = (self.now(), details.to_string());
+        let mut log = self.log.borrow_mut();
+        log.write_dropped_connection(now, reason, peer, &details);
     }
 
     /// Logs a tunnel that has closed.
     pub fn record_closed_tunnel(&self, tunnel: &ClosedTunnel<'_>) {
-        self.log(&ConnectionEvent::TunnelClosed(tunnel));
-    }
-
-    fn log(&self, event: &ConnectionEvent<'_>) {
-        let (now, dropped) = (self.now(), &self.counters.log_lines_dropped);
-        self.log.borrow_mut().write_event(event, now, dropped);
+        self.log.borrow_mut().write_tunnel(self.now(), tunnel);
     }
 
     /// Writes the log line of a request.
     pub(super) fn write_entry(&self, entry: &LogEntry) {
-        let dropped = &self.counters.log_lines_dropped;
-        self.log.borrow_mut().write_entry(entry, dropped);
+        self.log.borrow_mut().write_entry(entry);
     }
 
     /// Counts a decided request by its stream.
@@ -144,8 +135,7 @@ impl Observer {
 
     /// Passes the buffered log lines and spans to their writers.
     pub fn flush(&self) {
-        let dropped = &self.counters.log_lines_dropped;
-        self.log.borrow_mut().flush(dropped);
+        self.log.borrow_mut().flush();
         if let Some(spans) = &self.spans {
             spans.borrow_mut().flush();
         }

@@ -31,6 +31,8 @@ pub struct DecisionLog {
 struct Shared {
     reopen: AtomicBool,
     lost_lines: AtomicU64,
+    /// Lines that the queue had no room for.
+    dropped_lines: Arc<AtomicU64>,
     /// One allowed request in this many is written; 0: none.
     sample: Arc<AtomicU32>,
     recent: Arc<RecentLines>,
@@ -77,9 +79,13 @@ impl LogWriter {
 
     /// A buffer for one event loop.
     pub fn buffer(&self) -> LogBuffer {
-        let Shared { recent, sample, .. } = &*self.log.shared;
-        let messages = self.log.messages.clone();
-        LogBuffer::new(messages, Arc::clone(recent), Arc::clone(sample))
+        let shared = &self.log.shared;
+        LogBuffer::new(
+            self.log.messages.clone(),
+            Arc::clone(&shared.recent),
+            Arc::clone(&shared.sample),
+            Arc::clone(&shared.dropped_lines),
+        )
     }
 
     /// The decision log.
@@ -121,6 +127,11 @@ impl DecisionLog {
     /// The number of lines that were lost because writing them failed.
     pub fn lost_lines(&self) -> u64 {
         self.shared.lost_lines.load(Ordering::Relaxed)
+    }
+
+    /// The number of lines that were dropped because their reader is slow.
+    pub fn dropped_lines(&self) -> u64 {
+        self.shared.dropped_lines.load(Ordering::Relaxed)
     }
 
     /// The last lines.
