@@ -136,6 +136,16 @@ fn what_could_be_read_in_two_ways_is_not_read() {
     }
 }
 
+#[test]
+fn trailers_of_a_response_end_it_and_are_dropped() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nconnection: close\r\n\r\n";
+    let response =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n";
+    let received = sides::forwarded(response);
+    let received = std::str::from_utf8(&received).unwrap();
+    assert_eq!(received, format!("{head}5\r\nhello\r\n0\r\n\r\n"));
+}
+
 /// `PROPTEST_CASES=1000000 cargo test --test http1` looks longer.
 #[test]
 fn changed_bytes_are_understood_alike_or_not_at_all() {

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 /// A request or response body to send.
@@ -52,17 +51,10 @@ pub struct Http1Body {
 
 /// The connection that an HTTP/1.1 body is read from.
 pub(super) trait BodySource {
-    /// The next chunk of the body; `None` after the last.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>>;
-    /// Whether the last chunk has been read.
+    /// The next frame of the body; `None` after the last. Nobody reads trailers: their frame is empty.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Frame<Bytes>>>>;
+    /// Whether the last frame has been read.
     fn has_ended(&self) -> bool;
-}
-
-/// A part of an HTTP/1.1 body.
-pub(super) enum Chunk {
-    Data(Bytes),
-    /// There are trailers; nobody reads what they say.
-    Trailers,
 }
 
 impl Http1Body {
@@ -80,21 +72,22 @@ impl Http1Body {
         }
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Chunk>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let Some(source) = &self.source else {
             return Poll::Ready(None);
         };
-        let (chunk, has_ended) = {
+        let (frame, has_ended) = {
             let mut source = source.borrow_mut();
-            (ready!(source.poll_chunk(cx)), source.has_ended())
+            (ready!(source.poll_frame(cx)), source.has_ended())
         };
-        if has_ended || chunk.is_err() {
+        if has_ended || frame.is_err() {
             self.source = None;
         }
-        if let (Some(remaining), Ok(Some(Chunk::Data(data)))) = (&mut self.remaining, &chunk) {
-            *remaining = remaining.saturating_sub(data.len() as u64);
+        if let (Some(remaining), Ok(Some(frame))) = (&mut self.remaining, &frame) {
+            let len = frame.data_ref().map_or(0, Bytes::len) as u64;
+            *remaining = remaining.saturating_sub(len);
         }
-        Poll::Ready(chunk.transpose())
+        Poll::Ready(frame.transpose())
     }
 }
 
@@ -118,13 +111,7 @@ impl Body for IncomingBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            IncomingBody::Http1(body) => body.poll_chunk(cx).map(|chunk| {
-                chunk.map(|chunk| match chunk {
-                    Ok(Chunk::Data(data)) => Ok(Frame::data(data)),
-                    Ok(Chunk::Trailers) => Ok(Frame::trailers(HeaderMap::new())),
-                    Err(error) => Err(BodyError::Http1(error)),
-                })
-            }),
+            IncomingBody::Http1(body) => body.poll_frame(cx).map_err(BodyError::Http1),
             IncomingBody::Http2(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Http2),
         }
     }

@@ -14,7 +14,7 @@ use crate::config::Intercept;
 use crate::gate::{SnapshotCell, Worker};
 use crate::shutdown::Drain;
 
-use super::connection::{self, Shared};
+use super::connection::{self, Shared, http_limits};
 use super::connection_limits::ConnectionLimits;
 use super::state::ListenerState;
 
@@ -70,7 +70,13 @@ impl Listener {
     ) -> io::Result<()> {
         let backlog = self.socket.try_clone()?;
         let socket = TcpListener::from_std(self.socket)?;
-        let shared = Rc::new(Shared::new(self.state, worker, limits, drain.clone()));
+        let shared = Rc::new(Shared {
+            http_limits: http_limits(&worker.limits),
+            state: self.state,
+            worker,
+            limits,
+            drain: drain.clone(),
+        });
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,

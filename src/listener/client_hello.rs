@@ -1,13 +1,11 @@
 //! The ClientHello and its SNI, read before it is decided who answers: this listener or a tunnel.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use rustls::server::{Accepted, Acceptor};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
+use tokio_util::io::InspectReader;
 
 use crate::http::ReadAhead;
 
@@ -19,28 +17,20 @@ pub(super) struct ClientHello {
     bytes: Vec<u8>,
 }
 
-/// Records what is read. INVARIANT: rustls reads no more than one handshake message, 64 KiB.
-struct RecordingStream {
-    tcp: TcpStream,
-    bytes: Vec<u8>,
-}
-
 impl ClientHello {
-    /// Reads the ClientHello.
+    /// Reads the ClientHello. INVARIANT: rustls reads no more than one handshake message, 64 KiB.
     ///
     /// # Errors
     /// The connection broke, or sent no ClientHello and got an alert.
     pub(super) async fn read(tcp: TcpStream) -> io::Result<ClientHello> {
-        let stream = RecordingStream {
-            tcp,
-            bytes: Vec::new(),
-        };
-        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let mut bytes = Vec::new();
+        let tcp = InspectReader::new(tcp, |read: &[u8]| bytes.extend_from_slice(read));
+        let start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
         let StartHandshake { accepted, io, .. } = start;
         Ok(ClientHello {
             accepted,
-            tcp: io.tcp,
-            bytes: io.bytes,
+            tcp: io.into_inner(),
+            bytes,
         })
     }
 
@@ -58,37 +48,5 @@ impl ClientHello {
     /// The connection and every byte that was read from it.
     pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>) {
         (self.tcp, self.bytes)
-    }
-}
-
-impl AsyncRead for RecordingStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.tcp).poll_read(cx, buffer);
-        let fresh = buffer.filled().get(before..).unwrap_or_default();
-        self.bytes.extend_from_slice(fresh);
-        read
-    }
-}
-
-impl AsyncWrite for RecordingStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }

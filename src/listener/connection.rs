@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
+use crate::config::Limits;
 use crate::gate::{
     self, ClientConnection, ConnectionInfo, EndpointQuery, RecordedBody, SelectError, SnapshotCell,
     Worker,
@@ -26,11 +27,11 @@ use super::tunnel;
 
 /// What the connections of one listener on one event loop share.
 pub(super) struct Shared {
-    state: Arc<SnapshotCell<ListenerState>>,
-    worker: Rc<Worker>,
-    limits: Arc<ConnectionLimits>,
-    http_limits: http::Limits,
-    drain: Drain,
+    pub(super) state: Arc<SnapshotCell<ListenerState>>,
+    pub(super) worker: Rc<Worker>,
+    pub(super) limits: Arc<ConnectionLimits>,
+    pub(super) http_limits: http::Limits,
+    pub(super) drain: Drain,
 }
 
 /// The gate, as the HTTP server of one connection calls it.
@@ -39,28 +40,15 @@ struct GateService {
     connection: Rc<ClientConnection>,
 }
 
-impl Shared {
-    pub(super) fn new(
-        state: Arc<SnapshotCell<ListenerState>>,
-        worker: Rc<Worker>,
-        limits: Arc<ConnectionLimits>,
-        drain: Drain,
-    ) -> Shared {
-        let http_limits = http::Limits {
-            head_bytes: worker.limits.head_bytes,
-            head_timeout: worker.limits.head_timeout,
-            write_timeout: worker.limits.body_timeout,
-            ping_timeout: worker.limits.handshake_timeout,
-            concurrent_streams: worker.limits.streams,
-            pending_resets: worker.limits.resets,
-        };
-        Shared {
-            state,
-            worker,
-            limits,
-            http_limits,
-            drain,
-        }
+/// The part of the limits that the HTTP server enforces.
+pub(super) fn http_limits(limits: &Limits) -> http::Limits {
+    http::Limits {
+        head_bytes: limits.head_bytes,
+        head_timeout: limits.head_timeout,
+        write_timeout: limits.body_timeout,
+        ping_timeout: limits.handshake_timeout,
+        concurrent_streams: limits.streams,
+        pending_resets: limits.resets,
     }
 }
 
@@ -130,7 +118,8 @@ async fn serve(
         Ok(Err(error)) => return observer.count_tls_failure(tls_failure(&error)),
         Err(_) => return observer.count_tls_failure(TlsFailure::Timeout),
     };
-    let server_name = hello.server_name();
+    let name = hello.server_name();
+    let server_name = name.as_deref();
     if let Some(original) = source.original_dst
         && worker.upstream.is_loop(from, original)
     {
@@ -142,8 +131,7 @@ async fn serve(
     }
 
     // 3. Tunnels.
-    let tunnel = server_name.as_deref();
-    if let Some(tunnel) = tunnel.and_then(|name| state.endpoints.tunnel(name)) {
+    if let Some(tunnel) = server_name.and_then(|name| state.endpoints.tunnel(name)) {
         return tunnel::serve(*hello, tunnel, client, worker, shared.drain.clone()).await;
     }
 
@@ -151,17 +139,14 @@ async fn serve(
     let query = EndpointQuery {
         peer: client,
         vpce_id: source.vpce_id.as_deref(),
-        server_name: server_name.as_deref(),
+        server_name,
     };
     let endpoint = state.endpoints.select_endpoint(&query).map(Arc::clone);
     if let Err(error) = endpoint {
-        let (kind, reason) = no_endpoint(error, query.server_name);
+        let (kind, reason) = no_endpoint(error, server_name);
         observer.record_dropped_connection(kind, client, reason);
-        if error != SelectError::UnknownName
-            || query
-                .server_name
-                .is_none_or(|name| state.endpoints.serves(name))
-        {
+        let is_served = server_name.is_none_or(|name| state.endpoints.serves(name));
+        if error != SelectError::UnknownName || is_served {
             return;
         }
     }
@@ -186,15 +171,11 @@ async fn serve(
     let certificates = session.peer_certificates().unwrap_or_default().to_vec();
     let protocol = http::Protocol::from_alpn(session.alpn_protocol());
     let mut connection = ConnectionInfo::new(Arc::clone(&state.endpoints), endpoint, client);
-    connection.server_name = server_name;
+    connection.server_name = name;
     connection.original_destination = source.original_dst;
     connection.certificate_identity = state.endpoints.identify_certificate(&certificates);
     connection.client_certificates = certificates.into();
-    let connection = ClientConnection::new(
-        Arc::<SnapshotCell<_>>::clone(&shared.state),
-        generation,
-        connection,
-    );
+    let connection = ClientConnection::new(shared.state.clone(), generation, connection);
     let service = GateService {
         shared: Rc::clone(&shared),
         connection: Rc::new(connection),
@@ -205,24 +186,23 @@ async fn serve(
 /// The label and the reason, for people, of a connection that no endpoint serves.
 fn no_endpoint(error: SelectError, server_name: Option<&str>) -> (DropReason, String) {
     let name = server_name.map_or("no name".to_owned(), |name| format!("`{name}`"));
-    match error {
-        SelectError::UnknownEndpoint => (
-            DropReason::EndpointUnknown,
-            "it came through an endpoint that is not served here".to_owned(),
-        ),
-        SelectError::OutsideNetworks => (
-            DropReason::Network,
-            "its address is in no network of an endpoint of this listener".to_owned(),
-        ),
+    let (kind, reason) = match error {
+        SelectError::UnknownEndpoint => {
+            let reason = "it came through an endpoint that is not served here";
+            return (DropReason::EndpointUnknown, reason.to_owned());
+        }
+        SelectError::OutsideNetworks => {
+            let reason = "its address is in no network of an endpoint of this listener";
+            return (DropReason::Network, reason.to_owned());
+        }
         SelectError::UnknownName => (
             DropReason::Name,
-            format!("it asks for {name}, which no endpoint or tunnel that it could mean has"),
+            "which no endpoint or tunnel that it could mean has",
         ),
         SelectError::Ambiguous => (
             DropReason::EndpointUnclear,
-            format!(
-                "it asks for {name}, and nothing tells which of this listener's endpoints it means"
-            ),
+            "and nothing tells which of this listener's endpoints it means",
         ),
-    }
+    };
+    (kind, format!("it asks for {name}, {reason}"))
 }

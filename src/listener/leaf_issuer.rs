@@ -33,10 +33,6 @@ pub struct LeafIssuer {
     clock: Clock,
 }
 
-/// Why an issuer cannot be used.
-#[derive(Debug)]
-pub struct LeafIssuerError(String);
-
 struct Leaf {
     key: Arc<CertifiedKey>,
     renew_at: Timestamp,
@@ -60,20 +56,13 @@ impl LeafIssuer {
         key: &Path,
         default_names: Vec<String>,
         clock: Clock,
-    ) -> Result<LeafIssuer, LeafIssuerError> {
-        let chain = read_certificates(certificate).map_err(LeafIssuerError)?;
-        let certificate = chain.into_iter().next();
-        let certificate =
-            certificate.ok_or_else(|| LeafIssuerError("no certificate".to_owned()))?;
-        let pem = std::fs::read_to_string(key).map_err(|error| {
-            LeafIssuerError(format!("`{}` cannot be read: {error}", key.display()))
-        })?;
-        let key = KeyPair::from_pem(&pem).map_err(|error| {
-            LeafIssuerError(format!(
-                "`{}` holds no private key in PEM: {error}",
-                key.display()
-            ))
-        })?;
+    ) -> Result<LeafIssuer, String> {
+        let chain = read_certificates(certificate)?;
+        let certificate = chain.into_iter().next().ok_or("no certificate")?;
+        let pem = std::fs::read_to_string(key)
+            .map_err(|error| format!("`{}` cannot be read: {error}", key.display()))?;
+        let key = KeyPair::from_pem(&pem)
+            .map_err(|error| format!("`{}` holds no private key in PEM: {error}", key.display()))?;
         LeafIssuer::new(certificate, key, default_names, clock)
     }
 
@@ -86,12 +75,11 @@ impl LeafIssuer {
         key: KeyPair,
         default_names: Vec<String>,
         clock: Clock,
-    ) -> Result<LeafIssuer, LeafIssuerError> {
-        let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|error| {
-            LeafIssuerError(format!("the certificate cannot sign leaves: {error}"))
-        })?;
+    ) -> Result<LeafIssuer, String> {
+        let issuer = Issuer::from_ca_cert_der(&certificate, key)
+            .map_err(|error| format!("the certificate cannot sign leaves: {error}"))?;
         let leaf_key = KeyPair::generate()
-            .map_err(|error| LeafIssuerError(format!("no key for leaves can be made: {error}")))?;
+            .map_err(|error| format!("no key for leaves can be made: {error}"))?;
         let leaf_issuer = LeafIssuer {
             issuer,
             certificate,
@@ -101,7 +89,7 @@ impl LeafIssuer {
             clock,
         };
         // A CA that cannot sign is found at start, not at the first client.
-        leaf_issuer.issue(None).map_err(LeafIssuerError)?;
+        leaf_issuer.issue(None)?;
         Ok(leaf_issuer)
     }
 
@@ -184,11 +172,3 @@ impl fmt::Debug for LeafIssuer {
             .finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for LeafIssuerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for LeafIssuerError {}

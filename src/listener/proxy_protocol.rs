@@ -38,15 +38,11 @@ pub(super) enum ProxyError {
     UntrustedSource,
     /// There is no header.
     Missing,
-    /// The header is malformed.
-    Malformed(MalformedProxyHeader),
+    /// The header is malformed: what is wrong with it.
+    Malformed(String),
     /// The connection ended before its first byte: a probe of the port.
     Empty,
 }
-
-/// What is wrong with a header.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MalformedProxyHeader(String);
 
 /// The longest header of version 1, with its line end.
 const V1_MAX: usize = 107;
@@ -89,14 +85,14 @@ pub(super) async fn read(
 }
 
 /// The bytes of a header of version 1: one line, peeked before it is read.
-async fn read_v1(tcp: &mut TcpStream) -> Result<Vec<u8>, MalformedProxyHeader> {
+async fn read_v1(tcp: &mut TcpStream) -> Result<Vec<u8>, String> {
     let mut header = Vec::with_capacity(V1_MAX);
     while !header.ends_with(b"\n") {
         let mut peeked = [0; V1_MAX];
         let start = header.len();
         let peeked = peeked.get_mut(start..).unwrap_or_default();
         if peeked.is_empty() {
-            return Err(malformed("its line has no end"));
+            return Err("its line has no end".to_owned());
         }
         let count = tcp.peek(peeked).await.map_err(truncated)?;
         let peeked = peeked.get(..count).unwrap_or_default();
@@ -112,18 +108,17 @@ async fn read_v1(tcp: &mut TcpStream) -> Result<Vec<u8>, MalformedProxyHeader> {
 }
 
 /// The bytes of a header of version 2, which says its own length.
-async fn read_v2(tcp: &mut TcpStream) -> Result<Vec<u8>, MalformedProxyHeader> {
+async fn read_v2(tcp: &mut TcpStream) -> Result<Vec<u8>, String> {
     let mut header = vec![0; V2_FIXED];
     tcp.read_exact(&mut header).await.map_err(truncated)?;
     let len = match header.as_slice() {
         [prefix @ .., _, _, high, low] if prefix == v2::PROTOCOL_PREFIX => {
             usize::from(u16::from_be_bytes([*high, *low]))
         }
-        _ => return Err(malformed("it begins as no header does")),
+        _ => return Err("it begins as no header does".to_owned()),
     };
     if len > V2_MAX {
-        let why = format_args!("it says it has {len} bytes; {V2_MAX} are read");
-        return Err(malformed(why));
+        return Err(format!("it says it has {len} bytes; {V2_MAX} are read"));
     }
     header.resize(V2_FIXED + len, 0);
     let rest = header.get_mut(V2_FIXED..).unwrap_or_default();
@@ -136,18 +131,18 @@ impl ProxyHeader {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(header: &[u8]) -> Result<ProxyHeader, MalformedProxyHeader> {
+    pub fn parse(header: &[u8]) -> Result<ProxyHeader, String> {
         if header.starts_with(v2::PROTOCOL_PREFIX) {
-            let parsed = v2::Header::try_from(header).map_err(malformed)?;
+            let parsed = v2::Header::try_from(header).map_err(|error| error.to_string())?;
             check_length(header, parsed.as_bytes().len())?;
             from_v2(&parsed)
         } else {
             // The parser takes a carriage return for a space.
             let line = header.strip_suffix(b"\r\n");
             if line.is_none_or(|line| memchr::memchr2(b'\r', b'\n', line).is_some()) {
-                return Err(malformed("it is not one line"));
+                return Err("it is not one line".to_owned());
             }
-            let parsed = v1::Header::try_from(header).map_err(malformed)?;
+            let parsed = v1::Header::try_from(header).map_err(|error| error.to_string())?;
             check_length(header, parsed.header.len())?;
             Ok(match parsed.addresses {
                 v1::Addresses::Unknown => ProxyHeader::Local,
@@ -158,26 +153,26 @@ impl ProxyHeader {
     }
 }
 
-fn from_v2(header: &v2::Header<'_>) -> Result<ProxyHeader, MalformedProxyHeader> {
+fn from_v2(header: &v2::Header<'_>) -> Result<ProxyHeader, String> {
     if header.command == v2::Command::Local {
         return Ok(ProxyHeader::Local);
     }
     let address = match (header.protocol, header.addresses) {
         (v2::Protocol::Stream, v2::Addresses::IPv4(addresses)) => addresses.source_address.into(),
         (v2::Protocol::Stream, v2::Addresses::IPv6(addresses)) => addresses.source_address.into(),
-        _ => return Err(malformed("it names no TCP client")),
+        _ => return Err("it names no TCP client".to_owned()),
     };
     let mut vpce_id = None;
     for tlv in header.tlvs() {
-        let tlv = tlv.map_err(malformed)?;
+        let tlv = tlv.map_err(|error| error.to_string())?;
         match (tlv.kind, tlv.value.split_first()) {
             (PP2_TYPE_AWS, Some((&PP2_SUBTYPE_AWS_VPCE_ID, id))) => {
                 if vpce_id.is_some() {
-                    return Err(malformed("it names two VPC endpoints"));
+                    return Err("it names two VPC endpoints".to_owned());
                 }
                 vpce_id = Some(parse_vpce_id(id)?);
             }
-            (PP2_TYPE_AWS, None) => return Err(malformed("AWS's element is empty")),
+            (PP2_TYPE_AWS, None) => return Err("AWS's element is empty".to_owned()),
             // Checksums, paddings, and others that say nothing about the client.
             _ => {}
         }
@@ -190,28 +185,24 @@ fn client(address: IpAddr, vpce_id: Option<String>) -> ProxyHeader {
     ProxyHeader::Client { address, vpce_id }
 }
 
-fn parse_vpce_id(id: &[u8]) -> Result<String, MalformedProxyHeader> {
+fn parse_vpce_id(id: &[u8]) -> Result<String, String> {
     let legal = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
     match std::str::from_utf8(id) {
         Ok(text) if text.starts_with("vpce-") && id.iter().all(legal) => Ok(text.to_owned()),
-        _ => Err(malformed("what it has for a VPC endpoint's id is none")),
+        _ => Err("what it has for a VPC endpoint's id is none".to_owned()),
     }
 }
 
-fn check_length(header: &[u8], parsed: usize) -> Result<(), MalformedProxyHeader> {
+fn check_length(header: &[u8], parsed: usize) -> Result<(), String> {
     if header.len() == parsed {
         Ok(())
     } else {
-        Err(malformed("bytes follow it"))
+        Err("bytes follow it".to_owned())
     }
 }
 
-fn malformed(why: impl fmt::Display) -> MalformedProxyHeader {
-    MalformedProxyHeader(why.to_string())
-}
-
-fn truncated(error: io::Error) -> MalformedProxyHeader {
-    malformed(format_args!("it is cut off: {error}"))
+fn truncated(error: io::Error) -> String {
+    format!("it is cut off: {error}")
 }
 
 impl ProxyError {
@@ -238,11 +229,3 @@ impl fmt::Display for ProxyError {
         }
     }
 }
-
-impl fmt::Display for MalformedProxyHeader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for MalformedProxyHeader {}

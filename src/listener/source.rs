@@ -1,5 +1,6 @@
 //! Who connected, and where to: the PROXY protocol header and the original destination.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::TcpStream;
@@ -35,6 +36,10 @@ impl ConnectionSource {
             vpce_id: None,
             original_dst: None,
         };
+        let record_drop = |kind, client, why: &dyn fmt::Display| {
+            observer.record_dropped_connection(kind, client, why);
+            None
+        };
         if let Some(rules) = &state.proxy_protocol {
             let read = proxy_protocol::read(tcp, source.client, rules);
             match timeout_at(deadline, read).await {
@@ -47,20 +52,10 @@ impl ConnectionSource {
                 Ok(Ok(Some(ProxyHeader::Client { address, vpce_id }))) => {
                     (source.client, source.vpce_id) = (address, vpce_id);
                 }
-                Ok(Err(error)) => {
-                    if let Some(kind) = error.drop_reason() {
-                        observer.record_dropped_connection(kind, source.client, error);
-                    }
-                    return None;
-                }
+                Ok(Err(error)) => return record_drop(error.drop_reason()?, source.client, &error),
                 Err(_) => {
                     let reason = "no whole PROXY header within `handshake-timeout`";
-                    observer.record_dropped_connection(
-                        DropReason::ProxyTimeout,
-                        source.client,
-                        reason,
-                    );
-                    return None;
+                    return record_drop(DropReason::ProxyTimeout, source.client, &reason);
                 }
             }
         }
@@ -68,19 +63,13 @@ impl ConnectionSource {
             && !state.endpoints.has_endpoint(id)
         {
             let reason = format_args!("it came through `{id}`, which this listener does not serve");
-            observer.record_dropped_connection(DropReason::EndpointUnknown, source.client, reason);
-            return None;
+            return record_drop(DropReason::EndpointUnknown, source.client, &reason);
         }
         if let Some(intercept) = state.intercept {
             match original_dst(tcp, source.client, intercept) {
                 Ok(address) => source.original_dst = Some(address),
                 Err(error) => {
-                    observer.record_dropped_connection(
-                        DropReason::NotIntercepted,
-                        source.client,
-                        error,
-                    );
-                    return None;
+                    return record_drop(DropReason::NotIntercepted, source.client, &error);
                 }
             }
         }

@@ -12,8 +12,8 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use kinesis_gate::http::{Limits, MessageBody, http1};
-use tokio::io::{AsyncWriteExt, BufReader, DuplexStream, duplex};
+use kinesis_gate::http::{BodyError, IncomingBody, Limits, MessageBody, http1};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 
 /// One request as a reader understood it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,21 +29,48 @@ type Seen = Rc<RefCell<Vec<Understood>>>;
 
 const HEAD_BYTES: usize = 16 << 10;
 const TIMEOUT: Duration = Duration::from_secs(5);
+const LIMITS: Limits = Limits {
+    head_bytes: HEAD_BYTES,
+    head_timeout: TIMEOUT,
+    write_timeout: TIMEOUT,
+    ping_timeout: TIMEOUT,
+    concurrent_streams: 1,
+    pending_resets: 0,
+};
 
 /// What the gate understands of `bytes`, which come in pieces of `piece`.
 pub(crate) fn gate(bytes: &[u8], piece: usize) -> Vec<Understood> {
     run(bytes, piece, |stream, seen| async move {
-        let limits = Limits {
-            head_bytes: HEAD_BYTES,
-            head_timeout: TIMEOUT,
-            write_timeout: TIMEOUT,
-            ping_timeout: TIMEOUT,
-            concurrent_streams: 1,
-            pending_resets: 0,
-        };
         let handle = |request| understand(request, Rc::clone(&seen));
         let never = std::future::pending();
-        http1::serve(BufReader::new(stream), &limits, never, handle).await;
+        http1::serve(BufReader::new(stream), &LIMITS, never, handle).await;
+    })
+}
+
+/// What a client receives where the gate's HTTP/1.1 forwards a server's response.
+pub(crate) fn forwarded(response: &'static [u8]) -> Vec<u8> {
+    block_on(async {
+        let (mut client, downstream) = duplex(HEAD_BYTES);
+        let (mut server, upstream) = duplex(HEAD_BYTES);
+        server.write_all(response).await.unwrap();
+        let mut upstream = Some(http1::Client::new(BufReader::new(upstream), HEAD_BYTES));
+        let handle = |_| {
+            let upstream = upstream.take();
+            async {
+                let request = Request::new(Empty(Full::default()));
+                let response = upstream.unwrap().send(request, TIMEOUT).await.unwrap();
+                let body = Forwarded(response.raw_head, response.body);
+                Response::from_parts(response.parts, body)
+            }
+        };
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut received = Vec::new();
+        let never = std::future::pending();
+        let serve = http1::serve(BufReader::new(downstream), &LIMITS, never, handle);
+        let (read, ()) = tokio::join!(client.read_to_end(&mut received), serve);
+        read.unwrap();
+        received
     })
 }
 
@@ -69,11 +96,7 @@ fn run<F: Future<Output = ()>>(
     serve: impl FnOnce(DuplexStream, Seen) -> F,
 ) -> Vec<Understood> {
     let seen = Seen::default();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    block_on(async {
         // Small, so that pieces arrive as pieces; answers are read as they come.
         let (client, server) = duplex(piece.max(1));
         let (mut answers, mut requests) = tokio::io::split(client);
@@ -91,6 +114,14 @@ fn run<F: Future<Output = ()>>(
             .expect("a connection that ends");
     });
     seen.take()
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(future)
 }
 
 async fn understand<B: Body<Data = Bytes> + Unpin>(
@@ -149,5 +180,30 @@ impl Body for Empty {
 impl MessageBody for Empty {
     fn raw_head(&self) -> Option<&Bytes> {
         None
+    }
+}
+
+/// A response's head as it came, and its body.
+struct Forwarded(Option<Bytes>, IncomingBody);
+
+impl Body for Forwarded {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.1).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.1.is_end_stream()
+    }
+}
+
+impl MessageBody for Forwarded {
+    fn raw_head(&self) -> Option<&Bytes> {
+        self.0.as_ref()
     }
 }

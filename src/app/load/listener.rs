@@ -37,7 +37,6 @@ impl Loader<'_> {
                 let names = names_without_sni(listener, &endpoints);
                 LeafIssuer::from_files(certificate, key, names, self.clock)
                     .map(|issuer| Certificates::Issuer(Box::new(issuer)))
-                    .map_err(|error| error.to_string())
             }
         };
         let clients = listener.client_auth.as_ref().map(|clients| {

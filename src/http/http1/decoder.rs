@@ -3,9 +3,10 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Frame;
 use tokio::io::{AsyncBufRead, AsyncWrite};
-
-use crate::http::body::Chunk;
 
 use super::buffered_io::BufferedIo;
 
@@ -47,25 +48,25 @@ impl Decoder {
         }
     }
 
-    /// The next chunk; `None` behind the last. INVARIANT: after an error it returns errors only, so
+    /// The next frame; `None` behind the last. INVARIANT: after an error it returns errors only, so
     /// that no byte behind a framing error is read as a next message.
-    pub(super) fn poll_chunk<S: AsyncBufRead + AsyncWrite + Unpin>(
+    pub(super) fn poll_frame<S: AsyncBufRead + AsyncWrite + Unpin>(
         &mut self,
         io: &mut BufferedIo<S>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<Chunk>>> {
-        let chunk = ready!(self.poll_framed(io, cx));
-        if chunk.is_err() {
+    ) -> Poll<io::Result<Option<Frame<Bytes>>>> {
+        let frame = ready!(self.poll_framed(io, cx));
+        if frame.is_err() {
             *self = Decoder::Broken;
         }
-        Poll::Ready(chunk)
+        Poll::Ready(frame)
     }
 
     fn poll_framed<S: AsyncBufRead + AsyncWrite + Unpin>(
         &mut self,
         io: &mut BufferedIo<S>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<Chunk>>> {
+    ) -> Poll<io::Result<Option<Frame<Bytes>>>> {
         loop {
             match *self {
                 Decoder::Ended | Decoder::Length(0) => return Poll::Ready(Ok(None)),
@@ -80,34 +81,35 @@ impl Decoder {
                         (Decoder::ChunkData(_), left) => Decoder::ChunkData(left),
                         (_, left) => Decoder::Length(left),
                     };
-                    return Poll::Ready(Ok(Some(Chunk::Data(data))));
+                    return Poll::Ready(Ok(Some(Frame::data(data))));
                 }
                 Decoder::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                 Decoder::UntilClose => {
                     let data = ready!(io.poll_take(u64::MAX, cx))?;
                     if !data.is_empty() {
-                        return Poll::Ready(Ok(Some(Chunk::Data(data))));
+                        return Poll::Ready(Ok(Some(Frame::data(data))));
                     }
                     *self = Decoder::Ended;
                 }
                 Decoder::ChunkSize => {
                     let line = ready!(io.poll_line(MAX_SIZE_LINE, cx))?;
-                    *self = match line.as_deref().and_then(chunk_size) {
-                        Some(0) => Decoder::LastChunk,
-                        Some(size) => Decoder::ChunkData(size),
-                        None => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                    let size = line.as_deref().and_then(chunk_size);
+                    *self = match size.ok_or(io::ErrorKind::InvalidData)? {
+                        0 => Decoder::LastChunk,
+                        size => Decoder::ChunkData(size),
                     };
                 }
-                Decoder::ChunkEnd => match ready!(io.poll_line(0, cx))? {
-                    Some(_) => *self = Decoder::ChunkSize,
-                    None => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-                },
+                Decoder::ChunkEnd => {
+                    let line = ready!(io.poll_line(0, cx))?;
+                    line.ok_or(io::ErrorKind::InvalidData)?;
+                    *self = Decoder::ChunkSize;
+                }
                 Decoder::LastChunk => match ready!(io.poll_line(0, cx))? {
                     Some(_) => *self = Decoder::Ended,
                     // Nobody reads trailers, and so not what follows them.
                     None => {
                         *self = Decoder::Broken;
-                        return Poll::Ready(Ok(Some(Chunk::Trailers)));
+                        return Poll::Ready(Ok(Some(Frame::trailers(HeaderMap::new()))));
                     }
                 },
             }

@@ -70,11 +70,8 @@ static COMMON_NAMES: [HeaderName; 8] = [
 pub fn parse_request(bytes: Bytes) -> Result<RequestHead, MalformedHead> {
     let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut []);
-    let status = ParserConfig::default().parse_request_with_uninit_headers(
-        &mut parsed,
-        &bytes,
-        &mut headers,
-    );
+    let config = ParserConfig::default();
+    let status = config.parse_request_with_uninit_headers(&mut parsed, &bytes, &mut headers);
     check_complete(status, &bytes)?;
     let (Some(method), Some(path), Some(version)) = (parsed.method, parsed.path, parsed.version)
     else {
@@ -122,11 +119,8 @@ pub fn parse_request(bytes: Bytes) -> Result<RequestHead, MalformedHead> {
 pub(super) fn parse_response(bytes: Bytes) -> Result<ResponseHead, MalformedHead> {
     let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut []);
-    let status = ParserConfig::default().parse_response_with_uninit_headers(
-        &mut parsed,
-        &bytes,
-        &mut headers,
-    );
+    let config = ParserConfig::default();
+    let status = config.parse_response_with_uninit_headers(&mut parsed, &bytes, &mut headers);
     check_complete(status, &bytes)?;
     let (Some(code), Some(version)) = (parsed.code, parsed.version) else {
         return Err(MalformedHead::Syntax);
@@ -159,10 +153,9 @@ pub(super) fn parse_response(bytes: Bytes) -> Result<ResponseHead, MalformedHead
 pub(super) fn write_headers(headers: &HeaderMap, out: &mut BytesMut) {
     for (name, value) in headers {
         if !is_hop_by_hop(name.as_str()) {
-            out.extend_from_slice(name.as_str().as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value.as_bytes());
-            out.extend_from_slice(b"\r\n");
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                out.extend_from_slice(part);
+            }
         }
     }
 }

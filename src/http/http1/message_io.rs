@@ -3,9 +3,11 @@
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, Waker, ready};
 
+use bytes::Bytes;
+use http_body::Frame;
 use tokio::io::{AsyncBufRead, AsyncWrite};
 
-use crate::http::body::{BodySource, Chunk};
+use crate::http::body::BodySource;
 
 use super::buffered_io::BufferedIo;
 use super::decoder::Decoder;
@@ -50,8 +52,8 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> MessageIo<S> {
     pub(super) fn skip_body(&mut self) -> bool {
         // A client that waits for `100 Continue` gets the response instead.
         while self.interim_response.is_empty() && !self.decoder.has_ended() {
-            match self.poll_chunk(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok(Some(Chunk::Data(_)))) => {}
+            match self.poll_frame(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(Some(frame))) if frame.is_data() => {}
                 Poll::Ready(Ok(None)) => return true,
                 Poll::Ready(_) | Poll::Pending => return false,
             }
@@ -61,7 +63,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> MessageIo<S> {
 }
 
 impl<S: AsyncBufRead + AsyncWrite + Unpin> BodySource for MessageIo<S> {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Frame<Bytes>>>> {
         while !self.interim_response.is_empty() {
             let slice = IoSlice::new(self.interim_response);
             let count = ready!(self.io.poll_write(&[slice], cx))?;
@@ -70,7 +72,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> BodySource for MessageIo<S> {
             }
             self.interim_response = self.interim_response.get(count..).unwrap_or_default();
         }
-        self.decoder.poll_chunk(&mut self.io, cx)
+        self.decoder.poll_frame(&mut self.io, cx)
     }
 
     fn has_ended(&self) -> bool {

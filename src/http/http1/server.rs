@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::io::IoSlice;
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
@@ -58,7 +58,7 @@ pub async fn serve<S, H, F, B>(
                 connection.exchange(head, drain, &mut handle).await
             }
             NextHead::Refused(refusal) => {
-                let _ = timeout(CLOSE_TIMEOUT, connection.refuse(refusal)).await;
+                let _ = timeout(CLOSE_TIMEOUT, connection.write_refusal(refusal)).await;
                 Persistence::LingeringClose
             }
             NextHead::None => Persistence::Close,
@@ -245,18 +245,14 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<'_, S> {
         .await
     }
 
-    async fn refuse(&mut self, refusal: &'static [u8]) {
-        let mut left = refusal;
-        while !left.is_empty() {
-            let write = poll_fn(|cx| {
-                let io = &mut self.io.borrow_mut().io;
-                io.poll_write(&[IoSlice::new(left)], cx)
-            });
-            match write.await {
-                Ok(count) if count > 0 => left = left.get(count..).unwrap_or_default(),
-                _ => return,
-            }
-        }
+    async fn write_refusal(&mut self, refusal: &'static [u8]) -> io::Result<()> {
+        let refusal = Bytes::from_static(refusal);
+        self.queue.begin(refusal, Framing::Length(0));
+        poll_fn(|cx| {
+            let io = &mut self.io.borrow_mut().io;
+            self.queue.poll_write_queued(io, cx)
+        })
+        .await
     }
 }
 

@@ -91,16 +91,12 @@ impl WriteQueue {
     }
 
     /// Writes until the whole message is written, or the peer or the body has to be waited for.
-    pub(super) fn poll_write<S, B>(
+    pub(super) fn poll_write<B: MessageBody>(
         &mut self,
-        io: &mut BufferedIo<S>,
+        io: &mut BufferedIo<impl AsyncBufRead + AsyncWrite + Unpin>,
         body: &mut B,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), WriteError<B::Error>>>
-    where
-        S: AsyncBufRead + AsyncWrite + Unpin,
-        B: MessageBody,
-    {
+    ) -> Poll<Result<(), WriteError<B::Error>>> {
         loop {
             self.fill(body, cx)?;
             let body_is_pending = self.is_empty();
@@ -115,14 +111,11 @@ impl WriteQueue {
     }
 
     /// Writes what is queued, and polls no body.
-    pub(super) fn poll_write_queued<S>(
+    pub(super) fn poll_write_queued(
         &mut self,
-        io: &mut BufferedIo<S>,
+        io: &mut BufferedIo<impl AsyncBufRead + AsyncWrite + Unpin>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>>
-    where
-        S: AsyncBufRead + AsyncWrite + Unpin,
-    {
+    ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             for (slice, piece) in slices.iter_mut().zip(&self.queue) {
@@ -190,13 +183,11 @@ impl WriteQueue {
     fn end<E>(&mut self) -> Result<(), WriteError<E>> {
         self.body_has_ended = true;
         match self.framing {
-            Framing::Length(0) => Ok(()),
-            Framing::Length(_) => Err(WriteError::BodyLength),
-            Framing::Chunked => {
-                self.push(Bytes::from_static(b"0\r\n\r\n"));
-                Ok(())
-            }
+            Framing::Length(0) => {}
+            Framing::Length(_) => return Err(WriteError::BodyLength),
+            Framing::Chunked => self.push(Bytes::from_static(b"0\r\n\r\n")),
         }
+        Ok(())
     }
 
     fn push(&mut self, piece: Bytes) {

@@ -126,23 +126,20 @@ impl<B: MessageBody> Body for TimedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        if this.remainder.is_empty() {
-            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
-                this.set(WriteState::Preparing);
-                return Poll::Pending;
-            };
-            this.set(WriteState::Ready);
-            match frame.map(|frame| frame.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => this.remainder = data,
-                Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
-        } else {
-            this.set(WriteState::Ready);
-        }
-        let len = this.remainder.len().min(FRAME_BYTES);
-        Poll::Ready(Some(Ok(Frame::data(this.remainder.split_to(len)))))
+        let frame = match std::mem::take(&mut this.remainder) {
+            none if none.is_empty() => Pin::new(&mut this.body).poll_frame(cx),
+            remainder => Poll::Ready(Some(Ok(Frame::data(remainder)))),
+        };
+        this.set(match frame {
+            Poll::Pending => WriteState::Preparing,
+            Poll::Ready(_) => WriteState::Ready,
+        });
+        frame.map_ok(|frame| {
+            frame.map_data(|mut data| {
+                this.remainder = data.split_off(data.len().min(FRAME_BYTES));
+                data
+            })
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -151,12 +148,11 @@ impl<B: MessageBody> Body for TimedBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         let remainder = self.remainder.len() as u64;
-        let body = self.body.size_hint();
-        let mut hint = SizeHint::new();
-        if let Some(upper) = body.upper() {
+        let mut hint = self.body.size_hint();
+        if let Some(upper) = hint.upper() {
             hint.set_upper(upper.saturating_add(remainder));
         }
-        hint.set_lower(body.lower().saturating_add(remainder));
+        hint.set_lower(hint.lower().saturating_add(remainder));
         hint
     }
 }
