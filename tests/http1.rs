@@ -1,5 +1,5 @@
-//! The gate's HTTP/1.1 beside hyper's: whatever bytes come, what the gate accepts is what hyper
-//! accepts, understood alike.
+//! The gate's HTTP/1.1 beside hyper's: each request that the gate accepts, hyper accepts, and both
+//! parse it alike.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,14 +8,14 @@
     reason = "a test stops by panicking"
 )]
 
-#[path = "http1/sides.rs"]
-mod sides;
+#[path = "http1/parsers.rs"]
+mod parsers;
 
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq};
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use proptest::{collection, sample};
 
-/// A request on its own, and with what is read from it.
+/// Well-formed requests.
 const REQUESTS: &[&str] = &[
     "POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: K.P\r\nContent-Length: 5\r\n\r\nhello",
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
@@ -26,7 +26,7 @@ const REQUESTS: &[&str] = &[
     "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
 ];
 
-/// What may be put in.
+/// What a mutation may insert.
 const TOKENS: &[&str] = &[
     "\r\n",
     "\n",
@@ -53,10 +53,10 @@ const TOKENS: &[&str] = &[
     "X: y\r\n z\r\n",
 ];
 
-/// Accepted alike or not at all: what the gate hands on is a beginning of what hyper hands on.
+/// The requests that the gate accepts are the first of those that hyper accepts, parsed alike.
 fn assert_alike(bytes: &[u8], piece: usize) -> Result<(), String> {
-    let ours = sides::gate(bytes, piece);
-    let theirs = sides::hyper(bytes, piece);
+    let ours = parsers::parse_with_gate(bytes, piece);
+    let theirs = parsers::parse_with_hyper(bytes, piece);
     for (n, request) in ours.iter().enumerate() {
         let Some(other) = theirs.get(n) else {
             return Err(format!("hyper does not see request {n}: {request:?}"));
@@ -74,20 +74,24 @@ fn assert_alike(bytes: &[u8], piece: usize) -> Result<(), String> {
 }
 
 #[test]
-fn plain_requests_are_understood_alike() {
+fn plain_requests_are_parsed_alike() {
     for piece in [1, 7, 1 << 16] {
         let all: String = REQUESTS.concat();
         for request in REQUESTS.iter().copied().chain([all.as_str()]) {
             assert_alike(request.as_bytes(), piece).unwrap();
-            let seen = sides::gate(request.as_bytes(), piece);
-            assert_eq!(seen, sides::hyper(request.as_bytes(), piece), "{request}");
-            assert!(!seen.is_empty() && seen.iter().all(|seen| seen.body.is_some()));
+            let parsed = parsers::parse_with_gate(request.as_bytes(), piece);
+            assert_eq!(
+                parsed,
+                parsers::parse_with_hyper(request.as_bytes(), piece),
+                "{request}"
+            );
+            assert!(!parsed.is_empty() && parsed.iter().all(|request| request.body.is_some()));
         }
     }
 }
 
 #[test]
-fn what_could_be_read_in_two_ways_is_not_read() {
+fn ambiguous_requests_are_refused() {
     let cases = [
         // Two framings.
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -110,7 +114,11 @@ fn what_could_be_read_in_two_ways_is_not_read() {
     ];
     for case in cases {
         for piece in [3, 1 << 16] {
-            assert_eq!(sides::gate(case.as_bytes(), piece), [], "{case}");
+            assert_eq!(
+                parsers::parse_with_gate(case.as_bytes(), piece),
+                [],
+                "{case}"
+            );
         }
     }
     let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -129,26 +137,26 @@ fn what_could_be_read_in_two_ways_is_not_read() {
     ];
     for body in bodies {
         for piece in [3, 1 << 16] {
-            let seen = sides::gate(format!("{chunked}{body}").as_bytes(), piece);
-            assert_eq!(seen.len(), 1, "{body}");
-            assert_eq!(seen[0].body, None, "{body}");
+            let parsed = parsers::parse_with_gate(format!("{chunked}{body}").as_bytes(), piece);
+            assert_eq!(parsed.len(), 1, "{body}");
+            assert_eq!(parsed[0].body, None, "{body}");
         }
     }
 }
 
 #[test]
-fn trailers_of_a_response_end_it_and_are_dropped() {
+fn response_trailers_are_dropped() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nconnection: close\r\n\r\n";
     let response =
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n";
-    let received = sides::forwarded(response);
+    let received = parsers::forward(response);
     let received = std::str::from_utf8(&received).unwrap();
     assert_eq!(received, format!("{head}5\r\nhello\r\n0\r\n\r\n"));
 }
 
 /// `PROPTEST_CASES=1000000 cargo test --test http1` looks longer.
 #[test]
-fn changed_bytes_are_understood_alike_or_not_at_all() {
+fn mutated_requests_are_parsed_alike_or_refused() {
     let mut runner = TestRunner::new_with_rng(
         ProptestConfig {
             cases: 4000.max(ProptestConfig::default().cases),

@@ -143,6 +143,7 @@ impl fmt::Display for BodyError {
     }
 }
 
+// hyper finds the reset code of an HTTP/2 response among the sources.
 impl std::error::Error for BodyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {

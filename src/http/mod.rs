@@ -1,6 +1,6 @@
 //! HTTP/1.1 and HTTP/2, server and client: framing, timeouts, limits, graceful shutdown.
 //!
-//! It knows nothing of the gate: `listener` passes in a [`Service`] that answers the requests.
+//! It knows nothing of the gate: `listener` passes in a [`Service`] that handles the requests.
 
 mod body;
 pub mod http1;

@@ -6,12 +6,12 @@ use http::{Request, Response};
 
 use super::body::{BodyError, IncomingBody, MessageBody};
 
-/// Answers the requests of one connection.
+/// Handles the requests of one connection.
 pub trait Service: 'static {
     /// The body of its responses.
     type Body: MessageBody<Error = BodyError> + 'static;
 
-    /// Answers one request.
+    /// Handles one request.
     fn handle(&self, request: Request<IncomingBody>) -> impl Future<Output = Response<Self::Body>>;
 
     /// Waits until the connection must drain: requests under way are answered, then it closes.

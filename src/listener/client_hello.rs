@@ -1,4 +1,4 @@
-//! The ClientHello and its SNI, read before it is decided who answers: this listener or a tunnel.
+//! The ClientHello and its SNI, read before this listener or a tunnel's host responds to it.
 
 use std::io;
 
@@ -40,7 +40,7 @@ impl ClientHello {
         hello.server_name().map(str::to_ascii_lowercase)
     }
 
-    /// The handshake that answers it.
+    /// The handshake that it begins.
     pub(super) fn into_handshake(self) -> StartHandshake<ReadAhead<TcpStream>> {
         StartHandshake::from_parts(self.accepted, ReadAhead::new(self.tcp))
     }

@@ -50,7 +50,7 @@ impl LeafIssuer {
     /// a dot.
     ///
     /// # Errors
-    /// A sentence that says which file is not what it should be.
+    /// A sentence: which file is not what it should be, or why the CA signs no leaf.
     pub fn from_files(
         certificate: &Path,
         key: &Path,
@@ -63,19 +63,6 @@ impl LeafIssuer {
             .map_err(|error| format!("`{}` cannot be read: {error}", key.display()))?;
         let key = KeyPair::from_pem(&pem)
             .map_err(|error| format!("`{}` holds no private key in PEM: {error}", key.display()))?;
-        LeafIssuer::new(certificate, key, default_names, clock)
-    }
-
-    /// An issuer from a CA's certificate and key.
-    ///
-    /// # Errors
-    /// When the certificate is not a CA's, or signs no leaf.
-    pub fn new(
-        certificate: CertificateDer<'static>,
-        key: KeyPair,
-        default_names: Vec<String>,
-        clock: Clock,
-    ) -> Result<LeafIssuer, String> {
         let issuer = Issuer::from_ca_cert_der(&certificate, key)
             .map_err(|error| format!("the certificate cannot sign leaves: {error}"))?;
         let leaf_key = KeyPair::generate()

@@ -1,4 +1,4 @@
-//! The same bytes, read by the gate's HTTP/1.1 and by hyper's.
+//! The same bytes, parsed by the gate's HTTP/1.1 and by hyper's.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -15,9 +15,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use kinesis_gate::http::{BodyError, IncomingBody, Limits, MessageBody, http1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 
-/// One request as a reader understood it.
+/// One request as a server parsed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Understood {
+pub(crate) struct ParsedRequest {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
@@ -25,7 +25,7 @@ pub(crate) struct Understood {
     pub(crate) body: Option<Vec<u8>>,
 }
 
-type Seen = Rc<RefCell<Vec<Understood>>>;
+type Parsed = Rc<RefCell<Vec<ParsedRequest>>>;
 
 const HEAD_BYTES: usize = 16 << 10;
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,17 +38,17 @@ const LIMITS: Limits = Limits {
     pending_resets: 0,
 };
 
-/// What the gate understands of `bytes`, which come in pieces of `piece`.
-pub(crate) fn gate(bytes: &[u8], piece: usize) -> Vec<Understood> {
-    run(bytes, piece, |stream, seen| async move {
-        let handle = |request| understand(request, Rc::clone(&seen));
+/// The requests that the gate parses in `bytes`, which arrive `piece` at a time.
+pub(crate) fn parse_with_gate(bytes: &[u8], piece: usize) -> Vec<ParsedRequest> {
+    run(bytes, piece, |stream, parsed| async move {
+        let handle = |request| record(request, Rc::clone(&parsed));
         let never = std::future::pending();
         http1::serve(BufReader::new(stream), &LIMITS, never, handle).await;
     })
 }
 
 /// What a client receives where the gate's HTTP/1.1 forwards a server's response.
-pub(crate) fn forwarded(response: &'static [u8]) -> Vec<u8> {
+pub(crate) fn forward(response: &'static [u8]) -> Vec<u8> {
     block_on(async {
         let (mut client, downstream) = duplex(HEAD_BYTES);
         let (mut server, upstream) = duplex(HEAD_BYTES);
@@ -74,12 +74,12 @@ pub(crate) fn forwarded(response: &'static [u8]) -> Vec<u8> {
     })
 }
 
-/// What hyper understands of the same.
-pub(crate) fn hyper(bytes: &[u8], piece: usize) -> Vec<Understood> {
-    run(bytes, piece, |stream, seen| async move {
+/// The requests that hyper parses.
+pub(crate) fn parse_with_hyper(bytes: &[u8], piece: usize) -> Vec<ParsedRequest> {
+    run(bytes, piece, |stream, parsed| async move {
         let service = hyper::service::service_fn(move |request| {
-            let answer = understand(request, Rc::clone(&seen));
-            async { Ok::<_, Infallible>(answer.await.map(|body| body.0)) }
+            let response = record(request, Rc::clone(&parsed));
+            async { Ok::<_, Infallible>(response.await.map(|body| body.0)) }
         });
         let _ = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -93,27 +93,27 @@ pub(crate) fn hyper(bytes: &[u8], piece: usize) -> Vec<Understood> {
 fn run<F: Future<Output = ()>>(
     bytes: &[u8],
     piece: usize,
-    serve: impl FnOnce(DuplexStream, Seen) -> F,
-) -> Vec<Understood> {
-    let seen = Seen::default();
+    serve: impl FnOnce(DuplexStream, Parsed) -> F,
+) -> Vec<ParsedRequest> {
+    let parsed = Parsed::default();
     block_on(async {
-        // Small, so that pieces arrive as pieces; answers are read as they come.
+        // Small, so that pieces arrive as pieces; responses are read as they come.
         let (client, server) = duplex(piece.max(1));
-        let (mut answers, mut requests) = tokio::io::split(client);
+        let (mut responses, mut requests) = tokio::io::split(client);
         let write = async {
             let _ = requests.write_all(bytes).await;
             let _ = requests.shutdown().await;
         };
         let read = async {
-            let _ = tokio::io::copy(&mut answers, &mut tokio::io::sink()).await;
+            let _ = tokio::io::copy(&mut responses, &mut tokio::io::sink()).await;
         };
-        let served = serve(server, Rc::clone(&seen));
+        let served = serve(server, Rc::clone(&parsed));
         let all = async { tokio::join!(write, read, served) };
         tokio::time::timeout(TIMEOUT * 4, all)
             .await
             .expect("a connection that ends");
     });
-    seen.take()
+    parsed.take()
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -124,13 +124,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-async fn understand<B: Body<Data = Bytes> + Unpin>(
+async fn record<B: Body<Data = Bytes> + Unpin>(
     request: Request<B>,
-    seen: Seen,
+    parsed: Parsed,
 ) -> Response<Empty> {
     let (parts, mut body) = request.into_parts();
-    let at = seen.borrow().len();
-    seen.borrow_mut().push(Understood {
+    let at = parsed.borrow().len();
+    parsed.borrow_mut().push(ParsedRequest {
         method: parts.method.to_string(),
         target: parts.uri.to_string(),
         headers: parts
@@ -146,7 +146,7 @@ async fn understand<B: Body<Data = Bytes> + Unpin>(
             Some(Ok(Ok(data))) => bytes.extend_from_slice(&data),
             Some(Ok(Err(_)) | Err(_)) => break,
             None => {
-                seen.borrow_mut()[at].body = Some(bytes);
+                parsed.borrow_mut()[at].body = Some(bytes);
                 break;
             }
         }
@@ -154,7 +154,7 @@ async fn understand<B: Body<Data = Bytes> + Unpin>(
     Response::new(Empty(Full::default()))
 }
 
-/// An answer without a body.
+/// A response without a body.
 struct Empty(Full<Bytes>);
 
 impl Body for Empty {
