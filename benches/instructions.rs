@@ -47,28 +47,31 @@ const CASES: &[Case] = &[
     ("head", head),
     ("caller", read_caller),
     ("decide", decide),
-    ("scan-1KiB", |times| scan(times, 1 << 10)),
-    ("scan-1MiB", |times| scan(times, 1 << 20)),
+    ("scan-1KiB", |times| scan(times, put(1 << 10, "orders"))),
+    ("scan-64KiB-small", |times| scan(times, put_records())),
+    ("scan-1MiB", |times| scan(times, put(1 << 20, "orders"))),
     ("reject", reject),
     ("rate", rate),
     ("request-1KiB", |times| {
-        request(times, 1 << 10, "orders", 200, "")
+        request(times, put(1 << 10, "orders"), 200, "")
     }),
     ("request-1KiB-rate", |times| {
-        request(times, 1 << 10, "orders", 200, RATE);
+        request(times, put(1 << 10, "orders"), 200, RATE);
+    }),
+    ("request-64KiB-small", |times| {
+        request(times, put_records(), 200, "")
     }),
     ("request-1MiB", |times| {
-        request(times, 1 << 20, "orders", 200, "")
+        request(times, put(1 << 20, "orders"), 200, "")
     }),
     ("denied-1KiB", |times| {
-        request(times, 1 << 10, "private", 400, "")
+        request(times, put(1 << 10, "private"), 400, "")
     }),
     #[cfg(feature = "traces")]
     ("unsampled-1KiB", |times| {
         request(
             times,
-            1 << 10,
-            "orders",
+            put(1 << 10, "orders"),
             200,
             &format!("{TRACES}sample = 0"),
         )
@@ -77,8 +80,7 @@ const CASES: &[Case] = &[
     ("sampled-1KiB", |times| {
         request(
             times,
-            1 << 10,
-            "orders",
+            put(1 << 10, "orders"),
             200,
             &format!("{TRACES}sample = 1"),
         )
@@ -120,6 +122,20 @@ fn put(size: usize, stream: &str) -> Request {
     let data = "QUJD".repeat(size / 4);
     let body = format!(r#"{{"Data":"{data}","PartitionKey":"1","StreamName":"{stream}"}}"#);
     Request::new("PutRecord", body)
+}
+
+/// 300 records of 8 to 304 bytes, 64 KiB in all, as boto3 writes them.
+fn put_records() -> Request {
+    let record = |n: usize| {
+        let data = "QUJD".repeat(2 + n * 37 % 75);
+        format!(r#"{{"Data": "{data}", "PartitionKey": "device-{n:08}"}}"#)
+    };
+    let records: Vec<String> = (0..300).map(record).collect();
+    let body = format!(
+        r#"{{"Records": [{}], "StreamName": "orders"}}"#,
+        records.join(", ")
+    );
+    Request::new("PutRecords", body)
 }
 
 fn head(times: usize) {
@@ -169,8 +185,8 @@ fn decide(times: usize) {
     }
 }
 
-fn scan(times: usize, size: usize) {
-    let body = put(size, "orders").body;
+fn scan(times: usize, request: Request) {
+    let body = request.body;
     for _ in 0..times {
         let mut scanner = Scanner::new(WireFormat::Json);
         for record in black_box(&body).chunks(16 << 10) {
@@ -209,14 +225,14 @@ fn rate(times: usize) {
 }
 
 /// Client, gate and upstream in one process: their work is counted too.
-fn request(times: usize, size: usize, stream: &str, status: u16, tables: &str) {
+fn request(times: usize, request: Request, status: u16, tables: &str) {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Answer);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .tables(tables)
         .start();
-    let bytes = put(size, stream).bytes();
+    let bytes = request.bytes();
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     for _ in 0..times {
         connection.write(&bytes);

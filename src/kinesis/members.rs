@@ -59,7 +59,7 @@ pub struct Members {
     pub(super) texts: [Option<Span>; Member::COUNT],
     pub(super) entries: Vec<Entry>,
     /// An element of a list of streams names none.
-    pub(super) unnamed_stream: bool,
+    pub(super) has_unnamed_stream: bool,
 }
 
 /// A piece of the arena. Its size is capped far below what 32 bits can say.
@@ -185,7 +185,7 @@ impl Members {
     /// Whether an element of a list of streams has no `StreamARN`, so that it names one in a way
     /// that this version does not know.
     pub fn has_unnamed_stream(&self) -> bool {
-        self.unnamed_stream
+        self.has_unnamed_stream
     }
 
     /// Whether a resource is named at all; opaque tokens do not count.
@@ -195,7 +195,7 @@ impl Members {
         texts.any(|(index, text)| text.is_some() && !tokens.contains(&index))
             || self.stream_configuration_arns().next().is_some()
             || self.stream_filter_arns().next().is_some()
-            || self.unnamed_stream
+            || self.has_unnamed_stream
     }
 
     fn piece(&self, span: Span) -> Option<&str> {

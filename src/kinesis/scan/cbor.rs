@@ -1,122 +1,91 @@
-//! CBOR, by RFC 8949, in the forms that real SDKs write: definite and indefinite.
+//! The CBOR scanner (RFC 8949), for items of definite and of indefinite length: real SDKs write both.
 //!
-//! Lengths need not be the shortest: any reader takes the same length from them. Every item is at
-//! least one byte of the body, so the body's limit is the limit of items.
+//! A length need not have its shortest form: every reader reads the same length. Every item is at
+//! least one byte of the body, so the limit of the body also limits the number of items.
 
+mod frame;
 mod skip;
 
-use super::collect::{Collector, Container, Keep};
-use super::utf8::Utf8;
+use super::member_visitor::{Container, Keep, MemberVisitor};
+use super::utf8::Utf8Validator;
 use super::{MAX_DEPTH, MalformedBody};
+use frame::Frame;
 
-/// The grammar's state between two pieces of a body.
-pub(super) struct Cbor {
+/// The state between two pieces of a body.
+pub(super) struct CborScanner {
     state: State,
     /// The open containers; those beyond `depth` are not in use.
     stack: [Frame; MAX_DEPTH as usize],
     depth: u32,
-    utf8: Utf8,
-    /// Whether the item being read stands behind a tag.
-    tagged: bool,
-    /// Inside text or bytes of indefinite length.
-    chunked: Option<Kind>,
+    utf8: Utf8Validator,
+    /// Whether a tag stands before the item that is being read.
+    is_tagged: bool,
+    /// In a string of indefinite length: its kind.
+    indefinite_string: Option<StringKind>,
     keep: Keep,
     is_key: bool,
-    /// Whether the member being read is of no interest and its top level has been left.
-    skipping: bool,
-    done: bool,
+    /// Whether the scanner is inside a container of a member that policy does not need.
+    is_skipping: bool,
+    is_done: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// An item's first byte comes next.
+    /// The first byte of an item comes next.
     Item,
-    /// An item's length is not whole: its first byte, the bytes that are left, the value so far.
+    /// In an item's head: the first byte, the number of bytes that are left, the argument so far.
     Head(u8, u8, u64),
-    /// Bytes of text or of a byte string that are left.
-    Content(Kind, u64),
+    /// In a string: the number of bytes that are left.
+    Content(StringKind, u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum StringKind {
     Bytes,
     Text,
 }
 
-/// An open container.
-#[derive(Debug, Clone, Copy, Default)]
-struct Frame {
-    is_map: bool,
-    /// Items that are left, keys and values both; from [`ENDLESS`] downwards if the end is marked. A
-    /// map begins with an even number, so the number tells whether a key or a value comes next.
-    left: u64,
-}
-
 /// Longer than any body may be, and small enough to be doubled.
-const LONGEST: u64 = u32::MAX as u64;
-/// More items than any body has.
-const ENDLESS: u64 = 1 << 63;
+const MAX_LENGTH: u64 = u32::MAX as u64;
 
-impl Frame {
-    fn new(container: Container, items: Option<u64>) -> Frame {
-        let is_map = container == Container::Map;
-        let per_item = if is_map { 2 } else { 1 };
-        Frame {
-            is_map,
-            left: items.map_or(ENDLESS, |items| items * per_item),
-        }
-    }
-
-    fn expects_key(&self) -> bool {
-        self.is_map && self.left.is_multiple_of(2)
-    }
-
-    /// Whether a mark may end it here.
-    fn may_end(&self) -> bool {
-        self.left > ENDLESS / 2 && (!self.is_map || self.expects_key())
-    }
-
-    /// Counts an item that ended; whether the container ends with it.
-    fn count(&mut self) -> bool {
-        self.left = self.left.saturating_sub(1);
-        self.left == 0
-    }
-}
-
-impl Default for Cbor {
-    fn default() -> Cbor {
-        Cbor {
+impl Default for CborScanner {
+    fn default() -> CborScanner {
+        CborScanner {
             state: State::Item,
             stack: [Frame::default(); MAX_DEPTH as usize],
             depth: 0,
-            utf8: Utf8::default(),
-            tagged: false,
-            chunked: None,
+            utf8: Utf8Validator::default(),
+            is_tagged: false,
+            indefinite_string: None,
             keep: Keep::No,
             is_key: false,
-            skipping: false,
-            done: false,
+            is_skipping: false,
+            is_done: false,
         }
     }
 }
 
-impl Cbor {
-    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Collector) -> Result<(), MalformedBody> {
+impl CborScanner {
+    pub(super) fn push(
+        &mut self,
+        chunk: &[u8],
+        visitor: &mut MemberVisitor,
+    ) -> Result<(), MalformedBody> {
         let mut rest = chunk;
         while let Some((&byte, after)) = rest.split_first() {
             match self.state {
                 State::Item => {
-                    if self.done {
+                    if self.is_done {
                         return Err(MalformedBody::TrailingBytes);
                     }
-                    if self.skipping && !self.tagged && self.chunked.is_none() {
-                        let skipped = self.skip(rest, out)?;
+                    if self.is_skipping && !self.is_tagged && self.indefinite_string.is_none() {
+                        let skipped = self.skip(rest, visitor)?;
                         if skipped.len() < rest.len() {
                             rest = skipped;
                             continue;
                         }
                     }
-                    rest = self.first(byte, after, out)?;
+                    rest = self.begin_item(byte, after, visitor)?;
                 }
                 State::Head(first, left, value) => {
                     rest = after;
@@ -124,14 +93,14 @@ impl Cbor {
                     if left > 1 {
                         self.state = State::Head(first, left - 1, value);
                     } else {
-                        self.head(first, value, out)?;
+                        self.read_head(first, value, visitor)?;
                     }
                 }
                 State::Content(kind, left) => {
                     let len = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                     let (content, after) = rest.split_at(len);
                     rest = after;
-                    self.content(kind, content, left - len as u64, out)?;
+                    self.read_content(kind, content, left - len as u64, visitor)?;
                 }
             }
         }
@@ -139,27 +108,27 @@ impl Cbor {
     }
 
     pub(super) fn finish(&self) -> Result<(), MalformedBody> {
-        match (self.done, self.state, self.depth, self.tagged) {
+        match (self.is_done, self.state, self.depth, self.is_tagged) {
             (true, ..) => Ok(()),
             (false, State::Item, 0, false) => Err(MalformedBody::Empty),
             _ => Err(MalformedBody::Truncated),
         }
     }
 
-    /// An item's first byte, and its length if all of it is here.
-    fn first<'a>(
+    /// The first byte of an item, and the head if it is whole.
+    fn begin_item<'a>(
         &mut self,
         first: u8,
         after: &'a [u8],
-        out: &mut Collector,
+        visitor: &mut MemberVisitor,
     ) -> Result<&'a [u8], MalformedBody> {
-        let wide = match first & 0x1f {
+        let width = match first & 0x1f {
             info @ 0..=23 => {
-                self.head(first, u64::from(info), out)?;
+                self.read_head(first, u64::from(info), visitor)?;
                 return Ok(after);
             }
             31 => {
-                self.indefinite(first, out)?;
+                self.begin_indefinite(first, visitor)?;
                 return Ok(after);
             }
             24 => 1,
@@ -168,119 +137,140 @@ impl Cbor {
             27 => 8,
             _ => return Err(MalformedBody::ReservedItem),
         };
-        if let (1, Some((&value, after))) = (wide, after.split_first()) {
-            self.head(first, u64::from(value), out)?;
+        if let (1, Some((&value, after))) = (width, after.split_first()) {
+            self.read_head(first, u64::from(value), visitor)?;
             return Ok(after);
         }
-        self.state = State::Head(first, wide, 0);
+        self.state = State::Head(first, width, 0);
         Ok(after)
     }
 
-    /// An item of known kind and length or value.
-    fn head(&mut self, first: u8, value: u64, out: &mut Collector) -> Result<(), MalformedBody> {
+    /// An item's whole head: its first byte and its argument (RFC 8949 section 3).
+    fn read_head(
+        &mut self,
+        first: u8,
+        value: u64,
+        visitor: &mut MemberVisitor,
+    ) -> Result<(), MalformedBody> {
         let major = first >> 5;
         self.state = State::Item;
-        if let Some(kind) = self.chunked {
-            // Only definite pieces of the same kind make up an indefinite text.
-            let fits = matches!((kind, major), (Kind::Bytes, 2) | (Kind::Text, 3));
-            return if fits {
-                self.string(kind, value, out)
+        if let Some(kind) = self.indefinite_string {
+            // Only definite strings of the same kind make up an indefinite one.
+            let is_piece = matches!(
+                (kind, major),
+                (StringKind::Bytes, 2) | (StringKind::Text, 3)
+            );
+            return if is_piece {
+                self.begin_content(kind, value, visitor)
             } else {
                 Err(MalformedBody::Unexpected)
             };
         }
         match major {
             2 => self
-                .begin_string(Kind::Bytes, out)
-                .and_then(|()| self.string(Kind::Bytes, value, out)),
+                .begin_string(StringKind::Bytes, visitor)
+                .and_then(|()| self.begin_content(StringKind::Bytes, value, visitor)),
             3 => self
-                .begin_string(Kind::Text, out)
-                .and_then(|()| self.string(Kind::Text, value, out)),
-            4 => self.open(Container::List, Some(value), out),
-            5 => self.open(Container::Map, Some(value), out),
+                .begin_string(StringKind::Text, visitor)
+                .and_then(|()| self.begin_content(StringKind::Text, value, visitor)),
+            4 => self.begin_container(Container::List, Some(value), visitor),
+            5 => self.begin_container(Container::Map, Some(value), visitor),
             6 => {
-                if self.expects_key() || self.needs_value(out) {
+                if self.expects_key() || self.needs_value(visitor) {
                     return Err(MalformedBody::Tagged);
                 }
-                self.tagged = true;
+                self.is_tagged = true;
                 Ok(())
             }
-            7 => self.simple(first, value, out),
-            _ => self.scalar(out),
+            7 => self.read_simple(first, value, visitor),
+            _ => self.read_scalar(visitor),
         }
     }
 
-    fn indefinite(&mut self, first: u8, out: &mut Collector) -> Result<(), MalformedBody> {
-        match (first >> 5, self.chunked) {
+    fn begin_indefinite(
+        &mut self,
+        first: u8,
+        visitor: &mut MemberVisitor,
+    ) -> Result<(), MalformedBody> {
+        match (first >> 5, self.indefinite_string) {
             (7, Some(_)) => {
-                self.chunked = None;
-                self.end_string(out)
+                self.indefinite_string = None;
+                self.end_string(visitor)
             }
             (_, Some(_)) => Err(MalformedBody::Unexpected),
             (2, None) => {
-                self.begin_string(Kind::Bytes, out)?;
-                self.chunked = Some(Kind::Bytes);
+                self.begin_string(StringKind::Bytes, visitor)?;
+                self.indefinite_string = Some(StringKind::Bytes);
                 Ok(())
             }
             (3, None) => {
-                self.begin_string(Kind::Text, out)?;
-                self.chunked = Some(Kind::Text);
+                self.begin_string(StringKind::Text, visitor)?;
+                self.indefinite_string = Some(StringKind::Text);
                 Ok(())
             }
-            (4, None) => self.open(Container::List, None, out),
-            (5, None) => self.open(Container::Map, None, out),
+            (4, None) => self.begin_container(Container::List, None, visitor),
+            (5, None) => self.begin_container(Container::Map, None, visitor),
             (7, None) => match self.frame() {
-                Some(frame) if frame.may_end() && !self.tagged => self.close(out),
+                Some(frame) if frame.may_break() && !self.is_tagged => self.end_container(visitor),
                 _ => Err(MalformedBody::Unexpected),
             },
             _ => Err(MalformedBody::ReservedItem),
         }
     }
 
-    fn begin_string(&mut self, kind: Kind, out: &mut Collector) -> Result<(), MalformedBody> {
+    fn begin_string(
+        &mut self,
+        kind: StringKind,
+        visitor: &mut MemberVisitor,
+    ) -> Result<(), MalformedBody> {
         self.is_key = self.expects_key();
-        if self.is_key && kind != Kind::Text {
+        if self.is_key && kind != StringKind::Text {
             return Err(MalformedBody::KeyNotText);
         }
-        self.keep = match (self.skipping, self.is_key, kind) {
+        self.keep = match (self.is_skipping, self.is_key, kind) {
             (true, ..) => Keep::No,
-            (false, true, _) => out.key(),
-            (false, false, Kind::Text) => out.text()?,
-            (false, false, Kind::Bytes) => {
-                out.scalar()?;
+            (false, true, _) => visitor.begin_key(),
+            (false, false, StringKind::Text) => visitor.begin_text()?,
+            (false, false, StringKind::Bytes) => {
+                visitor.visit_scalar()?;
                 Keep::No
             }
         };
         Ok(())
     }
 
-    /// A piece of text or bytes begins, or the whole of it.
-    fn string(&mut self, kind: Kind, len: u64, out: &mut Collector) -> Result<(), MalformedBody> {
-        if len > LONGEST {
+    /// A definite string begins, or a piece of an indefinite one.
+    fn begin_content(
+        &mut self,
+        kind: StringKind,
+        len: u64,
+        visitor: &mut MemberVisitor,
+    ) -> Result<(), MalformedBody> {
+        if len > MAX_LENGTH {
             return Err(MalformedBody::LengthTooLarge);
         }
         if len == 0 {
-            return self.content(kind, &[], 0, out);
+            return self.read_content(kind, &[], 0, visitor);
         }
         self.state = State::Content(kind, len);
         Ok(())
     }
 
-    fn content(
+    fn read_content(
         &mut self,
-        kind: Kind,
+        kind: StringKind,
         content: &[u8],
         left: u64,
-        out: &mut Collector,
+        visitor: &mut MemberVisitor,
     ) -> Result<(), MalformedBody> {
-        if kind == Kind::Text {
-            if content.is_ascii() {
-                self.utf8.boundary_or_empty(content)?
+        if kind == StringKind::Text {
+            if content.is_ascii() && !content.is_empty() {
+                self.utf8.finish()?
             } else {
-                self.utf8.feed(content)?
+                self.utf8.push(content)?
             }
             if self.keep == Keep::Yes {
-                out.extend(content)?;
+                visitor.extend_string(content)?;
             }
         }
         if left > 0 {
@@ -288,67 +278,72 @@ impl Cbor {
             return Ok(());
         }
         self.state = State::Item;
-        if kind == Kind::Text {
-            // Each piece of a text is valid by itself (RFC 8949, section 3.2.3).
-            self.utf8.boundary()?;
+        if kind == StringKind::Text {
+            // Each piece of a text string is valid by itself (RFC 8949 section 3.2.3).
+            self.utf8.finish()?;
         }
-        if self.chunked.is_some() {
+        if self.indefinite_string.is_some() {
             Ok(())
         } else {
-            self.end_string(out)
+            self.end_string(visitor)
         }
     }
 
-    fn end_string(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
+    fn end_string(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
         if self.keep == Keep::Yes {
             if self.is_key {
-                out.key_end()?
+                visitor.end_key()?
             } else {
-                out.text_end()?
+                visitor.end_text()?
             }
         }
-        self.ended(out)
+        self.end_item(visitor)
     }
 
-    fn simple(&mut self, first: u8, value: u64, out: &mut Collector) -> Result<(), MalformedBody> {
+    fn read_simple(
+        &mut self,
+        first: u8,
+        value: u64,
+        visitor: &mut MemberVisitor,
+    ) -> Result<(), MalformedBody> {
         match first & 0x1f {
             22 if !self.expects_key() => {
-                if !self.skipping {
-                    out.null()?;
+                if !self.is_skipping {
+                    visitor.visit_null()?;
                 }
-                self.ended(out)
+                self.end_item(visitor)
             }
             24 if value < 32 => Err(MalformedBody::ReservedItem),
-            _ => self.scalar(out),
+            _ => self.read_scalar(visitor),
         }
     }
 
-    fn scalar(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
+    fn read_scalar(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
         if self.expects_key() {
             return Err(MalformedBody::KeyNotText);
         }
-        if !self.skipping {
-            out.scalar()?;
+        if !self.is_skipping {
+            visitor.visit_scalar()?;
         }
-        self.ended(out)
+        self.end_item(visitor)
     }
 
-    fn open(
+    fn begin_container(
         &mut self,
         container: Container,
         items: Option<u64>,
-        out: &mut Collector,
+        visitor: &mut MemberVisitor,
     ) -> Result<(), MalformedBody> {
         if self.expects_key() {
             return Err(MalformedBody::KeyNotText);
         }
-        if items.is_some_and(|items| items > LONGEST) {
+        if items.is_some_and(|items| items > MAX_LENGTH) {
             return Err(MalformedBody::LengthTooLarge);
         }
-        if self.depth > 0 && out.ignores() {
-            self.skipping = true;
+        if self.depth > 0 && visitor.ignores_member() {
+            self.is_skipping = true;
         } else {
-            out.open(container)?;
+            visitor.begin_container(container)?;
         }
         let opened = Frame::new(container, items);
         *self
@@ -356,46 +351,45 @@ impl Cbor {
             .get_mut(self.depth as usize)
             .ok_or(MalformedBody::TooDeep)? = opened;
         self.depth += 1;
-        self.tagged = false;
-        if opened.left == 0 {
-            self.close(out)
+        self.is_tagged = false;
+        if opened.items_left == 0 {
+            self.end_container(visitor)
         } else {
             Ok(())
         }
     }
 
-    /// The innermost container ends, and every one that ends with it.
-    fn close(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
+    /// The innermost container ends, and every container that ends with it.
+    fn end_container(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
         loop {
             self.depth = self.depth.saturating_sub(1);
-            if !self.skipping {
-                out.close(self.depth)?;
+            if !self.is_skipping {
+                visitor.end_container(self.depth)?;
             }
             if self.depth <= 1 {
-                self.skipping = false;
+                self.is_skipping = false;
             }
-            if !self.count() {
+            if !self.count_item() {
                 return Ok(());
             }
         }
     }
 
-    /// An item ended.
-    fn ended(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
-        self.tagged = false;
-        if self.count() {
-            self.close(out)
+    fn end_item(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+        self.is_tagged = false;
+        if self.count_item() {
+            self.end_container(visitor)
         } else {
             Ok(())
         }
     }
 
-    /// Counts an item that ended; whether its container ends with it.
-    fn count(&mut self) -> bool {
+    /// Counts an item that ended. Returns whether its container ends with it.
+    fn count_item(&mut self) -> bool {
         match self.frame_mut() {
-            Some(frame) => frame.count(),
+            Some(frame) => frame.count_item(),
             None => {
-                self.done = true;
+                self.is_done = true;
                 false
             }
         }
@@ -405,8 +399,8 @@ impl Cbor {
         self.frame().is_some_and(|frame| frame.expects_key())
     }
 
-    fn needs_value(&self, out: &Collector) -> bool {
-        !self.skipping && out.needs_value()
+    fn needs_value(&self, visitor: &MemberVisitor) -> bool {
+        !self.is_skipping && visitor.needs_value()
     }
 
     fn frame(&self) -> Option<Frame> {

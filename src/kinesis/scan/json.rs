@@ -1,37 +1,37 @@
-//! JSON, by RFC 8259.
+//! The JSON scanner (RFC 8259).
 //!
-//! Between tokens it goes byte by byte; text, which is nearly all of a body of records, it crosses
-//! from quote to quote ([`quotes`]). What stands between the texts of one record stands between those
-//! of the next as well, so [`Gaps`] remembers it.
+//! It reads structure byte by byte, and strings, which are nearly all of a body of records, from quote
+//! to quote ([`string_ends`]). The separators between the strings of a record are the same in the next
+//! record: [`SeparatorCache`] remembers them.
 
-mod gaps;
+mod container_stack;
 mod number;
-mod place;
-mod quotes;
+mod separator_cache;
+mod string_ends;
 
 use fearless_simd::{Level, Simd, dispatch};
 
 use super::MalformedBody;
-use super::collect::{Collector, Container, Keep};
-use super::utf8::Utf8;
-use gaps::Gaps;
+use super::member_visitor::{Container, Keep, MemberVisitor};
+use super::utf8::Utf8Validator;
+use container_stack::ContainerStack;
 use number::Number;
-use place::Place;
-use quotes::{Bytes, Ends};
+use separator_cache::SeparatorCache;
+use string_ends::{ByteKinds, StringEnds};
 
-/// The grammar's state between two pieces of a body.
-pub(super) struct Json {
+/// The state between two pieces of a body.
+pub(super) struct JsonScanner {
     state: State,
-    place: Place,
-    utf8: Utf8,
-    /// Of the text being read.
+    stack: ContainerStack,
+    utf8: Utf8Validator,
+    /// Whether the string that is being read is a key.
     is_key: bool,
     keep: Keep,
-    /// The first half of a surrogate pair whose second half must follow; else zero.
-    high: u16,
-    /// Whether the member being read is of no interest and its top level has been left.
-    skipping: bool,
-    gaps: Gaps,
+    /// The high surrogate whose low surrogate must follow; else zero.
+    high_surrogate: u16,
+    /// Whether the scanner is inside a container of a member that policy does not need.
+    is_skipping: bool,
+    separators: SeparatorCache,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ enum State {
     Colon,
     CommaOrEnd,
     Done,
-    Text,
+    String,
     Escape,
     /// In `\uXXXX`: the digits that are left, and the value so far.
     Hex(u8, u16),
@@ -55,210 +55,234 @@ enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Literal {
     Null,
-    Truth,
+    Boolean,
 }
 
-/// Bytes looked at together. A block is read two or three times, from the nearest cache.
+/// Bytes that are read together. A block is read two or three times, from the nearest cache.
 const BLOCK: usize = 4 * 1024;
 
-impl Default for Json {
-    fn default() -> Json {
-        Json {
+impl Default for JsonScanner {
+    fn default() -> JsonScanner {
+        JsonScanner {
             state: State::Value,
-            place: Place::TOP,
-            utf8: Utf8::default(),
+            stack: ContainerStack::EMPTY,
+            utf8: Utf8Validator::default(),
             is_key: false,
             keep: Keep::No,
-            high: 0,
-            skipping: false,
-            gaps: Gaps::default(),
+            high_surrogate: 0,
+            is_skipping: false,
+            separators: SeparatorCache::default(),
         }
     }
 }
 
-impl Json {
-    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Collector) -> Result<(), MalformedBody> {
-        dispatch!(Level::new(), simd => self.blocks(simd, chunk, out))
+impl JsonScanner {
+    pub(super) fn push(
+        &mut self,
+        chunk: &[u8],
+        visitor: &mut MemberVisitor,
+    ) -> Result<(), MalformedBody> {
+        dispatch!(Level::new(), simd => self.push_blocks(simd, chunk, visitor))
     }
 
-    /// Everything that is called with `simd` is inlined into this, so that it is compiled once for each
-    /// width of vectors.
+    /// Every function with the argument `simd` is inlined here, so that it is compiled once for each width
+    /// of vectors.
     #[inline(always)]
-    fn blocks<S: Simd>(
+    fn push_blocks<S: Simd>(
         &mut self,
         simd: S,
         chunk: &[u8],
-        out: &mut Collector,
+        visitor: &mut MemberVisitor,
     ) -> Result<(), MalformedBody> {
-        let mut ends = Ends::new();
+        let mut ends = StringEnds::new();
         for block in chunk.chunks(BLOCK) {
             let bytes = ends.read(simd, block);
-            if bytes.ascii {
-                self.utf8.boundary()?
+            if bytes.is_ascii {
+                self.utf8.finish()?
             } else {
-                self.utf8.feed(block)?
+                self.utf8.push(block)?
             }
-            self.block(simd, block, bytes, &ends, out)?;
+            self.read_block(simd, block, bytes, &ends, visitor)?;
         }
         Ok(())
     }
 
     pub(super) fn finish(&self) -> Result<(), MalformedBody> {
-        self.utf8.boundary()?;
+        self.utf8.finish()?;
         match self.state {
             State::Done => Ok(()),
-            State::Value if self.place == Place::TOP => Err(MalformedBody::Empty),
+            State::Value if self.stack == ContainerStack::EMPTY => Err(MalformedBody::Empty),
             _ => Err(MalformedBody::Truncated),
         }
     }
 
     #[inline(always)]
-    fn block<S: Simd>(
+    fn read_block<S: Simd>(
         &mut self,
         simd: S,
         block: &[u8],
-        bytes: Bytes,
-        ends: &Ends,
-        out: &mut Collector,
+        bytes: ByteKinds,
+        ends: &StringEnds,
+        visitor: &mut MemberVisitor,
     ) -> Result<(), MalformedBody> {
         let mut at = 0;
-        let mut gap = None;
+        let mut separator = None;
         while let Some(&byte) = block.get(at) {
-            if let State::Text = self.state {
-                if self.high != 0 && byte != b'\\' {
+            if let State::String = self.state {
+                if self.high_surrogate != 0 && byte != b'\\' {
                     return Err(MalformedBody::LoneSurrogate);
                 }
-                if !bytes.controls && self.skipping && !self.is_key {
-                    let place = &mut self.place;
-                    let Some(end) = self.gaps.cross(simd, block, at, place, ends) else {
-                        break;
-                    };
+                if !bytes.may_have_control && self.is_skipping && !self.is_key {
+                    let stack = &mut self.stack;
+                    let end = self.separators.skip_strings(simd, block, at, stack, ends);
+                    let Some(end) = end else { break };
                     at = end + 1;
                     if block.get(end) == Some(&b'\\') {
                         self.state = State::Escape;
                     } else {
-                        gap = Some((end, self.place));
+                        separator = Some((end, self.stack));
                         self.state = State::CommaOrEnd;
                     }
                     continue;
                 }
                 let end = ends.next(at);
-                let text = block
+                let piece = block
                     .get(at..end.unwrap_or(block.len()))
                     .unwrap_or_default();
-                if bytes.controls && text.iter().any(|byte| *byte < 0x20) {
+                if bytes.may_have_control && piece.iter().any(|byte| *byte < 0x20) {
                     return Err(MalformedBody::ControlCharacter);
                 }
                 if self.keep == Keep::Yes {
-                    out.extend(text)?;
+                    visitor.extend_string(piece)?;
                 }
                 let Some(end) = end else { break };
                 at = end + 1;
                 if block.get(end) == Some(&b'\\') {
                     self.state = State::Escape;
                 } else {
-                    self.end_text(out)?;
+                    self.end_string(visitor)?;
                 }
                 continue;
             }
             at += 1;
             match self.state {
-                State::Text => {}
-                State::Escape => self.escape(byte, out)?,
-                State::Hex(left, unit) => self.hex(byte, left, unit, out)?,
+                State::String => {}
+                State::Escape => self.read_escape(byte, visitor)?,
+                State::Hex(left, unit) => self.read_hex(byte, left, unit, visitor)?,
                 State::Number(number) => match number.next(byte)? {
                     Some(number) => self.state = State::Number(number),
                     None => {
-                        self.after_value();
-                        self.between(byte, out)?;
+                        self.end_value();
+                        self.read_structure(byte, visitor)?;
                     }
                 },
-                State::Literal(expected, literal) => self.literal(byte, expected, literal, out)?,
-                _ => self.between(byte, out)?,
+                State::Literal(expected, literal) => {
+                    self.read_literal(byte, expected, literal, visitor)?
+                }
+                _ => self.read_structure(byte, visitor)?,
             }
-            // A gap ends where the next skipped text begins, and is none if the member ended first.
-            if gap.is_some() && !self.skipping {
-                gap = None;
-            } else if let (State::Text, false, Some((from, before))) =
-                (self.state, self.is_key, gap)
+            // A separator ends where the next skipped string begins; if the member ends first there is
+            // none.
+            if !self.is_skipping {
+                separator = None;
+            } else if let (State::String, false, Some((from, before))) =
+                (self.state, self.is_key, separator)
             {
-                let between = block.get(from..at).unwrap_or_default();
-                self.gaps.remember(between, before, self.place);
-                gap = None;
+                let bytes = block.get(from..at).unwrap_or_default();
+                self.separators.insert(bytes, before, self.stack);
+                separator = None;
             }
         }
         Ok(())
     }
 
-    /// A byte that is not inside a text, number or literal.
-    fn between(&mut self, byte: u8, out: &mut Collector) -> Result<(), MalformedBody> {
+    /// A byte that is not in a string, number or literal.
+    fn read_structure(
+        &mut self,
+        byte: u8,
+        visitor: &mut MemberVisitor,
+    ) -> Result<(), MalformedBody> {
         if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
             return Ok(());
         }
         match (self.state, byte) {
             (State::Done, _) => return Err(MalformedBody::TrailingBytes),
             (State::CommaOrEnd, b',') => {
-                self.state = if self.place.in_map() {
+                self.state = if self.stack.is_in_map() {
                     State::Key
                 } else {
                     State::Value
                 };
             }
-            (State::CommaOrEnd | State::KeyOrEnd, b'}') if self.place.in_map() => {
-                self.close(out)?
+            (State::CommaOrEnd | State::KeyOrEnd, b'}') if self.stack.is_in_map() => {
+                self.end_container(visitor)?
             }
-            (State::CommaOrEnd | State::ValueOrEnd, b']') if !self.place.in_map() => {
-                self.close(out)?
+            (State::CommaOrEnd | State::ValueOrEnd, b']') if !self.stack.is_in_map() => {
+                self.end_container(visitor)?
             }
             (State::Colon, b':') => self.state = State::Value,
             (State::Key | State::KeyOrEnd, b'"') => {
                 self.is_key = true;
-                self.keep = if self.skipping { Keep::No } else { out.key() };
-                self.state = State::Text;
+                self.keep = if self.is_skipping {
+                    Keep::No
+                } else {
+                    visitor.begin_key()
+                };
+                self.state = State::String;
             }
-            (State::Value | State::ValueOrEnd, _) => self.value(byte, out)?,
+            (State::Value | State::ValueOrEnd, _) => self.begin_value(byte, visitor)?,
             _ => return Err(MalformedBody::Unexpected),
         }
         Ok(())
     }
 
-    fn value(&mut self, byte: u8, out: &mut Collector) -> Result<(), MalformedBody> {
+    fn begin_value(&mut self, byte: u8, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
         match byte {
             b'"' => {
                 self.is_key = false;
-                self.keep = if self.skipping { Keep::No } else { out.text()? };
-                self.state = State::Text;
+                self.keep = if self.is_skipping {
+                    Keep::No
+                } else {
+                    visitor.begin_text()?
+                };
+                self.state = State::String;
             }
-            b'{' => self.open(Container::Map, out)?,
-            b'[' => self.open(Container::List, out)?,
+            b'{' => self.begin_container(Container::Map, visitor)?,
+            b'[' => self.begin_container(Container::List, visitor)?,
             b'-' | b'0'..=b'9' => {
-                self.scalar(out)?;
+                self.begin_scalar(visitor)?;
                 self.state = State::Number(Number::begin(byte));
             }
             b't' => {
-                self.scalar(out)?;
-                self.state = State::Literal(b"rue", Literal::Truth);
+                self.begin_scalar(visitor)?;
+                self.state = State::Literal(b"rue", Literal::Boolean);
             }
             b'f' => {
-                self.scalar(out)?;
-                self.state = State::Literal(b"alse", Literal::Truth);
+                self.begin_scalar(visitor)?;
+                self.state = State::Literal(b"alse", Literal::Boolean);
             }
             b'n' => self.state = State::Literal(b"ull", Literal::Null),
-            0xef if self.place == Place::TOP => return Err(MalformedBody::ByteOrderMark),
-            _ if self.place == Place::TOP => return Err(MalformedBody::NotAMap),
+            0xef if self.stack == ContainerStack::EMPTY => {
+                return Err(MalformedBody::ByteOrderMark);
+            }
+            _ if self.stack == ContainerStack::EMPTY => return Err(MalformedBody::NotAMap),
             _ => return Err(MalformedBody::Unexpected),
         }
         Ok(())
     }
 
-    fn open(&mut self, container: Container, out: &mut Collector) -> Result<(), MalformedBody> {
-        let place = self.place.inside(container).ok_or(MalformedBody::TooDeep)?;
-        if self.place != Place::TOP && out.ignores() {
-            self.skipping = true;
+    fn begin_container(
+        &mut self,
+        container: Container,
+        visitor: &mut MemberVisitor,
+    ) -> Result<(), MalformedBody> {
+        let stack = self.stack.push(container).ok_or(MalformedBody::TooDeep)?;
+        if self.stack != ContainerStack::EMPTY && visitor.ignores_member() {
+            self.is_skipping = true;
         } else {
-            out.open(container)?;
+            visitor.begin_container(container)?;
         }
-        self.place = place;
+        self.stack = stack;
         self.state = if container == Container::Map {
             State::KeyOrEnd
         } else {
@@ -267,60 +291,64 @@ impl Json {
         Ok(())
     }
 
-    fn close(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
-        self.place = self.place.outside();
-        let depth = self.place.depth();
-        if !self.skipping {
-            out.close(depth)?;
+    fn end_container(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+        self.stack = self.stack.pop();
+        let depth = self.stack.depth();
+        if !self.is_skipping {
+            visitor.end_container(depth)?;
         }
         if depth <= 1 {
-            self.skipping = false;
+            self.is_skipping = false;
         }
-        self.after_value();
+        self.end_value();
         Ok(())
     }
 
-    fn scalar(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
-        if self.skipping { Ok(()) } else { out.scalar() }
+    fn begin_scalar(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+        if self.is_skipping {
+            Ok(())
+        } else {
+            visitor.visit_scalar()
+        }
     }
 
-    fn end_text(&mut self, out: &mut Collector) -> Result<(), MalformedBody> {
+    fn end_string(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
         if self.is_key {
             if self.keep == Keep::Yes {
-                out.key_end()?;
+                visitor.end_key()?;
             }
             self.state = State::Colon;
         } else {
             if self.keep == Keep::Yes {
-                out.text_end()?;
+                visitor.end_text()?;
             }
-            self.after_value();
+            self.end_value();
         }
         Ok(())
     }
 
-    fn after_value(&mut self) {
-        self.state = if self.place == Place::TOP {
+    fn end_value(&mut self) {
+        self.state = if self.stack == ContainerStack::EMPTY {
             State::Done
         } else {
             State::CommaOrEnd
         };
     }
 
-    fn literal(
+    fn read_literal(
         &mut self,
         byte: u8,
         expected: &'static [u8],
         literal: Literal,
-        out: &mut Collector,
+        visitor: &mut MemberVisitor,
     ) -> Result<(), MalformedBody> {
         match expected.split_first() {
             Some((next, rest)) if *next == byte => {
                 if rest.is_empty() {
-                    if literal == Literal::Null && !self.skipping {
-                        out.null()?;
+                    if literal == Literal::Null && !self.is_skipping {
+                        visitor.visit_null()?;
                     }
-                    self.after_value();
+                    self.end_value();
                 } else {
                     self.state = State::Literal(rest, literal);
                 }
@@ -330,8 +358,8 @@ impl Json {
         }
     }
 
-    fn escape(&mut self, byte: u8, out: &mut Collector) -> Result<(), MalformedBody> {
-        if self.high != 0 && byte != b'u' {
+    fn read_escape(&mut self, byte: u8, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+        if self.high_surrogate != 0 && byte != b'u' {
             return Err(MalformedBody::LoneSurrogate);
         }
         let decoded = match byte {
@@ -347,20 +375,20 @@ impl Json {
             b't' => b'\t',
             _ => return Err(MalformedBody::InvalidEscape),
         };
-        self.state = State::Text;
+        self.state = State::String;
         if self.keep == Keep::Yes {
-            out.extend(&[decoded])
+            visitor.extend_string(&[decoded])
         } else {
             Ok(())
         }
     }
 
-    fn hex(
+    fn read_hex(
         &mut self,
         byte: u8,
         left: u8,
         unit: u16,
-        out: &mut Collector,
+        visitor: &mut MemberVisitor,
     ) -> Result<(), MalformedBody> {
         let digit = char::from(byte)
             .to_digit(16)
@@ -370,11 +398,11 @@ impl Json {
             self.state = State::Hex(left - 1, unit);
             return Ok(());
         }
-        self.state = State::Text;
-        let high = std::mem::take(&mut self.high);
+        self.state = State::String;
+        let high = std::mem::take(&mut self.high_surrogate);
         let decoded = match (high, unit) {
             (0, 0xd800..=0xdbff) => {
-                self.high = unit;
+                self.high_surrogate = unit;
                 return Ok(());
             }
             (0, _) => char::from_u32(u32::from(unit)),
@@ -386,7 +414,7 @@ impl Json {
         };
         let decoded = decoded.ok_or(MalformedBody::LoneSurrogate)?;
         if self.keep == Keep::Yes {
-            out.extend(decoded.encode_utf8(&mut [0; 4]).as_bytes())?;
+            visitor.extend_string(decoded.encode_utf8(&mut [0; 4]).as_bytes())?;
         }
         Ok(())
     }

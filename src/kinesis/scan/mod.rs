@@ -1,12 +1,14 @@
-//! Reads a body as it arrives, in one pass, and keeps only what policy needs.
+//! The body scanner: reads the body of a request or response as it arrives, in one pass, and keeps only
+//! the members that policy needs. Other values are skipped at memory speed.
 //!
-//! What passes is what every reader reads alike: strict RFC 8259 or RFC 8949, valid UTF-8, one
-//! top-level map without repeated keys, nothing after it. The rest is skipped at memory speed.
+//! It accepts a body that all readers read in the same way: strict RFC 8259 (JSON) or RFC 8949 (CBOR),
+//! valid UTF-8, one top-level map without repeated keys, nothing after it.
 
 mod cbor;
-mod collect;
 mod json;
 mod malformed;
+mod member_kind;
+mod member_visitor;
 mod utf8;
 
 pub use malformed::MalformedBody;
@@ -15,91 +17,93 @@ use std::fmt;
 
 use super::head::WireFormat;
 use super::members::Members;
-use collect::Collector;
+use member_visitor::MemberVisitor;
 
-/// An incremental reader of one body.
+/// An incremental scanner of one body.
 ///
-/// Memory is bounded: nesting by `MAX_DEPTH`, keys at the top by their number and length, and all
-/// kept text together by 2 MiB, of which a usual request needs a hundred bytes.
+/// Its memory is bounded: nesting by `MAX_DEPTH`, top-level keys by their number and length, all strings
+/// that are kept by 2 MiB in total. A usual request needs a hundred bytes.
 pub struct Scanner {
     grammar: Grammar,
-    collector: Collector,
-    failed: Option<MalformedBody>,
+    visitor: MemberVisitor,
+    error: Option<MalformedBody>,
 }
 
-/// Deepest nesting that is read. The service's model needs six.
+/// The deepest nesting that is accepted. The service's model needs six.
 const MAX_DEPTH: u32 = 32;
 
 enum Grammar {
-    Json(json::Json),
-    Cbor(cbor::Cbor),
+    Json(json::JsonScanner),
+    Cbor(cbor::CborScanner),
 }
 
 impl Scanner {
-    /// A reader of a body in that encoding.
+    /// A scanner of a request's body.
     pub fn new(format: WireFormat) -> Scanner {
+        Scanner::with_visitor(format, MemberVisitor::new(None))
+    }
+
+    /// A scanner of a response's body. It keeps only the token in the member called `token`, as
+    /// [`Members::next_token`], and applies the rules about keys and types to that member alone.
+    pub fn for_response(format: WireFormat, token: &'static str) -> Scanner {
+        Scanner::with_visitor(format, MemberVisitor::new(Some(token)))
+    }
+
+    fn with_visitor(format: WireFormat, visitor: MemberVisitor) -> Scanner {
+        let grammar = match format {
+            WireFormat::Json => Grammar::Json(json::JsonScanner::default()),
+            WireFormat::Cbor | WireFormat::RpcV2Cbor => Grammar::Cbor(cbor::CborScanner::default()),
+        };
         Scanner {
-            grammar: match format {
-                WireFormat::Json => Grammar::Json(json::Json::default()),
-                WireFormat::Cbor | WireFormat::RpcV2Cbor => Grammar::Cbor(cbor::Cbor::default()),
-            },
-            collector: Collector::default(),
-            failed: None,
+            grammar,
+            visitor,
+            error: None,
         }
     }
 
-    /// A reader of an answer's body in that encoding, of which one member is kept: the one called
-    /// `name`, as [`Members::next_token`]. No answer is refused by what else it says.
-    pub fn for_response(format: WireFormat, name: &'static str) -> Scanner {
-        Scanner {
-            collector: Collector::for_response(name),
-            ..Scanner::new(format)
-        }
-    }
-
-    /// Reads the next bytes of the body, however it was cut.
+    /// Scans the next bytes of the body, cut anywhere.
     ///
     /// # Errors
     /// The first rule that the body breaks; the same again on every later call.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), MalformedBody> {
-        if let Some(rule) = self.failed {
-            return Err(rule);
+        if let Some(error) = self.error {
+            return Err(error);
         }
-        let read = match &mut self.grammar {
-            Grammar::Json(json) => json.push(chunk, &mut self.collector),
-            Grammar::Cbor(cbor) => cbor.push(chunk, &mut self.collector),
+        let result = match &mut self.grammar {
+            Grammar::Json(json) => json.push(chunk, &mut self.visitor),
+            Grammar::Cbor(cbor) => cbor.push(chunk, &mut self.visitor),
         };
-        read.inspect_err(|rule| self.failed = Some(*rule))
+        result.inspect_err(|error| self.error = Some(*error))
     }
 
-    /// Says that the body has ended.
+    /// Ends the body.
     ///
     /// # Errors
-    /// When it breaks a rule, or ends too early.
+    /// When the body broke a rule, or ends too early.
     pub fn finish(&mut self) -> Result<(), MalformedBody> {
-        if let Some(rule) = self.failed {
-            return Err(rule);
+        if let Some(error) = self.error {
+            return Err(error);
         }
-        let read = match &self.grammar {
+        let result = match &self.grammar {
             Grammar::Json(json) => json.finish(),
             Grammar::Cbor(cbor) => cbor.finish(),
         };
-        read.inspect_err(|rule| self.failed = Some(*rule))
+        result.inspect_err(|error| self.error = Some(*error))
     }
 
-    /// The members read so far: all of them once [`Scanner::finish`] succeeded. Until then a later
-    /// byte may still break a rule, and members may still come.
+    /// The members read so far: all of them once [`Scanner::finish`] succeeded. Before that, more members
+    /// may follow, and a later byte may break a rule.
     pub fn members(&self) -> &Members {
-        self.collector.members()
+        self.visitor.members()
     }
 }
 
-/// The body itself is not shown.
+/// Shows the members and not the body.
 impl fmt::Debug for Scanner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scanner")
             .field("members", self.members())
-            .field("failed", &self.failed)
+            .field("error", &self.error)
             .finish_non_exhaustive()
     }
 }

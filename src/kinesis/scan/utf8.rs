@@ -1,17 +1,18 @@
-//! UTF-8 validity of text that arrives in pieces.
+//! UTF-8 validation of text that arrives in pieces.
 
 use super::MalformedBody;
 
-/// The beginning of a character whose end has not arrived.
+/// Validates text piece by piece.
 #[derive(Default)]
-pub(super) struct Utf8 {
+pub(super) struct Utf8Validator {
+    /// The first bytes of a character whose last bytes have not arrived.
     partial: [u8; 4],
     len: u8,
 }
 
-impl Utf8 {
-    /// Checks the next piece.
-    pub(super) fn feed(&mut self, mut piece: &[u8]) -> Result<(), MalformedBody> {
+impl Utf8Validator {
+    /// Validates the next piece.
+    pub(super) fn push(&mut self, mut piece: &[u8]) -> Result<(), MalformedBody> {
         while self.len > 0 {
             let Some((byte, rest)) = piece.split_first() else {
                 return Ok(());
@@ -42,17 +43,8 @@ impl Utf8 {
         }
     }
 
-    /// Says that ASCII follows, or nothing at all.
-    pub(super) fn boundary_or_empty(&self, piece: &[u8]) -> Result<(), MalformedBody> {
-        if piece.is_empty() {
-            Ok(())
-        } else {
-            self.boundary()
-        }
-    }
-
-    /// Says that ASCII follows, or the end.
-    pub(super) fn boundary(&self) -> Result<(), MalformedBody> {
+    /// Checks that the last character is whole, as it must be before ASCII and at the end.
+    pub(super) fn finish(&self) -> Result<(), MalformedBody> {
         if self.len == 0 {
             Ok(())
         } else {
@@ -65,11 +57,11 @@ impl Utf8 {
 mod tests {
     use proptest::prelude::{ProptestConfig, any, proptest};
 
-    use super::Utf8;
+    use super::Utf8Validator;
 
     fn valid(pieces: &[&[u8]]) -> bool {
-        let mut utf8 = Utf8::default();
-        pieces.iter().all(|piece| utf8.feed(piece).is_ok()) && utf8.boundary().is_ok()
+        let mut utf8 = Utf8Validator::default();
+        pieces.iter().all(|piece| utf8.push(piece).is_ok()) && utf8.finish().is_ok()
     }
 
     #[test]

@@ -1,19 +1,20 @@
-//! Whole items of a member that nobody needs, in one tight loop.
+//! Skips whole CBOR items of a member that policy does not need, in one tight loop.
 
 use super::super::MAX_DEPTH;
-use super::super::collect::{Collector, Container};
-use super::{Cbor, Frame, MalformedBody};
+use super::super::member_visitor::{Container, MemberVisitor};
+use super::frame::Frame;
+use super::{CborScanner, MalformedBody};
 
-impl Cbor {
-    /// Skips items while they are whole and of the usual forms; what is left begins with one that the
-    /// general reader must look at, if only to refuse it.
+impl CborScanner {
+    /// Skips items that are whole and of the usual forms. Returns what follows them, which the general
+    /// scanner must look at, if only to refuse it.
     ///
-    /// INVARIANT: it takes nothing that the general reader would refuse, and leaves the state that the
-    /// general reader would leave.
+    /// INVARIANT: it skips nothing that the general scanner would refuse, and leaves the state that the
+    /// general scanner would leave.
     pub(super) fn skip<'a>(
         &mut self,
         mut rest: &'a [u8],
-        out: &mut Collector,
+        visitor: &mut MemberVisitor,
     ) -> Result<&'a [u8], MalformedBody> {
         let mut depth = self.depth as usize;
         let Some(mut frame) = self.frame() else {
@@ -21,7 +22,7 @@ impl Cbor {
         };
         while let Some((after, opened)) = step(rest, &frame) {
             match opened {
-                Step::Item => frame.left = frame.left.saturating_sub(1),
+                Step::Item => frame.items_left = frame.items_left.saturating_sub(1),
                 Step::Open(inner) => {
                     let Some([outer, slot]) = self.stack.get_mut(depth - 1..=depth).and_then(two)
                     else {
@@ -30,20 +31,20 @@ impl Cbor {
                     (*outer, *slot, frame) = (frame, inner, inner);
                     depth += 1;
                 }
-                Step::End if depth > 2 => frame.left = 0,
-                // The member itself ends: the general reader takes note of that.
-                Step::End => break,
+                Step::Break if depth > 2 => frame.items_left = 0,
+                // The member itself ends: the general scanner reports that.
+                Step::Break => break,
             }
             rest = after;
-            while frame.left == 0 && depth > 2 {
+            while frame.items_left == 0 && depth > 2 {
                 depth -= 1;
                 let Some(outer) = self.stack.get(depth - 1) else {
                     break;
                 };
                 frame = *outer;
-                frame.left = frame.left.saturating_sub(1);
+                frame.items_left = frame.items_left.saturating_sub(1);
             }
-            if frame.left == 0 {
+            if frame.items_left == 0 {
                 break;
             }
         }
@@ -51,19 +52,19 @@ impl Cbor {
         if let Some(slot) = self.frame_mut() {
             *slot = frame;
         }
-        if frame.left == 0 {
-            self.close(out)?;
+        if frame.items_left == 0 {
+            self.end_container(visitor)?;
         }
         Ok(rest)
     }
 }
 
 enum Step {
-    /// A value or key.
+    /// A key or a value that is not a container.
     Item,
     Open(Frame),
-    /// The mark that ends a container.
-    End,
+    /// The break that ends an indefinite container.
+    Break,
 }
 
 /// One item, if it is whole and usual, and what follows it.
@@ -84,7 +85,7 @@ fn step<'a>(rest: &'a [u8], frame: &Frame) -> Option<(&'a [u8], Step)> {
             (major == 2 || is_ascii::<64>(rest, head, len)).then_some((after, Step::Item))
         }
         0 | 1 if !is_key && info < 24 => Some((after, Step::Item)),
-        7 if info == 31 => frame.may_end().then_some((after, Step::End)),
+        7 if info == 31 => frame.may_break().then_some((after, Step::Break)),
         7 if !is_key && matches!(info, 20..=22) => Some((after, Step::Item)),
         major @ (4 | 5) if !is_key => {
             let items = match info {
@@ -103,8 +104,8 @@ fn step<'a>(rest: &'a [u8], frame: &Frame) -> Option<(&'a [u8], Step)> {
     }
 }
 
-/// By the low bits of an item's first byte: how many bytes its head has, how many bits of eight bytes
-/// stand behind it, and which of its last bits are its value.
+/// By the low five bits of an item's first byte: the bytes of its head, by how many bits eight bytes from
+/// there are shifted to end in its argument, and the mask of the argument.
 const HEADS: [(u8, u8, u32); 32] = {
     let none = (0, 0, 0);
     let mut heads = [(1, 56, 0x1f); 32];
@@ -114,8 +115,8 @@ const HEADS: [(u8, u8, u32); 32] = {
     heads
 };
 
-/// The length of a string's head, and of what follows it. Without a branch: how many bytes a record's
-/// length takes cannot be foreseen.
+/// The length of a string's head and of its content. Without a branch: the size of a record's head is
+/// not predictable.
 #[inline(always)]
 fn length(rest: &[u8]) -> Option<(usize, usize)> {
     let bytes = rest.first_chunk()?;
@@ -124,11 +125,10 @@ fn length(rest: &[u8]) -> Option<(usize, usize)> {
     (head > 0).then_some((usize::from(head), usize::try_from(len).ok()?))
 }
 
-/// As many bits that only other characters than ASCII have as zeros behind them.
+/// High bits, which no ASCII character has, and as many zeros behind them.
 const HIGH: [[u8; 64]; 2] = [[0x80; 64], [0; 64]];
 
-/// Whether so many bytes are ASCII: without a branch up to `SHORT`, since how many there are cannot
-/// be foreseen.
+/// Whether `len` bytes are ASCII. Without a branch up to `SHORT` bytes: the length is not predictable.
 #[inline(always)]
 fn is_ascii<const SHORT: usize>(rest: &[u8], from: usize, len: usize) -> bool {
     let rest = rest.get(from..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Numbers, by RFC 8259 section 6.
+//! JSON numbers (RFC 8259 section 6).
 
 use super::MalformedBody;
 
@@ -25,7 +25,7 @@ impl Number {
         }
     }
 
-    /// The state after `byte`, or none when the number ended before it.
+    /// The state after `byte`; `None` if the number ended before it.
     pub(super) fn next(self, byte: u8) -> Result<Option<Number>, MalformedBody> {
         let next = match (self, byte) {
             (Number::Minus, b'0') => Number::Zero,

@@ -1,15 +1,15 @@
-//! Where texts end: the quotes and backslashes of a block as bits.
+//! String ends: a bitmap of the quotes and backslashes of a block, made with vector instructions.
 
 use fearless_simd::prelude::*;
 use fearless_simd::u8x64;
 
 use super::BLOCK;
 
-/// One bit for each byte of a block that ends a piece of text, a quote or a backslash.
-pub(super) struct Ends {
-    /// In words of eight bytes, the first byte's bit lowest, and a word of none behind them.
+/// One bit for each byte of a block, set for a quote and for a backslash.
+pub(super) struct StringEnds {
+    /// In words of eight bytes, the first byte's bit lowest, and an empty word behind them.
     bits: [[u8; 8]; WORDS + 1],
-    /// One bit for each word that has a bit, the first word's highest.
+    /// One bit for each word that is not zero, the first word's highest.
     used: u64,
 }
 
@@ -19,18 +19,18 @@ const _: () = assert!(
     "one word says which words are used"
 );
 
-/// What a pass over a block tells of it.
+/// The kinds of bytes in a block.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bytes {
-    /// There is nothing but ASCII, and no control character.
-    pub(super) ascii: bool,
-    /// There may be a control character.
-    pub(super) controls: bool,
+pub(super) struct ByteKinds {
+    /// All are ASCII, and none is a control character.
+    pub(super) is_ascii: bool,
+    /// One of them may be a control character.
+    pub(super) may_have_control: bool,
 }
 
-impl Ends {
-    pub(super) fn new() -> Ends {
-        Ends {
+impl StringEnds {
+    pub(super) fn new() -> StringEnds {
+        StringEnds {
             bits: [[0; 8]; WORDS + 1],
             used: 0,
         }
@@ -38,7 +38,7 @@ impl Ends {
 
     /// Reads a block, of [`BLOCK`] bytes at most.
     #[inline(always)]
-    pub(super) fn read<S: Simd>(&mut self, simd: S, block: &[u8]) -> Bytes {
+    pub(super) fn read<S: Simd>(&mut self, simd: S, block: &[u8]) -> ByteKinds {
         let mut seen = Seen {
             most: u8x64::splat(simd, 0),
             used: 0,
@@ -63,25 +63,25 @@ impl Ends {
         }
         self.used = seen.used.checked_shl(u64::BITS - seen.words).unwrap_or(0);
         let most = seen.most.reduce_max();
-        Bytes {
-            ascii: most < 0x60,
-            controls: most >= 0xe0,
+        ByteKinds {
+            is_ascii: most < 0x60,
+            may_have_control: most >= 0xe0,
         }
     }
 
-    /// Where the first one is at or after `at`, by the same count.
+    /// The place of the first quote or backslash at or after `at`.
     #[inline(always)]
     pub(super) fn next(&self, at: usize) -> Option<usize> {
-        // The bits of 57 bytes or more from `at`, wherever they begin: most short texts end in them,
-        // so the branch is foreseen whatever their length.
+        // The bits of 57 bytes or more from `at`: most short strings end in them, so the branch is
+        // predicted, whatever their length.
         let bits = self.bits.as_flattened().get(at / 8..)?.first_chunk()?;
         let window = u64::from_le_bytes(*bits) >> (at % 8);
         if window != 0 {
             return Some(at + window.trailing_zeros() as usize);
         }
         let word = at / 64;
-        // Which of the other words comes next is read, not looked for: a loop that ends after each
-        // text's own number of words would be foreseen wrongly once for each.
+        // Which word comes next is computed and not searched: a loop would end after another number of
+        // words for each string, and be mispredicted once for each.
         let later = self.used.checked_shl(u32::try_from(word).ok()? + 1)?;
         let word = word + 1 + later.leading_zeros() as usize;
         let bits = u64::from_le_bytes(*self.bits.get(word)?);
@@ -93,7 +93,7 @@ struct Seen<S: Simd> {
     /// The greatest byte less 0x20: of control characters that is 0xe0 or more, of what is not ASCII
     /// 0x60 or more.
     most: u8x64<S>,
-    /// As [`Ends::used`], the last word's bit lowest.
+    /// As [`StringEnds::used`], the last word's bit lowest.
     used: u64,
     words: u32,
 }
@@ -104,7 +104,7 @@ impl<S: Simd> Seen<S> {
         let bytes = u8x64::from_slice(simd, chunk);
         self.most = self.most.max(bytes - 0x20);
         let ends = (bytes.simd_eq(b'"') | bytes.simd_eq(b'\\')).to_bitmask();
-        // Without a branch: which words have ends cannot be foreseen.
+        // Without a branch: which words have ends is not predictable.
         self.used = self.used << 1 | u64::from(ends != 0);
         self.words += 1;
         ends
@@ -116,7 +116,7 @@ mod tests {
     use fearless_simd::{Level, dispatch};
     use proptest::prelude::{ProptestConfig, any, proptest};
 
-    use super::{BLOCK, Ends};
+    use super::{BLOCK, StringEnds};
 
     /// Every width of vectors that this machine has.
     fn levels() -> Vec<Level> {
@@ -140,12 +140,12 @@ mod tests {
             others.iter().for_each(|(at, byte)| block[*at] = *byte);
             let block = &block[..length];
             for level in levels() {
-                let mut ends = Ends::new();
+                let mut ends = StringEnds::new();
                 // What a longer block left behind is gone.
                 dispatch!(level, simd => ends.read(simd, &[b'"'; BLOCK]));
                 let bytes = dispatch!(level, simd => ends.read(simd, block));
-                assert_eq!(bytes.ascii, block.iter().all(|b| (0x20..0x80).contains(b)));
-                assert_eq!(bytes.controls, block.iter().any(|b| *b < 0x20));
+                assert_eq!(bytes.is_ascii, block.iter().all(|b| (0x20..0x80).contains(b)));
+                assert_eq!(bytes.may_have_control, block.iter().any(|b| *b < 0x20));
                 for at in (0..=length).step_by(7).chain([length]) {
                     let next = block[at..].iter().position(|b| b"\"\\".contains(b));
                     assert_eq!(ends.next(at), next.map(|o| at + o), "from {at}");
