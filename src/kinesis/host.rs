@@ -1,4 +1,4 @@
-//! The grammar of Kinesis endpoint names.
+//! The grammar of Kinesis endpoint host names.
 //!
 //! It follows the endpoint rules that ship with the service model (botocore 1.44.5) and the regions
 //! and suffixes of its `partitions.json`; `vpce-` names are those of interface endpoints
@@ -10,7 +10,7 @@ use std::net::Ipv6Addr;
 use super::arn::{is_account, is_label};
 use super::operation::Plane;
 
-/// A Kinesis endpoint name, taken apart.
+/// The parts of a Kinesis endpoint's host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Host<'a> {
     /// `aws`, `aws-cn`, …
@@ -21,16 +21,16 @@ pub struct Host<'a> {
     pub region: &'a str,
     /// The account of an account-id host: `123456789012.data-kinesis.…`.
     pub account: Option<&'a str>,
-    /// The plane, for hosts that say it.
+    /// The plane, if the host name has one.
     pub plane: Option<Plane>,
-    /// The endpoint's id in `vpce-….kinesis.<region>.vpce.…`, without what follows it.
+    /// The VPC endpoint id, `vpce-<hex>`, in `vpce-<hex>-….kinesis.<region>.vpce.…`.
     pub vpce: Option<&'a str>,
     /// Whether it is a FIPS endpoint.
-    pub fips: bool,
-    /// Whether it answers over IPv6 too.
-    pub dual_stack: bool,
-    /// Whether it is one of the queues' own, `kinesis-queues`.
-    pub queues: bool,
+    pub is_fips: bool,
+    /// Whether it is a dual-stack endpoint: IPv4 and IPv6.
+    pub is_dual_stack: bool,
+    /// Whether it is an endpoint of queues, `kinesis-queues`.
+    pub is_queues: bool,
     /// The two halves of a stream id: `<20 characters>.<3 characters>.data-kinesis.…`.
     pub stream_id: Option<(&'a str, &'a str)>,
     /// The id of a channel or queue: `<id>.control-kinesis.…`.
@@ -38,18 +38,19 @@ pub struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// Reads a name without port, in the form that [`canonical_host`] gives; any other spelling is none.
+    /// Parses a host name without port, in the form that [`canonical_host`] returns. `None` for any other
+    /// spelling and for any other host.
     pub fn parse(name: &'a str) -> Option<Host<'a>> {
         PARTITIONS.iter().find_map(|partition| {
             let plain =
-                strip_labels(name, partition.suffix).map(|rest| (rest, partition.suffix, false));
+                strip_domain(name, partition.suffix).map(|rest| (rest, partition.suffix, false));
             let dual = || {
-                strip_labels(name, partition.dual_stack)
-                    .map(|rest| (rest, partition.dual_stack, true))
+                strip_domain(name, partition.dual_stack_suffix)
+                    .map(|rest| (rest, partition.dual_stack_suffix, true))
             };
-            let (rest, suffix, dual_stack) = plain.or_else(dual)?;
-            let (rest, private) = match strip_labels(rest, "vpce") {
-                Some(rest) if !dual_stack => (rest, true),
+            let (rest, suffix, is_dual_stack) = plain.or_else(dual)?;
+            let (rest, private) = match strip_domain(rest, "vpce") {
+                Some(rest) if !is_dual_stack => (rest, true),
                 _ => (rest, false),
             };
             let (labels, region) = rest.rsplit_once('.')?;
@@ -60,7 +61,7 @@ impl<'a> Host<'a> {
                 Some((ids, service)) => (Some(ids), service),
                 None => (None, labels),
             };
-            let (plane, fips, queues) = read_service(service)?;
+            let (plane, is_fips, is_queues) = parse_service(service)?;
             let host = Host {
                 partition: partition.name,
                 suffix,
@@ -68,16 +69,16 @@ impl<'a> Host<'a> {
                 account: None,
                 plane,
                 vpce: None,
-                fips,
-                dual_stack,
-                queues,
+                is_fips,
+                is_dual_stack,
+                is_queues,
                 stream_id: None,
                 resource_id: None,
             };
             match (ids, plane, private) {
                 (None, None, false) => Some(host),
                 (Some(label), None, true) => Some(Host {
-                    vpce: Some(read_vpce(label, region)?),
+                    vpce: Some(parse_vpce(label, region)?),
                     ..host
                 }),
                 (Some(ids), Some(_), false) => host.with_ids(ids),
@@ -105,7 +106,7 @@ impl<'a> Host<'a> {
                     && suffix.len() == 3
                     && alphanumeric(prefix)
                     && alphanumeric(suffix)
-                    && !self.queues;
+                    && !self.is_queues;
                 is_stream_id.then_some(Host {
                     stream_id: Some((prefix, suffix)),
                     ..self
@@ -115,7 +116,7 @@ impl<'a> Host<'a> {
     }
 }
 
-/// A name in the form that [`Host::parse`] reads: lower case, without the dot of the root.
+/// A host name in the form that [`Host::parse`] reads: lower case, without the root's dot.
 pub fn canonical_host(name: &str) -> Cow<'_, str> {
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -127,48 +128,47 @@ pub fn canonical_host(name: &str) -> Cow<'_, str> {
 
 /// Splits an authority into its host, without the brackets of an IPv6 address, and its port.
 ///
-/// User information, an empty port, a port of zero and labels of characters that no host has are
-/// refused.
+/// `None` for user information, an empty port, port zero, and characters that no host name has.
 pub fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     if let Some(bracketed) = authority.strip_prefix('[') {
         let (address, port) = bracketed.split_once(']')?;
         address.parse::<Ipv6Addr>().ok()?;
         return match port {
             "" => Some((address, None)),
-            port => Some((address, Some(read_port(port.strip_prefix(':')?)?))),
+            port => Some((address, Some(parse_port(port.strip_prefix(':')?)?))),
         };
     }
     let (host, port) = match authority.split_once(':') {
-        Some((host, port)) => (host, Some(read_port(port)?)),
+        Some((host, port)) => (host, Some(parse_port(port)?)),
         None => (authority, None),
     };
     let name = host.strip_suffix('.').unwrap_or(host);
-    (name.len() <= 253 && are_labels(name)).then_some((host, port))
+    (name.len() <= 253 && is_host_name(name)).then_some((host, port))
 }
 
-/// Labels of 1 to 63 characters, a dot between two.
-fn are_labels(name: &str) -> bool {
+/// Whether a name is labels of 1 to 63 characters with a dot between two.
+fn is_host_name(name: &str) -> bool {
     let mut length = 0;
-    let goes_on = name.bytes().all(|byte| {
-        let ends = byte == b'.';
-        let sane = match ends {
+    let are_valid = name.bytes().all(|byte| {
+        let is_dot = byte == b'.';
+        let is_valid = match is_dot {
             true => length > 0,
             false => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
         };
-        length = if ends { 0 } else { length + 1 };
-        sane && length <= 63
+        length = if is_dot { 0 } else { length + 1 };
+        is_valid && length <= 63
     });
-    goes_on && length > 0
+    are_valid && length > 0
 }
 
-/// The name of a region's endpoint, `kinesis.<region>.<suffix>`; none for a region of no partition.
+/// The host name of a region's endpoint, `kinesis.<region>.<suffix>`; `None` for an unknown region.
 pub fn regional_endpoint(region: &str) -> Option<String> {
     let name = partition_of(region)?;
     let partition = PARTITIONS.iter().find(|partition| partition.name == name)?;
     Some(format!("kinesis.{region}.{}", partition.suffix))
 }
 
-/// The partition of a region, by the patterns that the SDKs use, so that regions to come are known.
+/// The partition of a region, by the patterns of the SDKs, so that it also knows new regions.
 pub fn partition_of(region: &str) -> Option<&'static str> {
     if region.len() > 63 {
         return None;
@@ -197,70 +197,70 @@ pub fn partition_of(region: &str) -> Option<&'static str> {
             (partition, word, number)
         }
     };
-    let sane = parts.next().is_none()
+    let is_valid = parts.next().is_none()
         && !word.is_empty()
         && word.iter().all(u8::is_ascii_lowercase)
         && !number.is_empty()
         && number.iter().all(u8::is_ascii_digit);
-    sane.then_some(partition)
+    is_valid.then_some(partition)
 }
 
 struct Partition {
     name: &'static str,
     suffix: &'static str,
-    dual_stack: &'static str,
+    dual_stack_suffix: &'static str,
 }
 
 static PARTITIONS: [Partition; 8] = [
     Partition {
         name: "aws",
         suffix: "amazonaws.com",
-        dual_stack: "api.aws",
+        dual_stack_suffix: "api.aws",
     },
     Partition {
         name: "aws-cn",
         suffix: "amazonaws.com.cn",
-        dual_stack: "api.amazonwebservices.com.cn",
+        dual_stack_suffix: "api.amazonwebservices.com.cn",
     },
     Partition {
         name: "aws-us-gov",
         suffix: "amazonaws.com",
-        dual_stack: "api.aws",
+        dual_stack_suffix: "api.aws",
     },
     Partition {
         name: "aws-iso",
         suffix: "c2s.ic.gov",
-        dual_stack: "api.aws.ic.gov",
+        dual_stack_suffix: "api.aws.ic.gov",
     },
     Partition {
         name: "aws-iso-b",
         suffix: "sc2s.sgov.gov",
-        dual_stack: "api.aws.scloud",
+        dual_stack_suffix: "api.aws.scloud",
     },
     Partition {
         name: "aws-iso-e",
         suffix: "cloud.adc-e.uk",
-        dual_stack: "api.cloud-aws.adc-e.uk",
+        dual_stack_suffix: "api.cloud-aws.adc-e.uk",
     },
     Partition {
         name: "aws-iso-f",
         suffix: "csp.hci.ic.gov",
-        dual_stack: "api.aws.hci.ic.gov",
+        dual_stack_suffix: "api.aws.hci.ic.gov",
     },
     Partition {
         name: "aws-eusc",
         suffix: "amazonaws.eu",
-        dual_stack: "api.amazonwebservices.eu",
+        dual_stack_suffix: "api.amazonwebservices.eu",
     },
 ];
 
-/// What stands before `suffix` and its dot.
-fn strip_labels<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
+/// The name without `suffix` and the dot before it.
+fn strip_domain<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     name.strip_suffix(suffix)?.strip_suffix('.')
 }
 
 /// The plane, whether FIPS, whether queues, of a label such as `data-kinesis-fips`.
-fn read_service(label: &str) -> Option<(Option<Plane>, bool, bool)> {
+fn parse_service(label: &str) -> Option<(Option<Plane>, bool, bool)> {
     let (plane, label) = if let Some(rest) = label.strip_prefix("data-") {
         (Some(Plane::Data), rest)
     } else if let Some(rest) = label.strip_prefix("control-") {
@@ -277,23 +277,23 @@ fn read_service(label: &str) -> Option<(Option<Plane>, bool, bool)> {
     }
 }
 
-/// The endpoint id of `vpce-<hex>-<8 characters>[-<zone>]`.
-fn read_vpce<'a>(label: &'a str, region: &str) -> Option<&'a str> {
+/// The VPC endpoint id of `vpce-<hex>-<8 characters>[-<zone>]`.
+fn parse_vpce<'a>(label: &'a str, region: &str) -> Option<&'a str> {
     let after = label.strip_prefix("vpce-")?;
     let (hex, rest) = after.split_once('-')?;
     let (random, zone) = match rest.split_once('-') {
         Some((random, zone)) => (random, Some(zone)),
         None => (rest, None),
     };
-    // Zones are the region and a letter; local zones put a place between them.
-    let zone_fits = zone.is_none_or(|zone| {
+    // A zone is the region and a letter; a local zone has a location between them.
+    let is_zone = zone.is_none_or(|zone| {
         is_label(label)
             && zone.strip_prefix(region).is_some_and(|end| {
                 end.ends_with(|last: char| last.is_ascii_lowercase())
                     && (end.len() == 1 || end.starts_with('-'))
             })
     });
-    let sane = matches!(hex.len(), 8 | 17)
+    let is_valid = matches!(hex.len(), 8 | 17)
         && hex
             .bytes()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -301,14 +301,14 @@ fn read_vpce<'a>(label: &'a str, region: &str) -> Option<&'a str> {
         && random
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        && zone_fits;
-    if !sane {
+        && is_zone;
+    if !is_valid {
         return None;
     }
     label.get(.."vpce-".len() + hex.len())
 }
 
-fn read_port(text: &str) -> Option<u16> {
+fn parse_port(text: &str) -> Option<u16> {
     let digits = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|port| digits && *port != 0)
 }

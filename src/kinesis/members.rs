@@ -1,8 +1,8 @@
-//! The members of a request that policy needs.
+//! The members of a request body that policy needs.
 
 use std::fmt;
 
-/// A top-level member whose value is text that names a resource or stands for one.
+/// A top-level member whose value is a string: the name, ARN or id of a resource, or an opaque token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(
     missing_docs,
@@ -48,28 +48,28 @@ impl Member {
     }
 }
 
-/// What a body says about resources and tags. An explicit `null` is as if the member were not there,
-/// as SDKs and the service read AWS JSON 1.1.
+/// The members of a body that name resources and tags. A `null` means that the member is not there, as
+/// SDKs and the service read AWS JSON 1.1.
 ///
-/// While a body is still arriving, these are the members seen whole so far.
+/// While the body is still arriving, these are the members that are whole so far.
 #[derive(Default, Clone)]
 pub struct Members {
-    /// All kept text, one piece after the other; pieces are valid UTF-8.
+    /// All strings that are kept, one after the other, each valid UTF-8.
     pub(super) arena: Vec<u8>,
     pub(super) texts: [Option<Span>; Member::COUNT],
     pub(super) entries: Vec<Entry>,
-    /// An element of a list of streams names none.
+    /// Whether an element of a list of streams has no `StreamARN`.
     pub(super) has_unnamed_stream: bool,
 }
 
-/// A piece of the arena. Its size is capped far below what 32 bits can say.
+/// A string in the arena, whose size is capped far below 4 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) start: u32,
     pub(super) end: u32,
 }
 
-/// What a list or map member holds.
+/// An entry of a list or map member.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
     Tag { key: Span, value: Span },
@@ -79,10 +79,10 @@ pub(super) enum Entry {
 }
 
 impl Members {
-    /// The value of a text member.
+    /// The value of a member.
     pub fn text(&self, member: Member) -> Option<&str> {
         let span = self.texts.get(member as usize).copied().flatten()?;
-        self.piece(span)
+        self.string(span)
     }
 
     /// `StreamName`.
@@ -153,7 +153,7 @@ impl Members {
     /// The keys and values of `Tags`.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries.iter().filter_map(|entry| match *entry {
-            Entry::Tag { key, value } => Some((self.piece(key)?, self.piece(value)?)),
+            Entry::Tag { key, value } => Some((self.string(key)?, self.string(value)?)),
             _ => None,
         })
     }
@@ -161,7 +161,7 @@ impl Members {
     /// The tag keys that a request names: of `Tags` and of `TagKeys`.
     pub fn tag_keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match *entry {
-            Entry::Tag { key, .. } | Entry::TagKey(key) => self.piece(key),
+            Entry::Tag { key, .. } | Entry::TagKey(key) => self.string(key),
             _ => None,
         })
     }
@@ -169,7 +169,7 @@ impl Members {
     /// `StreamConfigurationList[].StreamARN`: the streams that a channel or queue will read.
     pub fn stream_configuration_arns(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match *entry {
-            Entry::ConfigurationArn(arn) => self.piece(arn),
+            Entry::ConfigurationArn(arn) => self.string(arn),
             _ => None,
         })
     }
@@ -177,18 +177,18 @@ impl Members {
     /// `StreamFilter.StreamARN`, one or several: the streams whose channels or queues are listed.
     pub fn stream_filter_arns(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match *entry {
-            Entry::FilterArn(arn) => self.piece(arn),
+            Entry::FilterArn(arn) => self.string(arn),
             _ => None,
         })
     }
 
-    /// Whether an element of a list of streams has no `StreamARN`, so that it names one in a way
-    /// that this version does not know.
+    /// Whether an element of a list of streams has no `StreamARN`: it names the stream in a way that this
+    /// version does not know.
     pub fn has_unnamed_stream(&self) -> bool {
         self.has_unnamed_stream
     }
 
-    /// Whether a resource is named at all; opaque tokens do not count.
+    /// Whether a member names a resource; opaque tokens do not count.
     pub fn has_resource(&self) -> bool {
         let tokens = [Member::ShardIterator as usize, Member::NextToken as usize];
         let mut texts = self.texts.iter().enumerate();
@@ -198,8 +198,8 @@ impl Members {
             || self.has_unnamed_stream
     }
 
-    fn piece(&self, span: Span) -> Option<&str> {
-        // INVARIANT: every kept piece was checked when it was complete, so `ok` drops nothing.
+    fn string(&self, span: Span) -> Option<&str> {
+        // INVARIANT: every string was validated when it was complete, so `ok` drops nothing.
         std::str::from_utf8(self.arena.get(span.start as usize..span.end as usize)?).ok()
     }
 }

@@ -1,8 +1,8 @@
-//! The operations of Kinesis, as data.
+//! The table of Kinesis operations, generated from the service model.
 
 use super::members::Member;
 
-/// One operation of the service model. The table is generated from `operations.json`.
+/// One operation of the service model, from `operations.json`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Operation {
     /// Its name on the wire.
@@ -18,24 +18,24 @@ pub struct Operation {
     /// Whether its input names streams in a list of structures (`StreamConfigurationList`,
     /// `StreamFilter`).
     pub has_stream_list: bool,
-    /// The member that may carry an opaque token in place of a stream.
+    /// The member of its input that may carry an opaque token in place of a stream.
     pub input_token: Option<Member>,
-    /// The members of its output that hand out such tokens.
+    /// The members of its output that issue such tokens.
     pub output_tokens: &'static [&'static str],
     /// The members of its input that carry tags or tag keys.
     pub tag_members: &'static [&'static str],
-    /// What a policy can name for it.
+    /// Which resource a policy can name for it.
     pub scope: ResourceScope,
-    /// Whether its answer is an event stream that stays open for minutes.
+    /// Whether its response is an event stream, which stays open for minutes.
     pub is_event_stream: bool,
 }
 
 impl Operation {
-    /// The operation that takes the tokens which this one hands out, and the member of the answer
-    /// that holds one. Tokens of lists over an account stand for no stream and are none here.
+    /// The operation that accepts the tokens which this operation issues, and the member of its response
+    /// that holds one. `None` if it issues no token of a stream: lists over an account do not.
     pub fn issued_token(&self) -> Option<(&'static Operation, &'static str)> {
         let member = *self.output_tokens.first()?;
-        let taker = if member != Member::NextToken.name() {
+        let accepting = if member != Member::NextToken.name() {
             let mut all = OPERATIONS.iter();
             all.find(|operation| operation.input_token == Some(Member::ShardIterator))
         } else if self.scope != ResourceScope::Account {
@@ -43,7 +43,7 @@ impl Operation {
         } else {
             None
         }?;
-        Some((taker, member))
+        Some((accepting, member))
     }
 }
 
@@ -56,15 +56,15 @@ pub enum Plane {
     Control,
 }
 
-/// What the service authorization reference gives an operation as its resource.
+/// Which resource an operation has in the service authorization reference.
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonkinesis.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceScope {
-    /// None, and its input names none: policies can only say `*`.
+    /// None, and its input names none: a policy can name only `*`.
     Account,
-    /// What its members name: a stream, consumer, channel, queue or key.
+    /// The resources that its members name: streams, consumers, channels, queues, keys.
     Named,
-    /// The consumer, also where the request names it by stream and name.
+    /// The consumer, even where the request names it by stream and name.
     Consumer,
     /// None, although its input names a stream.
     Unscoped,
@@ -142,16 +142,16 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_taken_by_the_operation_that_asks_on() {
-        let handing: Vec<_> = operations()
+    fn tokens_are_accepted_by_the_operation_that_continues() {
+        let issuing: Vec<_> = operations()
             .iter()
             .filter_map(|operation| {
-                let (taker, member) = operation.issued_token()?;
-                Some((operation.name, taker.name, member))
+                let (accepting, member) = operation.issued_token()?;
+                Some((operation.name, accepting.name, member))
             })
             .collect();
         assert_eq!(
-            handing,
+            issuing,
             [
                 ("GetRecords", "GetRecords", "NextShardIterator"),
                 ("GetShardIterator", "GetRecords", "ShardIterator"),
@@ -159,7 +159,7 @@ mod tests {
                 ("ListStreamConsumers", "ListStreamConsumers", "NextToken"),
             ]
         );
-        // One member each: no answer hands out two.
+        // One member each: no response issues two.
         assert!(operations().iter().all(|o| o.output_tokens.len() <= 1));
     }
 

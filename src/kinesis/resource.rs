@@ -20,9 +20,9 @@ pub use conflict::ResourceConflict;
 pub use resolver::ResolveContext;
 pub use set::{PartialArn, Resource, Resources};
 
-use super::head::Target;
 use super::members::{Member, Members};
 use super::operation::{Operation, ResourceScope};
+use super::target::Target;
 use resolver::{Resolver, Scoping};
 
 /// Fills `out` with the resources that a request names: one at least. All of them must be allowed.

@@ -84,7 +84,7 @@ fn the_regions_of_the_page_one_by_one() {
             (region, suffix, partition)
         );
         assert_eq!((host.account, host.plane, host.vpce), (None, None, None));
-        assert!(!host.fips && !host.dual_stack && !host.queues);
+        assert!(!host.is_fips && !host.is_dual_stack && !host.is_queues);
         assert_eq!(regional_endpoint(region), Some(name));
     }
 }
@@ -110,7 +110,12 @@ fn every_form_in_every_partition() {
                         "{name}"
                     );
                     assert_eq!(
-                        (plain.fips, plain.queues, plain.dual_stack, plain.suffix),
+                        (
+                            plain.is_fips,
+                            plain.is_queues,
+                            plain.is_dual_stack,
+                            plain.suffix
+                        ),
                         (fips, queues, dual_stack, suffix),
                         "{name}"
                     );

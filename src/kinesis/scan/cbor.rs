@@ -6,9 +6,10 @@
 mod frame;
 mod skip;
 
+use super::MAX_DEPTH;
+use super::malformed::{MalformedBody, Result};
 use super::member_visitor::{Container, Keep, MemberVisitor};
 use super::utf8::Utf8Validator;
-use super::{MAX_DEPTH, MalformedBody};
 use frame::Frame;
 
 /// The state between two pieces of a body.
@@ -66,11 +67,7 @@ impl Default for CborScanner {
 }
 
 impl CborScanner {
-    pub(super) fn push(
-        &mut self,
-        chunk: &[u8],
-        visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    pub(super) fn push(&mut self, chunk: &[u8], visitor: &mut MemberVisitor) -> Result<()> {
         let mut rest = chunk;
         while let Some((&byte, after)) = rest.split_first() {
             match self.state {
@@ -107,7 +104,7 @@ impl CborScanner {
         Ok(())
     }
 
-    pub(super) fn finish(&self) -> Result<(), MalformedBody> {
+    pub(super) fn finish(&self) -> Result<()> {
         match (self.is_done, self.state, self.depth, self.is_tagged) {
             (true, ..) => Ok(()),
             (false, State::Item, 0, false) => Err(MalformedBody::Empty),
@@ -121,7 +118,7 @@ impl CborScanner {
         first: u8,
         after: &'a [u8],
         visitor: &mut MemberVisitor,
-    ) -> Result<&'a [u8], MalformedBody> {
+    ) -> Result<&'a [u8]> {
         let width = match first & 0x1f {
             info @ 0..=23 => {
                 self.read_head(first, u64::from(info), visitor)?;
@@ -146,12 +143,7 @@ impl CborScanner {
     }
 
     /// An item's whole head: its first byte and its argument (RFC 8949 section 3).
-    fn read_head(
-        &mut self,
-        first: u8,
-        value: u64,
-        visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    fn read_head(&mut self, first: u8, value: u64, visitor: &mut MemberVisitor) -> Result<()> {
         let major = first >> 5;
         self.state = State::Item;
         if let Some(kind) = self.indefinite_string {
@@ -187,11 +179,7 @@ impl CborScanner {
         }
     }
 
-    fn begin_indefinite(
-        &mut self,
-        first: u8,
-        visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    fn begin_indefinite(&mut self, first: u8, visitor: &mut MemberVisitor) -> Result<()> {
         match (first >> 5, self.indefinite_string) {
             (7, Some(_)) => {
                 self.indefinite_string = None;
@@ -218,11 +206,7 @@ impl CborScanner {
         }
     }
 
-    fn begin_string(
-        &mut self,
-        kind: StringKind,
-        visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    fn begin_string(&mut self, kind: StringKind, visitor: &mut MemberVisitor) -> Result<()> {
         self.is_key = self.expects_key();
         if self.is_key && kind != StringKind::Text {
             return Err(MalformedBody::KeyNotText);
@@ -245,7 +229,7 @@ impl CborScanner {
         kind: StringKind,
         len: u64,
         visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    ) -> Result<()> {
         if len > MAX_LENGTH {
             return Err(MalformedBody::LengthTooLarge);
         }
@@ -262,7 +246,7 @@ impl CborScanner {
         content: &[u8],
         left: u64,
         visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    ) -> Result<()> {
         if kind == StringKind::Text {
             if content.is_ascii() && !content.is_empty() {
                 self.utf8.finish()?
@@ -289,7 +273,7 @@ impl CborScanner {
         }
     }
 
-    fn end_string(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+    fn end_string(&mut self, visitor: &mut MemberVisitor) -> Result<()> {
         if self.keep == Keep::Yes {
             if self.is_key {
                 visitor.end_key()?
@@ -300,12 +284,7 @@ impl CborScanner {
         self.end_item(visitor)
     }
 
-    fn read_simple(
-        &mut self,
-        first: u8,
-        value: u64,
-        visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    fn read_simple(&mut self, first: u8, value: u64, visitor: &mut MemberVisitor) -> Result<()> {
         match first & 0x1f {
             22 if !self.expects_key() => {
                 if !self.is_skipping {
@@ -318,7 +297,7 @@ impl CborScanner {
         }
     }
 
-    fn read_scalar(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+    fn read_scalar(&mut self, visitor: &mut MemberVisitor) -> Result<()> {
         if self.expects_key() {
             return Err(MalformedBody::KeyNotText);
         }
@@ -333,7 +312,7 @@ impl CborScanner {
         container: Container,
         items: Option<u64>,
         visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    ) -> Result<()> {
         if self.expects_key() {
             return Err(MalformedBody::KeyNotText);
         }
@@ -360,7 +339,7 @@ impl CborScanner {
     }
 
     /// The innermost container ends, and every container that ends with it.
-    fn end_container(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+    fn end_container(&mut self, visitor: &mut MemberVisitor) -> Result<()> {
         loop {
             self.depth = self.depth.saturating_sub(1);
             if !self.is_skipping {
@@ -375,7 +354,7 @@ impl CborScanner {
         }
     }
 
-    fn end_item(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+    fn end_item(&mut self, visitor: &mut MemberVisitor) -> Result<()> {
         self.is_tagged = false;
         if self.count_item() {
             self.end_container(visitor)

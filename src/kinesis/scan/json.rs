@@ -11,7 +11,7 @@ mod string_ends;
 
 use fearless_simd::{Level, Simd, dispatch};
 
-use super::MalformedBody;
+use super::malformed::{MalformedBody, Result};
 use super::member_visitor::{Container, Keep, MemberVisitor};
 use super::utf8::Utf8Validator;
 use container_stack::ContainerStack;
@@ -77,11 +77,7 @@ impl Default for JsonScanner {
 }
 
 impl JsonScanner {
-    pub(super) fn push(
-        &mut self,
-        chunk: &[u8],
-        visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    pub(super) fn push(&mut self, chunk: &[u8], visitor: &mut MemberVisitor) -> Result<()> {
         dispatch!(Level::new(), simd => self.push_blocks(simd, chunk, visitor))
     }
 
@@ -93,7 +89,7 @@ impl JsonScanner {
         simd: S,
         chunk: &[u8],
         visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    ) -> Result<()> {
         let mut ends = StringEnds::new();
         for block in chunk.chunks(BLOCK) {
             let bytes = ends.read(simd, block);
@@ -107,7 +103,7 @@ impl JsonScanner {
         Ok(())
     }
 
-    pub(super) fn finish(&self) -> Result<(), MalformedBody> {
+    pub(super) fn finish(&self) -> Result<()> {
         self.utf8.finish()?;
         match self.state {
             State::Done => Ok(()),
@@ -124,7 +120,7 @@ impl JsonScanner {
         bytes: ByteKinds,
         ends: &StringEnds,
         visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    ) -> Result<()> {
         let mut at = 0;
         let mut separator = None;
         while let Some(&byte) = block.get(at) {
@@ -197,11 +193,7 @@ impl JsonScanner {
     }
 
     /// A byte that is not in a string, number or literal.
-    fn read_structure(
-        &mut self,
-        byte: u8,
-        visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    fn read_structure(&mut self, byte: u8, visitor: &mut MemberVisitor) -> Result<()> {
         if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
             return Ok(());
         }
@@ -223,10 +215,9 @@ impl JsonScanner {
             (State::Colon, b':') => self.state = State::Value,
             (State::Key | State::KeyOrEnd, b'"') => {
                 self.is_key = true;
-                self.keep = if self.is_skipping {
-                    Keep::No
-                } else {
-                    visitor.begin_key()
+                self.keep = match self.is_skipping {
+                    true => Keep::No,
+                    false => visitor.begin_key(),
                 };
                 self.state = State::String;
             }
@@ -236,14 +227,13 @@ impl JsonScanner {
         Ok(())
     }
 
-    fn begin_value(&mut self, byte: u8, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+    fn begin_value(&mut self, byte: u8, visitor: &mut MemberVisitor) -> Result<()> {
         match byte {
             b'"' => {
                 self.is_key = false;
-                self.keep = if self.is_skipping {
-                    Keep::No
-                } else {
-                    visitor.begin_text()?
+                self.keep = match self.is_skipping {
+                    true => Keep::No,
+                    false => visitor.begin_text()?,
                 };
                 self.state = State::String;
             }
@@ -253,29 +243,20 @@ impl JsonScanner {
                 self.begin_scalar(visitor)?;
                 self.state = State::Number(Number::begin(byte));
             }
-            b't' => {
+            b't' | b'f' => {
                 self.begin_scalar(visitor)?;
-                self.state = State::Literal(b"rue", Literal::Boolean);
-            }
-            b'f' => {
-                self.begin_scalar(visitor)?;
-                self.state = State::Literal(b"alse", Literal::Boolean);
+                let rest: &[u8] = if byte == b't' { b"rue" } else { b"alse" };
+                self.state = State::Literal(rest, Literal::Boolean);
             }
             b'n' => self.state = State::Literal(b"ull", Literal::Null),
-            0xef if self.stack == ContainerStack::EMPTY => {
-                return Err(MalformedBody::ByteOrderMark);
-            }
-            _ if self.stack == ContainerStack::EMPTY => return Err(MalformedBody::NotAMap),
-            _ => return Err(MalformedBody::Unexpected),
+            _ if self.stack != ContainerStack::EMPTY => return Err(MalformedBody::Unexpected),
+            0xef => return Err(MalformedBody::ByteOrderMark),
+            _ => return Err(MalformedBody::NotAMap),
         }
         Ok(())
     }
 
-    fn begin_container(
-        &mut self,
-        container: Container,
-        visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    fn begin_container(&mut self, container: Container, visitor: &mut MemberVisitor) -> Result<()> {
         let stack = self.stack.push(container).ok_or(MalformedBody::TooDeep)?;
         if self.stack != ContainerStack::EMPTY && visitor.ignores_member() {
             self.is_skipping = true;
@@ -291,7 +272,7 @@ impl JsonScanner {
         Ok(())
     }
 
-    fn end_container(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+    fn end_container(&mut self, visitor: &mut MemberVisitor) -> Result<()> {
         self.stack = self.stack.pop();
         let depth = self.stack.depth();
         if !self.is_skipping {
@@ -304,7 +285,7 @@ impl JsonScanner {
         Ok(())
     }
 
-    fn begin_scalar(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+    fn begin_scalar(&mut self, visitor: &mut MemberVisitor) -> Result<()> {
         if self.is_skipping {
             Ok(())
         } else {
@@ -312,7 +293,7 @@ impl JsonScanner {
         }
     }
 
-    fn end_string(&mut self, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+    fn end_string(&mut self, visitor: &mut MemberVisitor) -> Result<()> {
         if self.is_key {
             if self.keep == Keep::Yes {
                 visitor.end_key()?;
@@ -341,24 +322,21 @@ impl JsonScanner {
         expected: &'static [u8],
         literal: Literal,
         visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
-        match expected.split_first() {
-            Some((next, rest)) if *next == byte => {
-                if rest.is_empty() {
-                    if literal == Literal::Null && !self.is_skipping {
-                        visitor.visit_null()?;
-                    }
-                    self.end_value();
-                } else {
-                    self.state = State::Literal(rest, literal);
-                }
-                Ok(())
-            }
-            _ => Err(MalformedBody::Unexpected),
+    ) -> Result<()> {
+        let rest = expected.strip_prefix(&[byte]);
+        let rest = rest.ok_or(MalformedBody::Unexpected)?;
+        if !rest.is_empty() {
+            self.state = State::Literal(rest, literal);
+            return Ok(());
         }
+        if literal == Literal::Null && !self.is_skipping {
+            visitor.visit_null()?;
+        }
+        self.end_value();
+        Ok(())
     }
 
-    fn read_escape(&mut self, byte: u8, visitor: &mut MemberVisitor) -> Result<(), MalformedBody> {
+    fn read_escape(&mut self, byte: u8, visitor: &mut MemberVisitor) -> Result<()> {
         if self.high_surrogate != 0 && byte != b'u' {
             return Err(MalformedBody::LoneSurrogate);
         }
@@ -389,7 +367,7 @@ impl JsonScanner {
         left: u8,
         unit: u16,
         visitor: &mut MemberVisitor,
-    ) -> Result<(), MalformedBody> {
+    ) -> Result<()> {
         let digit = char::from(byte)
             .to_digit(16)
             .and_then(|digit| u16::try_from(digit).ok());

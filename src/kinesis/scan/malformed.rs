@@ -1,8 +1,10 @@
-//! The rules that a body can break.
+//! Malformed bodies: the rules that a body can break.
 
 use std::fmt;
 
-/// The rule that a body breaks. The service answers all of them with `SerializationException`.
+pub(super) type Result<T> = std::result::Result<T, MalformedBody>;
+
+/// The rule that a body breaks. The service answers each of them with `SerializationException`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MalformedBody {
     /// There is no body.
@@ -19,9 +21,9 @@ pub enum MalformedBody {
     InvalidUtf8,
     /// A character stands where JSON has none, or an item where CBOR has none.
     Unexpected,
-    /// A JSON number is not one.
+    /// A number is not of the form that JSON has.
     InvalidNumber,
-    /// A JSON string has an escape that is none.
+    /// A JSON string has an escape that JSON does not have.
     InvalidEscape,
     /// A JSON string has a control character that is not escaped.
     ControlCharacter,

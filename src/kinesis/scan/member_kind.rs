@@ -1,7 +1,7 @@
 //! Member kinds: which top-level members of a body policy needs, and how their values are read.
 
 use super::super::members::Member;
-use super::MalformedBody;
+use super::malformed::{MalformedBody, Result};
 
 /// How the value of a top-level member is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl MemberKind {
     ///
     /// # Errors
     /// When the key differs by case alone from the name of a member that policy needs.
-    pub(super) fn of_request(key: &[u8]) -> Result<MemberKind, MalformedBody> {
+    pub(super) fn of_request(key: &[u8]) -> Result<MemberKind> {
         of_key(key, &REQUEST_MEMBERS)
     }
 
@@ -35,15 +35,12 @@ impl MemberKind {
     ///
     /// # Errors
     /// When the key differs from `token` by case alone.
-    pub(super) fn of_response(
-        key: &[u8],
-        token: &'static str,
-    ) -> Result<MemberKind, MalformedBody> {
+    pub(super) fn of_response(key: &[u8], token: &'static str) -> Result<MemberKind> {
         of_key(key, &[(token, MemberKind::Text(Member::NextToken))])
     }
 }
 
-fn of_key(key: &[u8], members: &[(&str, MemberKind)]) -> Result<MemberKind, MalformedBody> {
+fn of_key(key: &[u8], members: &[(&str, MemberKind)]) -> Result<MemberKind> {
     let mut members = members.iter();
     match members.find(|(name, _)| key.eq_ignore_ascii_case(name.as_bytes())) {
         Some((name, kind)) if key == name.as_bytes() => Ok(*kind),

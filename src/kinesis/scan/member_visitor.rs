@@ -2,7 +2,7 @@
 //! the events that the two grammars report.
 
 use super::super::members::{Entry, Member, Members, Span};
-use super::MalformedBody;
+use super::malformed::{MalformedBody, Result};
 use super::member_kind::{MemberKind, STREAM_ARN};
 
 /// Follows the structure of a body and keeps the members that policy needs.
@@ -113,7 +113,7 @@ impl MemberVisitor {
     }
 
     /// A map or list begins.
-    pub(super) fn begin_container(&mut self, container: Container) -> Result<(), MalformedBody> {
+    pub(super) fn begin_container(&mut self, container: Container) -> Result<()> {
         match self.position() {
             Position::Root => {
                 if container != Container::Map {
@@ -152,7 +152,7 @@ impl MemberVisitor {
     }
 
     /// The innermost map or list ends. `depth` is how many are open then, as the grammar counts.
-    pub(super) fn end_container(&mut self, depth: u32) -> Result<(), MalformedBody> {
+    pub(super) fn end_container(&mut self, depth: u32) -> Result<()> {
         if matches!(self.position(), Position::StreamElement) {
             match (self.stream.arn.take(), self.kind) {
                 (Some(arn), MemberKind::StreamFilter) => self.push_entry(Entry::FilterArn(arn))?,
@@ -175,7 +175,7 @@ impl MemberVisitor {
     }
 
     /// The key ends. Only for keys that are kept.
-    pub(super) fn end_key(&mut self) -> Result<(), MalformedBody> {
+    pub(super) fn end_key(&mut self) -> Result<()> {
         let span = self.end_string()?;
         let key = self.bytes(span);
         match self.position() {
@@ -212,7 +212,7 @@ impl MemberVisitor {
     }
 
     /// A string begins as a value.
-    pub(super) fn begin_text(&mut self) -> Result<Keep, MalformedBody> {
+    pub(super) fn begin_text(&mut self) -> Result<Keep> {
         let limit = match self.kind {
             MemberKind::Text(Member::NextToken | Member::ShardIterator) => TOKEN_BYTES,
             _ => STRING_BYTES,
@@ -229,7 +229,7 @@ impl MemberVisitor {
     }
 
     /// The value ends. Only for strings that are kept.
-    pub(super) fn end_text(&mut self) -> Result<(), MalformedBody> {
+    pub(super) fn end_text(&mut self) -> Result<()> {
         let value = self.end_string()?;
         match (self.position(), self.kind) {
             (Position::TopLevel, MemberKind::Text(member)) => {
@@ -253,7 +253,7 @@ impl MemberVisitor {
     }
 
     /// More bytes of the string that is being kept.
-    pub(super) fn extend_string(&mut self, bytes: &[u8]) -> Result<(), MalformedBody> {
+    pub(super) fn extend_string(&mut self, bytes: &[u8]) -> Result<()> {
         let len = self.members.arena.len() - self.string_start + bytes.len();
         if len > self.string_limit {
             return Err(if self.string_limit == KEY_BYTES {
@@ -270,7 +270,7 @@ impl MemberVisitor {
     }
 
     /// `null`, which means that the member is not there.
-    pub(super) fn visit_null(&mut self) -> Result<(), MalformedBody> {
+    pub(super) fn visit_null(&mut self) -> Result<()> {
         match self.position() {
             Position::Root => Err(MalformedBody::NotAMap),
             Position::Ignored | Position::TopLevel => Ok(()),
@@ -283,7 +283,7 @@ impl MemberVisitor {
     }
 
     /// A number, a boolean or a byte string: nothing that policy needs.
-    pub(super) fn visit_scalar(&mut self) -> Result<(), MalformedBody> {
+    pub(super) fn visit_scalar(&mut self) -> Result<()> {
         match self.position() {
             Position::Root => Err(MalformedBody::NotAMap),
             _ if self.needs_value() => Err(MalformedBody::WrongType),
@@ -326,7 +326,7 @@ impl MemberVisitor {
         Keep::Yes
     }
 
-    fn end_string(&self) -> Result<Span, MalformedBody> {
+    fn end_string(&self) -> Result<Span> {
         let bytes = self.members.arena.get(self.string_start..);
         std::str::from_utf8(bytes.unwrap_or_default()).map_err(|_| MalformedBody::InvalidUtf8)?;
         let offset = |at: usize| u32::try_from(at).map_err(|_| MalformedBody::MemberTooLong);
@@ -336,7 +336,7 @@ impl MemberVisitor {
         })
     }
 
-    fn end_top_level_key(&mut self, span: Span) -> Result<(), MalformedBody> {
+    fn end_top_level_key(&mut self, span: Span) -> Result<()> {
         let key = self.bytes(span);
         let kind = match self.response_token {
             None => MemberKind::of_request(key)?,
@@ -353,7 +353,7 @@ impl MemberVisitor {
         Ok(())
     }
 
-    fn push_entry(&mut self, entry: Entry) -> Result<(), MalformedBody> {
+    fn push_entry(&mut self, entry: Entry) -> Result<()> {
         if self.members.entries.len() == MAX_ENTRIES {
             return Err(MalformedBody::TooManyEntries);
         }

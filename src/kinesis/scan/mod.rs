@@ -15,8 +15,8 @@ pub use malformed::MalformedBody;
 
 use std::fmt;
 
-use super::head::WireFormat;
 use super::members::Members;
+use super::wire_format::WireFormat;
 use member_visitor::MemberVisitor;
 
 /// An incremental scanner of one body.

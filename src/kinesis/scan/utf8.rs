@@ -1,6 +1,6 @@
 //! UTF-8 validation of text that arrives in pieces.
 
-use super::MalformedBody;
+use super::malformed::{MalformedBody, Result};
 
 /// Validates text piece by piece.
 #[derive(Default)]
@@ -12,7 +12,7 @@ pub(super) struct Utf8Validator {
 
 impl Utf8Validator {
     /// Validates the next piece.
-    pub(super) fn push(&mut self, mut piece: &[u8]) -> Result<(), MalformedBody> {
+    pub(super) fn push(&mut self, mut piece: &[u8]) -> Result<()> {
         while self.len > 0 {
             let Some((byte, rest)) = piece.split_first() else {
                 return Ok(());
@@ -44,7 +44,7 @@ impl Utf8Validator {
     }
 
     /// Checks that the last character is whole, as it must be before ASCII and at the end.
-    pub(super) fn finish(&self) -> Result<(), MalformedBody> {
+    pub(super) fn finish(&self) -> Result<()> {
         if self.len == 0 {
             Ok(())
         } else {

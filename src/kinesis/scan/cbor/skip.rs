@@ -1,9 +1,10 @@
 //! Skips whole CBOR items of a member that policy does not need, in one tight loop.
 
 use super::super::MAX_DEPTH;
+use super::super::malformed::Result;
 use super::super::member_visitor::{Container, MemberVisitor};
+use super::CborScanner;
 use super::frame::Frame;
-use super::{CborScanner, MalformedBody};
 
 impl CborScanner {
     /// Skips items that are whole and of the usual forms. Returns what follows them, which the general
@@ -15,7 +16,7 @@ impl CborScanner {
         &mut self,
         mut rest: &'a [u8],
         visitor: &mut MemberVisitor,
-    ) -> Result<&'a [u8], MalformedBody> {
+    ) -> Result<&'a [u8]> {
         let mut depth = self.depth as usize;
         let Some(mut frame) = self.frame() else {
             return Ok(rest);

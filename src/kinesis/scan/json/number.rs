@@ -1,6 +1,6 @@
 //! JSON numbers (RFC 8259 section 6).
 
-use super::MalformedBody;
+use super::super::malformed::{MalformedBody, Result};
 
 /// How far a number has been read.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ impl Number {
     }
 
     /// The state after `byte`; `None` if the number ended before it.
-    pub(super) fn next(self, byte: u8) -> Result<Option<Number>, MalformedBody> {
+    pub(super) fn next(self, byte: u8) -> Result<Option<Number>> {
         let next = match (self, byte) {
             (Number::Minus, b'0') => Number::Zero,
             (Number::Minus, b'1'..=b'9') | (Number::Digits, b'0'..=b'9') => Number::Digits,

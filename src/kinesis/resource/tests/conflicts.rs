@@ -1,0 +1,185 @@
+//! Names that are invalid or conflict.
+
+use super::super::{Member, ResourceConflict};
+use super::{CONSUMER, OTHER, STREAM, named};
+
+#[test]
+fn conflicts_are_refused() {
+    let arn = |text: &str| format!(r#"{{"StreamARN":"{text}"}}"#);
+    let cases: &[(&str, String, ResourceConflict)] = &[
+        (
+            "PutRecord",
+            format!(r#"{{"StreamARN":"{STREAM}","StreamName":"order"}}"#),
+            ResourceConflict::Stream,
+        ),
+        (
+            "PutRecord",
+            format!(r#"{{"StreamARN":"{OTHER}","StreamName":"orders"}}"#),
+            ResourceConflict::Stream,
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":""}"#.into(),
+            ResourceConflict::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":"*"}"#.into(),
+            ResourceConflict::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":"a/b"}"#.into(),
+            ResourceConflict::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":"orders "}"#.into(),
+            ResourceConflict::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            r#"{"StreamName":"\u006frd\u00e9rs"}"#.into(),
+            ResourceConflict::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            format!(r#"{{"StreamName":"{STREAM}"}}"#),
+            ResourceConflict::InvalidName(Member::StreamName),
+        ),
+        (
+            "PutRecord",
+            format!(r#"{{"StreamName":"{}"}}"#, "n".repeat(129)),
+            ResourceConflict::InvalidName(Member::StreamName),
+        ),
+        (
+            "RegisterStreamConsumer",
+            format!(r#"{{"StreamARN":"{STREAM}","ConsumerName":"a:1"}}"#),
+            ResourceConflict::InvalidName(Member::ConsumerName),
+        ),
+        (
+            "CreateQueue",
+            r#"{"QueueName":"a b"}"#.into(),
+            ResourceConflict::InvalidName(Member::QueueName),
+        ),
+        (
+            "PutRecord",
+            arn("orders"),
+            ResourceConflict::InvalidArn(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:kinesis:us-east-1:*:stream/orders"),
+            ResourceConflict::InvalidArn(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:kinesis:us-east-1:123456789012:stream/*"),
+            ResourceConflict::WrongKind(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:kinesis:us-east-1:123456789012:stream/"),
+            ResourceConflict::WrongKind(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:kinesis:us-east-1:123456789012:queue/q"),
+            ResourceConflict::WrongKind(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn(CONSUMER),
+            ResourceConflict::WrongKind(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:firehose:us-east-1:123456789012:stream/s"),
+            ResourceConflict::WrongKind(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws:kinesis:eu-west-1:123456789012:stream/s"),
+            ResourceConflict::Region(Member::StreamArn),
+        ),
+        (
+            "PutRecord",
+            arn("arn:aws-cn:kinesis:us-east-1:123456789012:stream/s"),
+            ResourceConflict::Partition(Member::StreamArn),
+        ),
+        (
+            "SubscribeToShard",
+            format!(r#"{{"ConsumerARN":"{STREAM}"}}"#),
+            ResourceConflict::WrongKind(Member::ConsumerArn),
+        ),
+        (
+            "SubscribeToShard",
+            format!(r#"{{"ConsumerARN":"{STREAM}/consumer/app"}}"#),
+            ResourceConflict::WrongKind(Member::ConsumerArn),
+        ),
+        (
+            "SubscribeToShard",
+            format!(r#"{{"ConsumerARN":"{STREAM}/consumer/app:1x"}}"#),
+            ResourceConflict::WrongKind(Member::ConsumerArn),
+        ),
+        (
+            "DescribeStreamConsumer",
+            format!(r#"{{"ConsumerARN":"{CONSUMER}","ConsumerName":"ap"}}"#),
+            ResourceConflict::Consumer,
+        ),
+        (
+            "DescribeStreamConsumer",
+            format!(r#"{{"ConsumerARN":"{CONSUMER}","StreamARN":"{OTHER}"}}"#),
+            ResourceConflict::Consumer,
+        ),
+        (
+            "DescribeStreamConsumer",
+            format!(r#"{{"ConsumerARN":"{CONSUMER}","StreamARN":"{STREAM}2"}}"#),
+            ResourceConflict::Consumer,
+        ),
+        (
+            "TagResource",
+            r#"{"ResourceARN":"arn:aws:kinesis:us-east-1:123456789012:table/t"}"#.into(),
+            ResourceConflict::WrongKind(Member::ResourceArn),
+        ),
+        (
+            "DescribeQueue",
+            r#"{"QueueARN":"arn:aws:kinesis:us-east-1:123456789012:channel/t"}"#.into(),
+            ResourceConflict::WrongKind(Member::QueueArn),
+        ),
+        (
+            "StartStreamEncryption",
+            r#"{"StreamName":"s","KeyId":"a b"}"#.into(),
+            ResourceConflict::InvalidName(Member::KeyId),
+        ),
+        (
+            "StartStreamEncryption",
+            r#"{"StreamName":"s","KeyId":"alias/"}"#.into(),
+            ResourceConflict::InvalidName(Member::KeyId),
+        ),
+        (
+            "StartStreamEncryption",
+            r#"{"StreamName":"s","KeyId":"arn:aws:kms:us-east-1:1:key/a"}"#.into(),
+            ResourceConflict::InvalidArn(Member::KeyId),
+        ),
+        (
+            "StartStreamEncryption",
+            format!(r#"{{"StreamName":"s","KeyId":"{STREAM}"}}"#),
+            ResourceConflict::WrongKind(Member::KeyId),
+        ),
+        (
+            "CreateQueue",
+            r#"{"StreamConfigurationList":[{"StreamARN":"x"}]}"#.into(),
+            ResourceConflict::InvalidArn(Member::StreamArn),
+        ),
+        (
+            "MergeStreams",
+            r#"{"StreamName":"a b"}"#.into(),
+            ResourceConflict::InvalidName(Member::StreamName),
+        ),
+    ];
+    for (operation, body, expected) in cases {
+        assert_eq!(named(operation, body), Err(*expected), "{operation} {body}");
+        assert!(!expected.message().is_empty() && !expected.to_string().is_empty());
+    }
+}
