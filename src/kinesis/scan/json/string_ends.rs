@@ -1,4 +1,7 @@
 //! String ends: a bitmap of the quotes and backslashes of a block, made with vector instructions.
+//!
+//! Price: beside `memchr` it saves 75,000 of the 1,590,000 instructions of a request with 290 small
+//! records, and 16 of 24 µs of the scan (docs/performance.md).
 
 use fearless_simd::prelude::*;
 use fearless_simd::u8x64;
