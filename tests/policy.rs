@@ -24,19 +24,19 @@ fn every_case_is_decided_as_documented_and_names_its_statement() {
 }
 
 #[test]
-fn every_document_is_judged_as_documented() {
+fn every_document_is_checked_as_documented() {
     let (documents, answers) = run(&["check", "--lines"], "documents.jsonl");
     for (document, answer) in documents.iter().zip(&answers) {
         assert_eq!(answer["id"], document["id"]);
         assert_eq!(answer["level"], document["level"], "{document}\n{answer}");
-        let mut found: Vec<&str> = answer["findings"]
+        let mut codes: Vec<&str> = answer["findings"]
             .as_array()
             .expect("a list")
             .iter()
             .map(|finding| finding["code"].as_str().expect("a code"))
             .collect();
-        found.sort_unstable();
-        found.dedup();
+        codes.sort_unstable();
+        codes.dedup();
         let mut expected: Vec<&str> = document["codes"]
             .as_array()
             .expect("a list")
@@ -44,7 +44,7 @@ fn every_document_is_judged_as_documented() {
             .map(|code| code.as_str().expect("a code"))
             .collect();
         expected.sort_unstable();
-        assert_eq!(found, expected, "{document}\n{answer}");
+        assert_eq!(codes, expected, "{document}\n{answer}");
     }
     assert_eq!(documents.len(), answers.len());
 }
@@ -67,7 +67,7 @@ fn a_case_that_is_not_as_expected_fails_the_run() {
 }
 
 #[test]
-fn broken_lines_are_answered_and_fail_the_run() {
+fn invalid_lines_have_an_answer_each_and_fail_the_run() {
     let lines = "{\"id\":1}\nnonsense\n{\"id\":3,\"request\":{\"action\":\"x\"}}\n";
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("cases.jsonl");
@@ -157,7 +157,7 @@ fn a_report_has_a_part_for_each_resource_and_the_documents_own_words() {
 }
 
 #[test]
-fn what_the_listeners_of_a_configuration_cannot_know_is_told() {
+fn check_reports_what_the_listeners_of_a_configuration_cannot_know() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("policy.json");
     let policy = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kinesis:*",
@@ -172,7 +172,7 @@ fn what_the_listeners_of_a_configuration_cannot_know_is_told() {
         .expect("ran");
     assert!(output.status.success());
     let checked: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let told: Vec<(&str, &str)> = checked["findings"]
+    let diagnostics: Vec<(&str, &str)> = checked["findings"]
         .as_array()
         .expect("a list")
         .iter()
@@ -182,7 +182,7 @@ fn what_the_listeners_of_a_configuration_cannot_know_is_told() {
         })
         .collect();
     assert_eq!(
-        told,
+        diagnostics,
         [
             ("unknowable", "$.Statement.Resource"),
             (
@@ -193,9 +193,9 @@ fn what_the_listeners_of_a_configuration_cannot_know_is_told() {
     );
 }
 
-/// The page's table of condition keys is what the code says of them.
+/// The table of condition keys in the documentation is the registry.
 #[test]
-fn the_page_tells_of_every_key_what_the_registry_does() {
+fn the_page_has_the_registry_of_condition_keys() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy-language.md");
     let page = std::fs::read_to_string(page).expect("the page");
     let families = [
@@ -239,7 +239,7 @@ fn row((name, key): (&str, Key<'_>)) -> String {
         .replace("`any other`", "any other")
 }
 
-/// The lines of a file of `tests/policy/`, and what the command answers to each.
+/// The lines of a file of `tests/policy/`, and the command's answer to each.
 fn run(command: &[&str], file: &str) -> (Vec<Value>, Vec<Value>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/policy")

@@ -64,8 +64,8 @@ fn match_any(
     result
 }
 
-/// CONTESTED: whom a NotPrincipal list exempts when it names only part of account, role and
-/// session. AWS asks to list them all; a caller of whom one is missing is not exempt here.
+/// CONTESTED: the callers that a NotPrincipal list exempts when it names only part of account, role
+/// and session. AWS asks to list all three; without one of them the caller is not exempt here.
 fn match_exemption(list: &[ListedPrincipal], principal: &Principal<'_>) -> Match {
     use ListedPrincipal::{Account, Everyone, Role, Service, Session, User};
     if list.contains(&Everyone) {

@@ -57,7 +57,7 @@ pub struct Principal<'a> {
 }
 
 impl Principal<'_> {
-    /// A caller of whom nothing is known.
+    /// A caller without any known fact.
     pub const UNKNOWN: Principal<'static> = Principal {
         kind: PrincipalKind::Unknown,
         account: Fact::Unknown,
@@ -90,7 +90,7 @@ pub enum PrincipalKind<'a> {
     Unknown,
 }
 
-/// The resource asked for.
+/// The resource of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource<'a> {
     /// The operation is on no resource: only `*` in a policy matches.

@@ -1,6 +1,7 @@
 //! Templates: strings of a document with policy variables (`${…}`) and wildcards (`*`, `?`).
 //!
-//! IAM User Guide: reference_policies_variables. No crate has variables whose value is unknown.
+//! IAM User Guide: reference_policies_variables. (No crate for templates has variables with an unknown
+//! value.)
 
 use crate::policy::condition_key::{Key, OwnedKey, ValueType, check_form, check_registered};
 use crate::policy::diagnostic::Problem;
