@@ -1,23 +1,23 @@
 //! Wiring only: configuration -> loaded -> bound -> running -> drained.
 
 mod admin_control;
-mod bind;
+mod bound_gate;
 mod event_loop;
 mod file_watcher;
 mod gauges;
 mod load;
-mod loaded;
+mod loaded_gate;
 mod persistent;
 mod reload;
-mod run;
+mod running_gate;
 mod status;
 
 use std::time::SystemTime;
 
-pub use bind::Bound;
+pub use bound_gate::BoundGate;
 pub use load::{compile, knows, load};
-pub use loaded::Loaded;
-pub use run::Running;
+pub use loaded_gate::LoadedGate;
+pub use running_gate::RunningGate;
 
 /// The process's clock. The one place that reads it.
 pub fn clock() -> SystemTime {

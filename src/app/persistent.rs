@@ -9,7 +9,7 @@ use crate::gate::RateRules;
 
 /// What outlives a reload.
 #[derive(Clone, Default)]
-pub(super) struct Persistent {
+pub(super) struct PersistentState {
     /// Stores of local credentials, by file.
     pub(super) stores: HashMap<PathBuf, Arc<LocalStore>>,
     /// The gate's own credentials, by profile.
@@ -19,13 +19,13 @@ pub(super) struct Persistent {
 }
 
 /// What a load takes over from the configuration in force.
-pub(super) struct Previous {
+pub(super) struct PreviousLoad {
     /// The endpoints' ids, in the order of their counters.
     pub(super) endpoints: Vec<String>,
-    pub(super) persistent: Persistent,
+    pub(super) persistent: PersistentState,
 }
 
-impl Persistent {
+impl PersistentState {
     /// The stores of local credentials.
     pub(super) fn stores(&self) -> Vec<Arc<LocalStore>> {
         self.stores.values().map(Arc::clone).collect()
@@ -37,7 +37,7 @@ impl Persistent {
     }
 
     /// The stores and sources that `previous` has not.
-    pub(super) fn without(&self, previous: &Persistent) -> Persistent {
+    pub(super) fn without(&self, previous: &PersistentState) -> PersistentState {
         let mut new = self.clone();
         new.stores
             .retain(|file, _| !previous.stores.contains_key(file));

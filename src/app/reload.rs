@@ -17,15 +17,15 @@ use crate::listener::ListenerState;
 use crate::observe::{Clock, DecisionLog};
 
 use super::load;
-use super::loaded::{Loaded, LoadedListener};
-use super::persistent::Previous;
+use super::loaded_gate::{LoadedGate, LoadedListener};
+use super::persistent::PreviousLoad;
 use super::status::timestamp;
 
 /// Reloads the configuration of a running gate.
 pub(super) struct Reloader {
     pub(super) file: PathBuf,
     pub(super) clock: Clock,
-    pub(super) listeners: Vec<Listening>,
+    pub(super) listeners: Vec<ActiveListener>,
     pub(super) log: DecisionLog,
     state: Mutex<State>,
     /// Apart from `state`, so that a reader does not wait for a reload under way.
@@ -35,7 +35,7 @@ pub(super) struct Reloader {
 }
 
 /// A listener that serves.
-pub(super) struct Listening {
+pub(super) struct ActiveListener {
     /// Its address in the configuration.
     pub(super) configured: SocketAddr,
     /// Where it listens.
@@ -52,8 +52,8 @@ struct State {
     latest: Config,
     /// Digest of the files when they were last read.
     digest: Digest,
-    previous: Previous,
-    keepers: Vec<CredentialRefresher>,
+    previous: PreviousLoad,
+    refreshers: Vec<CredentialRefresher>,
 }
 
 /// SHA-256 of the content of files.
@@ -66,21 +66,21 @@ const SETTLE_TIME: Duration = Duration::from_millis(50);
 
 impl Reloader {
     pub(super) fn new(
-        loaded: &Loaded,
-        listeners: Vec<Listening>,
+        loaded: &LoadedGate,
+        listeners: Vec<ActiveListener>,
         log: DecisionLog,
-        keepers: Vec<CredentialRefresher>,
+        refreshers: Vec<CredentialRefresher>,
         status: Status,
     ) -> Reloader {
         let state = State {
             initial: loaded.config.clone(),
             latest: loaded.config.clone(),
             digest: digest(&loaded.config.files(&loaded.file)),
-            previous: Previous {
+            previous: PreviousLoad {
                 endpoints: loaded.endpoint_ids(),
                 persistent: loaded.persistent.clone(),
             },
-            keepers,
+            refreshers,
         };
         Reloader {
             file: loaded.file.clone(),
@@ -182,7 +182,7 @@ impl Reloader {
     }
 
     /// Loads the configuration from one consistent state of its files.
-    fn load(&self, state: &mut State) -> Result<Loaded, Problems> {
+    fn load(&self, state: &mut State) -> Result<LoadedGate, Problems> {
         for _ in 0..MAX_READS {
             let text = load::read(&self.file)?;
             if let Ok(config) = Config::parse(&text, &self.file) {
@@ -201,7 +201,7 @@ impl Reloader {
     }
 
     /// Puts a configuration in force; returns its changes that take effect at the next start only.
-    fn swap(&self, loaded: Loaded, state: &mut State) -> Vec<String> {
+    fn swap(&self, loaded: LoadedGate, state: &mut State) -> Vec<String> {
         let mut needs_restart = state.initial.fixed_differences(&loaded.config);
         let mut listeners: Vec<Option<_>> = loaded.listeners.into_iter().map(Some).collect();
         for listening in &self.listeners {
@@ -225,7 +225,7 @@ impl Reloader {
         let new = loaded.persistent.without(&state.previous.persistent);
         if !new.is_empty() {
             match CredentialRefresher::start(new.stores(), new.sources, self.clock) {
-                Ok(keeper) => state.keepers.push(keeper),
+                Ok(keeper) => state.refreshers.push(keeper),
                 Err(error) => eprintln!("credentials: cannot be kept fresh: {error}"),
             }
         }

@@ -10,7 +10,7 @@ use sd_notify::NotifyState;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{self, Running};
+use crate::app::{self, RunningGate};
 use crate::observe::{LogFormat, Sink};
 
 use super::output::{fail, finish};
@@ -81,7 +81,7 @@ fn raise_open_files(needed: u64) -> Option<String> {
 
 /// Serves until a signal or the admin port asks for a drain, then drains. SIGHUP reloads. Notifies the
 /// service manager of each.
-pub(super) fn serve(running: Running) -> io::Result<()> {
+pub(super) fn serve(running: RunningGate) -> io::Result<()> {
     Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -91,7 +91,7 @@ pub(super) fn serve(running: Running) -> io::Result<()> {
     running.drain()
 }
 
-async fn stop_signal(running: &Running) -> io::Result<()> {
+async fn stop_signal(running: &RunningGate) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::app::{self, Bound};
+use crate::app::{self, BoundGate};
 use crate::observe::{LogFormat, Sink};
 use crate::sandbox::{Authority, Emulator, Error};
 
@@ -121,7 +121,7 @@ tls = {{ ca-certificate = "ca.pem", ca-key = "ca-key.pem" }}
 }
 
 /// The commands to paste, each with its result.
-fn tour(folder: &Path, bound: &Bound) -> Result<String, Error> {
+fn tour(folder: &Path, bound: &BoundGate) -> Result<String, Error> {
     let [read_only, one_stream, named] = bound.addresses() else {
         return Err("three listeners are configured".into());
     };

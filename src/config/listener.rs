@@ -106,20 +106,15 @@ impl FromTable for Listener {
         let tunnels = table.optional("tunnels").unwrap_or_default();
         table.sound()?;
         let endpoints = match (endpoint, endpoints) {
-            (Some(endpoint), None) => vec![endpoint],
-            (None, Some(endpoints)) if !endpoints.is_empty() => endpoints,
-            (Some(_), Some(_)) => {
-                return table.refuse("both `endpoint` and `endpoints`: keep one");
-            }
-            _ => {
-                return table
-                    .refuse("no `endpoint`: name one by its id, or several with `endpoints`");
-            }
+            (Some(endpoint), None) => Some(vec![endpoint]),
+            (None, Some(endpoints)) if !endpoints.is_empty() => Some(endpoints),
+            (Some(_), Some(_)) => table.refuse("both `endpoint` and `endpoints`: keep one"),
+            _ => table.refuse("no `endpoint`: name one by its id, or several with `endpoints`"),
         };
         let (tls, client_auth) = tls?;
         Some(Listener {
             address: address?,
-            endpoints,
+            endpoints: endpoints?,
             tls,
             client_auth,
             names: HostNames::new(names),

@@ -102,10 +102,7 @@ impl FromTable for Config {
             tokens: table.optional("tokens").unwrap_or_default(),
             traces: table.optional("traces"),
             endpoints: table.required("endpoint").unwrap_or_default(),
-            identities: IdentityMap {
-                principals: table.optional("principal").unwrap_or_default(),
-                accounts: table.optional("account").unwrap_or_default(),
-            },
+            identities: IdentityMap::from_table(table).unwrap_or_default(),
             identity_map: table.optional("identity-map"),
             client_certificates: table.optional("client-certificate").unwrap_or_default(),
             identity_policies: table.optional("identity-policy").unwrap_or_default(),

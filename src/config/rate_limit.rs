@@ -59,26 +59,22 @@ impl FromTable for RateLimit {
         let mut list = |key| table.optional::<Vec<String>>(key);
         let lists = [list("principals"), list("streams"), list("actions")];
         let keys = table.optional("keys").unwrap_or(DEFAULT_KEYS);
-        for (is_wrong, message) in [
-            (
-                !name.as_deref().is_none_or(is_name),
-                "`name` must be 1 to 64 letters, digits, `-`, `_` or `.`",
-            ),
-            (
-                burst.is_some_and(|burst| !(1..=MAX_BURST).contains(&burst)),
-                "`burst` must be from 1 to 1000000 requests",
-            ),
-            (
-                !(1..=MAX_KEYS).contains(&keys),
-                "`keys` must be from 1 to 16777216",
-            ),
-            (
-                lists.iter().flatten().any(Vec::is_empty),
-                "a list is empty: the rule would hold for nothing",
-            ),
-        ] {
-            table.refuse_if(is_wrong, message);
-        }
+        table.refuse_if(
+            !name.as_deref().is_none_or(is_name),
+            "`name` must be 1 to 64 letters, digits, `-`, `_` or `.`",
+        );
+        table.refuse_if(
+            burst.is_some_and(|burst| !(1..=MAX_BURST).contains(&burst)),
+            "`burst` must be from 1 to 1000000 requests",
+        );
+        table.refuse_if(
+            !(1..=MAX_KEYS).contains(&keys),
+            "`keys` must be from 1 to 16777216",
+        );
+        table.refuse_if(
+            lists.iter().flatten().any(Vec::is_empty),
+            "a list is empty: the rule would hold for nothing",
+        );
         let [principals, streams, actions] = lists.map(Option::unwrap_or_default);
         let requests = requests?;
         Some(RateLimit {

@@ -46,40 +46,23 @@ impl HostNames {
 /// An integer of seconds, or a string such as `"250ms"`, `"5s"`, `"2m"`. Not `jiff`'s grammar, which
 /// also takes years and signs.
 impl FromToml for Duration {
-    fn from_toml(mut value: TomlValue<'_>) -> Option<Duration> {
+    fn from_toml(value: TomlValue<'_>) -> Option<Duration> {
         let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-        let millis = match value.take() {
-            ValueInner::Integer(seconds) => u64::try_from(seconds)
-                .ok()
-                .and_then(|seconds| seconds.checked_mul(1000)),
-            ValueInner::String(text) => scaled(&text, &units),
-            other => return value.refuse_type("seconds, or a string such as \"5s\"", other),
-        };
-        match millis {
-            Some(millis) if millis > 0 => Some(Duration::from_millis(millis)),
-            _ => value.refuse(
-                "not a span of time above zero: write seconds, or a string such as \"250ms\", \
-                 \"5s\", \"2m\"",
-            ),
-        }
+        let wanted = "seconds, or a string such as \"5s\"";
+        let usage = "not a span of time above zero: write seconds, or a string such as \"250ms\", \
+                     \"5s\", \"2m\"";
+        quantity(value, 1000, &units, wanted, usage).map(Duration::from_millis)
     }
 }
 
 impl FromToml for Bytes {
-    fn from_toml(mut value: TomlValue<'_>) -> Option<Bytes> {
+    fn from_toml(value: TomlValue<'_>) -> Option<Bytes> {
         let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-        let bytes = match value.take() {
-            ValueInner::Integer(bytes) => u64::try_from(bytes).ok(),
-            ValueInner::String(text) => scaled(&text, &units),
-            other => return value.refuse_type("bytes, or a string such as \"16MiB\"", other),
-        };
-        match bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
-            Some(bytes) if bytes > 0 => Some(Bytes(bytes)),
-            _ => value.refuse(
-                "not a number of bytes above zero: write an integer, or a string such as \
-                 \"64KiB\", \"16MiB\"",
-            ),
-        }
+        let wanted = "bytes, or a string such as \"16MiB\"";
+        let usage = "not a number of bytes above zero: write an integer, or a string such as \
+                     \"64KiB\", \"16MiB\"";
+        let bytes = quantity(value, 1, &units, wanted, usage)?;
+        Some(Bytes(usize::try_from(bytes).unwrap_or(usize::MAX)))
     }
 }
 
@@ -158,6 +141,23 @@ pub(super) fn is_host_name(text: &str) -> bool {
             && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     text.len() <= 253 && text.split('.').all(is_label) && text.parse::<IpAddr>().is_err()
+}
+
+/// An integer in `scale`, or a string that ends in a unit; above zero.
+fn quantity(
+    mut value: TomlValue<'_>,
+    scale: u64,
+    units: &[(&str, u64)],
+    wanted: &'static str,
+    usage: &str,
+) -> Option<u64> {
+    let number = match value.take() {
+        ValueInner::Integer(number) => u64::try_from(number).ok().map(|it| it.checked_mul(scale)),
+        ValueInner::String(text) => Some(scaled(&text, units)),
+        other => return value.refuse_type(wanted, other),
+    };
+    let number = number.flatten().filter(|number| *number > 0);
+    number.or_else(|| value.refuse(usage))
 }
 
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {

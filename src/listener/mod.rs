@@ -19,6 +19,7 @@ pub use acceptor::{Listener, bind};
 pub use client_certificates::client_verifier;
 pub use connection_limits::ConnectionLimits;
 pub use leaf_issuer::LeafIssuer;
+pub use pem::read_certificates;
 pub use proxy_protocol::ProxyHeader;
 pub use state::ListenerState;
 pub use tls::{Certificates, server_config};

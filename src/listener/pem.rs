@@ -7,7 +7,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
 /// Reads a certificate chain, or the certificates of several authorities.
-pub(super) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+///
+/// # Errors
+/// A sentence that says what the file is not.
+pub fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     read_sections(file, "certificate")
 }
 

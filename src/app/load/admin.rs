@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
 use crate::admin::{Access, Guard};
 use crate::config;
+use crate::listener::{client_verifier, read_certificates};
 
 use super::loader::Loader;
 
@@ -60,7 +60,7 @@ fn read_token(file: &Path) -> Result<Zeroizing<String>, String> {
 }
 
 fn server_config(tls: &config::AdminTls) -> Result<ServerConfig, String> {
-    let chain = read_chain(&tls.certificate)?;
+    let chain = read_certificates(&tls.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| {
         format!(
             "`{}` holds no private key in PEM: {error}",
@@ -70,35 +70,12 @@ fn server_config(tls: &config::AdminTls) -> Result<ServerConfig, String> {
     let builder = ServerConfig::builder();
     let builder = match &tls.client_ca {
         None => builder.with_no_client_auth(),
+        // Optional: probes have no certificate, and learn no more than that the gate lives.
         Some(authorities) => {
-            let mut roots = RootCertStore::empty();
-            for authority in read_chain(authorities)? {
-                roots
-                    .add(authority)
-                    .map_err(|error| format!("`{}`: {error}", authorities.display()))?;
-            }
-            // Probes show none, and may know no more than that the gate lives.
-            let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
-                .allow_unauthenticated()
-                .build()
-                .map_err(|error| format!("client certificates cannot be verified: {error}"))?;
-            builder.with_client_cert_verifier(verifier)
+            builder.with_client_cert_verifier(client_verifier(authorities, &[], false)?)
         }
     };
     builder
         .with_single_cert(chain, key)
         .map_err(|error| format!("the certificate cannot be used: {error}"))
-}
-
-fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let wrong = |error: &dyn std::fmt::Display| {
-        format!("`{}` holds no certificate in PEM: {error}", file.display())
-    };
-    let chain = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(&error))?;
-    match chain.is_empty() {
-        true => Err(wrong(&"it has no such section")),
-        false => Ok(chain),
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::app::persistent::{Persistent, Previous};
+use crate::app::persistent::{PersistentState, PreviousLoad};
 use crate::config::{self, EndpointPolicy};
 use crate::gate::{
     Endpoint, EndpointOwner, IdentityMap, IdentityPolicies, Organization, TokenRules,
@@ -21,7 +21,7 @@ impl Loader<'_> {
         endpoint: &config::Endpoint,
         identity: &Arc<IdentityPolicies>,
         principals: &IdentityMap,
-        persistent: &mut Persistent,
+        persistent: &mut PersistentState,
     ) -> Option<Arc<Endpoint>> {
         let region = &endpoint.region;
         let names = partition_of(region).zip(regional_endpoint(region));
@@ -78,7 +78,7 @@ impl Loader<'_> {
 
     /// The index of an endpoint's counters: endpoints that a reload adds share the last.
     fn counters_of(&self, index: usize, id: &str) -> usize {
-        let Some(Previous { endpoints, .. }) = self.previous else {
+        let Some(PreviousLoad { endpoints, .. }) = self.previous else {
             return index;
         };
         let known = endpoints.iter().position(|known| known == id);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::app::loaded::LoadedListener;
+use crate::app::loaded_gate::LoadedListener;
 use crate::config::{self, ListenerTls, Tunnel};
 use crate::gate::{Endpoint, IdentityMap, ListenerEndpoints};
 use crate::kinesis::{Host, canonical_host};

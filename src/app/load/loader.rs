@@ -7,7 +7,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::app::persistent::Previous;
+use crate::app::persistent::PreviousLoad;
 use crate::app::status::Inventory;
 use crate::config::Problem;
 use crate::observe::Clock;
@@ -16,7 +16,7 @@ use crate::observe::Clock;
 pub(super) struct Loader<'a> {
     pub(super) file: &'a Path,
     pub(super) clock: Clock,
-    pub(super) previous: Option<&'a Previous>,
+    pub(super) previous: Option<&'a PreviousLoad>,
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<Problem>,
     pub(super) inventory: Inventory,

@@ -21,8 +21,8 @@ use crate::config::{self, Config, Problem, Problems};
 use crate::gate::{Endpoint, IdentityPolicies};
 use crate::observe::Clock;
 
-use super::loaded::{Loaded, LoadedListener};
-use super::persistent::{Persistent, Previous};
+use super::loaded_gate::{LoadedGate, LoadedListener};
+use super::persistent::{PersistentState, PreviousLoad};
 use super::status::Inventory;
 use loader::Loader;
 
@@ -32,16 +32,16 @@ pub use policy::{compile, knows};
 ///
 /// # Errors
 /// All problems of the file and of the files it names.
-pub fn load(file: &Path, clock: Clock) -> Result<Loaded, Problems> {
+pub fn load(file: &Path, clock: Clock) -> Result<LoadedGate, Problems> {
     load_after(None, file, clock)
 }
 
 /// As [`load`], for a process that already serves: what outlives a reload comes from `previous`.
 pub(super) fn load_after(
-    previous: Option<&Previous>,
+    previous: Option<&PreviousLoad>,
     file: &Path,
     clock: Clock,
-) -> Result<Loaded, Problems> {
+) -> Result<LoadedGate, Problems> {
     let text = read(file)?;
     let loaded = match Config::parse(&text, file) {
         Ok(config) => open(config, file, clock, previous),
@@ -65,8 +65,8 @@ fn open(
     config: Config,
     file: &Path,
     clock: Clock,
-    previous: Option<&Previous>,
-) -> Result<Loaded, Problems> {
+    previous: Option<&PreviousLoad>,
+) -> Result<LoadedGate, Problems> {
     let mut loader = Loader {
         file,
         clock,
@@ -82,7 +82,7 @@ fn open(
 }
 
 impl Loader<'_> {
-    fn open(&mut self, config: Config) -> Option<Loaded> {
+    fn open(&mut self, config: Config) -> Option<LoadedGate> {
         let mut identity = IdentityPolicies::default();
         for is_candidate in [false, true] {
             let policies = config.identity_policies.iter().enumerate();
@@ -95,9 +95,9 @@ impl Loader<'_> {
         }
         let identity = Arc::new(identity);
         let principals = Arc::new(self.principals(&config));
-        let mut persistent = Persistent {
+        let mut persistent = PersistentState {
             rates: Arc::new(self.rate_limits(&config)),
-            ..Persistent::default()
+            ..PersistentState::default()
         };
         let mut endpoints: HashMap<String, Arc<Endpoint>> = HashMap::new();
         for (n, endpoint) in config.endpoints.iter().enumerate() {
@@ -117,7 +117,7 @@ impl Loader<'_> {
         let tokens = self.tokens(&config.tokens);
         let access = self.access(&config.admin);
         let traces = config.traces.as_ref().map(|traces| self.traces(traces));
-        Some(Loaded {
+        Some(LoadedGate {
             file: self.file.to_owned(),
             config,
             upstream: upstream?,

@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::app::persistent::Persistent;
+use crate::app::persistent::PersistentState;
 use crate::config::{self, Problem};
 use crate::credentials::{CredentialSource, LocalStore, UpstreamCredentials};
 use crate::gate::{ClientAuthentication, ReSignConfig, RoleMapping};
@@ -19,7 +19,7 @@ impl Loader<'_> {
         &mut self,
         index: usize,
         endpoint: &config::Endpoint,
-        persistent: &mut Persistent,
+        persistent: &mut PersistentState,
     ) -> Option<ReSignConfig> {
         let re_sign = endpoint.re_sign.as_ref()?;
         if !cfg!(feature = "re-sign") {
@@ -62,7 +62,7 @@ impl Loader<'_> {
     }
 
     /// A store of local credentials; endpoints that name the same file share it.
-    fn store(&mut self, file: &Path, persistent: &mut Persistent) -> Option<Arc<LocalStore>> {
+    fn store(&mut self, file: &Path, persistent: &mut PersistentState) -> Option<Arc<LocalStore>> {
         let new = match persistent.stores.entry(file.to_owned()) {
             Entry::Occupied(known) => return Some(Arc::clone(known.get())),
             Entry::Vacant(new) => new,
@@ -92,7 +92,7 @@ impl Loader<'_> {
         &self,
         profile: Option<&str>,
         region: &str,
-        persistent: &mut Persistent,
+        persistent: &mut PersistentState,
     ) -> Arc<UpstreamCredentials> {
         let of_profile = |source: &&CredentialSource| source.profile.as_deref() == profile;
         if let Some(source) = persistent.sources.iter().find(of_profile) {

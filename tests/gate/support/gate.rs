@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, Instant};
 
-use kinesis_gate::app::{self, Running};
+use kinesis_gate::app::{self, RunningGate};
 use kinesis_gate::config::Problems;
 use kinesis_gate::observe::{Clock, LogFormat, Sink};
 use kinesis_gate::sandbox::Authority;
@@ -22,7 +22,7 @@ pub struct Gate {
     addresses: Vec<SocketAddr>,
     admin: SocketAddr,
     log: Log,
-    running: Option<Running>,
+    running: Option<RunningGate>,
 }
 
 /// What a gate is started with.

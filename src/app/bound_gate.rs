@@ -12,11 +12,11 @@ use crate::config::{LogTo, Problem, Problems};
 use crate::observe::Sink;
 use crate::{listener, upstream};
 
-use super::loaded::{Loaded, LoadedListener};
+use super::loaded_gate::{LoadedGate, LoadedListener};
 
 /// Everything bound: the addresses are known, nothing is served yet.
-pub struct Bound {
-    pub(super) loaded: Loaded,
+pub struct BoundGate {
+    pub(super) loaded: LoadedGate,
     /// For each listener, a socket for each event loop, all on one address.
     pub(super) sockets: Vec<Vec<TcpListener>>,
     pub(super) admin: Option<TcpListener>,
@@ -28,12 +28,12 @@ pub struct Bound {
 /// How long the start may wait for names to be resolved.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-impl Loaded {
+impl LoadedGate {
     /// Binds every address.
     ///
     /// # Errors
     /// Every address that cannot be bound.
-    pub fn bind(self) -> Result<Bound, Problems> {
+    pub fn bind(self) -> Result<BoundGate, Problems> {
         self.bind_with(Vec::new())
     }
 
@@ -42,7 +42,7 @@ impl Loaded {
     ///
     /// # Errors
     /// Every address that cannot be bound, and every inherited socket that no listener is for.
-    pub fn bind_with(mut self, mut inherited: Vec<TcpListener>) -> Result<Bound, Problems> {
+    pub fn bind_with(mut self, mut inherited: Vec<TcpListener>) -> Result<BoundGate, Problems> {
         let mut problems = Vec::new();
         let mut report = |address: SocketAddr, error: std::io::Error| {
             let message = format_args!("cannot listen: {error}");
@@ -92,7 +92,7 @@ impl Loaded {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        Ok(Bound {
+        Ok(BoundGate {
             loaded: self,
             sockets,
             admin,
@@ -127,7 +127,7 @@ impl Loaded {
     }
 }
 
-impl Bound {
+impl BoundGate {
     /// The address of each listener, in the configuration's order.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses

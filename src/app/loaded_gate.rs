@@ -11,11 +11,11 @@ use crate::observe::{Clock, TraceSettings};
 use crate::tokens::TokenStore;
 use crate::upstream;
 
-use super::persistent::Persistent;
+use super::persistent::PersistentState;
 use super::status::Inventory;
 
 /// A configuration with everything that it names opened, compiled and validated.
-pub struct Loaded {
+pub struct LoadedGate {
     pub(super) file: PathBuf,
     pub(super) config: Config,
     pub(super) upstream: upstream::Settings,
@@ -26,7 +26,7 @@ pub struct Loaded {
     pub(super) services: Vec<String>,
     pub(super) tokens: Arc<TokenStore>,
     pub(super) traces: Option<TraceSettings>,
-    pub(super) persistent: Persistent,
+    pub(super) persistent: PersistentState,
     pub(super) notices: Vec<Problem>,
     pub(super) clock: Clock,
 }
@@ -37,7 +37,7 @@ pub(super) struct LoadedListener {
     pub(super) state: Arc<ListenerState>,
 }
 
-impl Loaded {
+impl LoadedGate {
     /// What an operator should know before traffic comes: statements that depend on what this gate
     /// cannot know.
     pub fn notices(&self) -> &[Problem] {

@@ -20,15 +20,15 @@ use crate::shutdown::{self, Trigger};
 use crate::upstream;
 
 use super::admin_control::AdminControl;
-use super::bind::Bound;
+use super::bound_gate::BoundGate;
 use super::event_loop::{self, WorkerConfig};
 use super::file_watcher::FileWatcher;
 use super::gauges;
-use super::loaded::LoadedListener;
-use super::reload::{Listening, Reloader};
+use super::loaded_gate::LoadedListener;
+use super::reload::{ActiveListener, Reloader};
 
 /// A gate that serves.
-pub struct Running {
+pub struct RunningGate {
     trigger: Trigger,
     event_loops: Vec<Thread>,
     admin: Option<(oneshot::Sender<()>, Thread)>,
@@ -41,14 +41,14 @@ pub struct Running {
 
 type Thread = JoinHandle<io::Result<()>>;
 
-impl Bound {
+impl BoundGate {
     /// Starts the event loops, one thread each. The decision log goes to `out` where the
     /// configuration names no file.
     ///
     /// # Errors
     /// When a thread or an event loop cannot be started.
-    pub fn start(self, out: Sink, format: LogFormat) -> io::Result<Running> {
-        let Bound {
+    pub fn start(self, out: Sink, format: LogFormat) -> io::Result<RunningGate> {
+        let BoundGate {
             mut loaded,
             sockets,
             admin,
@@ -56,7 +56,7 @@ impl Bound {
             log,
         } = self;
         let credentials = loaded.persistent.clone();
-        let keepers = match credentials.is_empty() {
+        let refreshers = match credentials.is_empty() {
             true => Vec::new(),
             false => vec![CredentialRefresher::start(
                 credentials.stores(),
@@ -93,14 +93,14 @@ impl Bound {
             .map(|_| Arc::new(Semaphore::new(share)))
             .collect();
 
-        let listening = |(listener, bound): (&LoadedListener, &SocketAddr)| Listening {
+        let listening = |(listener, bound): (&LoadedListener, &SocketAddr)| ActiveListener {
             configured: listener.address,
             bound: *bound,
             intercept: listener.state.intercept,
             state: Arc::new(SnapshotCell::new(Arc::clone(&listener.state))),
         };
         let listening = loaded.listeners.iter().zip(&addresses).map(listening);
-        let listening: Vec<Listening> = listening.collect();
+        let listening: Vec<ActiveListener> = listening.collect();
         let mut sockets: Vec<_> = sockets.into_iter().map(Vec::into_iter).collect();
         let mut event_loops = Vec::with_capacity(workers);
         for (n, (counters, budget)) in counters.iter().zip(&budgets).enumerate() {
@@ -129,7 +129,7 @@ impl Bound {
         }
         let inventory = std::mem::take(&mut loaded.inventory);
         let status = inventory.status(&addresses, (loaded.clock)());
-        let reloader = Reloader::new(&loaded, listening, log.log().clone(), keepers, status);
+        let reloader = Reloader::new(&loaded, listening, log.log().clone(), refreshers, status);
         let reloader = Arc::new(reloader);
         let file_watcher = match loaded.config.reload.watch {
             true => Some(FileWatcher::start(Arc::clone(&reloader))?),
@@ -164,7 +164,7 @@ impl Bound {
             }
             None => None,
         };
-        Ok(Running {
+        Ok(RunningGate {
             trigger,
             event_loops,
             admin,
@@ -177,7 +177,7 @@ impl Bound {
     }
 }
 
-impl Running {
+impl RunningGate {
     /// Waits for a drain request at the admin port.
     pub async fn drain_requested(&self) {
         self.drain_request.notified().await;
