@@ -13,7 +13,7 @@ use http::header::{HeaderName, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 
 use crate::kinesis::{Members, Target};
-use crate::policy::{Context, Fact, Key, Value, Values, same_name};
+use crate::policy::{Context, Fact, Key, Value, Values, eq_name};
 
 use super::ConnectionInfo;
 use super::principal::KnownCaller;
@@ -221,7 +221,7 @@ fn text(fact: Fact<&str>) -> Fact<Value<'_>> {
 
 impl Tags<'_> {
     fn value(&self, tag: &str) -> Fact<Value<'_>> {
-        let mut found = self.members.tags().filter(|(key, _)| same_name(key, tag));
+        let mut found = self.members.tags().filter(|(key, _)| eq_name(key, tag));
         match (found.next(), found.next()) {
             (Some((_, value)), None) => Fact::Known(Value::Text(value)),
             // Two keys that differ in case alone: which value counts is not documented.

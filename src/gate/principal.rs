@@ -210,7 +210,7 @@ impl<'a> KnownCaller<'a> {
         };
         let found = tags
             .iter()
-            .find(|(known, _)| crate::policy::same_name(known, key));
+            .find(|(known, _)| crate::policy::eq_name(known, key));
         found.map_or(Fact::Absent, |(_, value)| Fact::Known(value))
     }
 

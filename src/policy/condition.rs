@@ -21,7 +21,7 @@ use crate::policy::template::eq_ignore_case;
 use crate::policy::ternary::Match;
 use crate::policy::value_text::ValueText;
 
-/// One operator with one key.
+/// One operator with one condition key and its values.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     pub(super) operator: Operator,
@@ -50,18 +50,18 @@ const NO_POLICY_VALUES: Match = Match::Maybe;
 impl Condition {
     /// Whether the condition is met in `context`. Allocates nothing.
     pub(super) fn matches(&self, context: &dyn Context) -> Match {
-        let found = self.evaluate(context);
+        let result = self.evaluate(context);
         if self.lacks_set_operator {
-            found.at_most_maybe()
+            result.at_most_maybe()
         } else {
-            found
+            result
         }
     }
 
     fn evaluate(&self, context: &dyn Context) -> Match {
         let fact = context.value(self.key.key());
-        if let ConditionValues::Null(wanted) = &self.values {
-            return self.evaluate_null(wanted, fact);
+        if let ConditionValues::Null(values) = &self.values {
+            return self.evaluate_null(values, fact);
         }
         if self.values.is_empty() {
             return self.evaluate_without_values(fact);
@@ -85,33 +85,28 @@ impl Condition {
                 }
             }
             (SetOperator::None, Fact::Known(value)) => self.match_value(value, context),
-            (set, Fact::Known(Value::Many(values))) => {
-                let mut found = Match::from(set == SetOperator::ForAllValues);
-                let mut index = 0;
-                while let Some(text) = values.at(index) {
-                    let one = self.match_value(Value::Text(text), context);
-                    found = match set {
-                        SetOperator::ForAllValues => found.and(one),
-                        _ => found.or(one),
-                    };
-                    index += 1;
-                }
-                let is_empty_text = index == 1 && values.at(0) == Some("");
-                if is_empty_text {
-                    or_empty_set(set, found)
-                } else {
-                    found
-                }
-            }
             (set, Fact::Known(value)) => {
-                let found = self.match_value(value, context);
-                let is_empty_text = matches!(value, Value::Text(""));
-                if is_empty_text {
-                    or_empty_set(set, found)
-                } else {
-                    found
+                let result = self.match_set(set, value, context);
+                match set {
+                    // CONTESTED: a set whose only member is the empty string may count as the
+                    // empty set.
+                    SetOperator::ForAllValues if is_empty_text(value) => result.max(Match::Maybe),
+                    _ if is_empty_text(value) => result.at_most_maybe(),
+                    _ => result,
                 }
             }
+        }
+    }
+
+    fn match_set(&self, set: SetOperator, value: Value<'_>, context: &dyn Context) -> Match {
+        let Value::Many(values) = value else {
+            return self.match_value(value, context);
+        };
+        let texts = (0..).map_while(|index| values.at(index));
+        let results = texts.map(|text| self.match_value(Value::Text(text), context));
+        match set {
+            SetOperator::ForAllValues => results.fold(Match::Yes, Match::and),
+            _ => results.fold(Match::No, Match::or),
         }
     }
 
@@ -132,86 +127,83 @@ impl Condition {
         let text = || ValueText::of(value, self.key.key());
         Some(match &self.values {
             ConditionValues::Null(_) => Match::No,
-            ConditionValues::Bool(wanted) => {
+            ConditionValues::Bool(values) => {
                 let value = match value {
                     Value::Bool(value) => value,
                     _ => parse_bool(text()?.as_str())?,
                 };
-                wanted.contains(&value).into()
+                values.contains(&value).into()
             }
-            ConditionValues::Numeric(comparison, wanted) => {
+            ConditionValues::Numeric(comparison, numbers) => {
                 let text = text()?;
                 let value = Decimal::parse(text.as_str())?;
-                any_match(wanted, |wanted| {
-                    comparison.holds(value.compare(wanted)).into()
+                any_match(numbers, |number| {
+                    comparison.holds(value.compare(number)).into()
                 })
             }
-            ConditionValues::Date(comparison, wanted) => {
+            ConditionValues::Date(comparison, dates) => {
                 let value = match value {
                     Value::Time(millis) => DateValue::from_millis(millis),
                     Value::Number(seconds) => DateValue::from_seconds(seconds),
                     _ => DateValue::parse(text()?.as_str())?,
                 };
-                any_match(wanted, |wanted| {
-                    value.compare(*wanted, |order| comparison.holds(order))
+                any_match(dates, |date| {
+                    value.compare(*date, |order| comparison.holds(order))
                 })
             }
-            ConditionValues::IpAddress(wanted) => {
+            ConditionValues::IpAddress(networks) => {
                 let address = match value {
                     Value::Ip(address) => address,
                     _ => text()?.as_str().parse().ok()?,
                 };
                 // An IPv4-mapped IPv6 address counts as IPv4.
                 let address = address.to_canonical();
-                any_match(wanted, |wanted| wanted.contains(&address).into())
+                any_match(networks, |network| network.contains(&address).into())
             }
-            ConditionValues::String(wanted) => {
+            ConditionValues::String(patterns) => {
                 let text = text()?;
-                any_match(wanted, |wanted| wanted.matches(text.as_str(), context))
+                any_match(patterns, |pattern| pattern.matches(text.as_str(), context))
             }
-            ConditionValues::StringIgnoreCase(wanted) => {
+            ConditionValues::StringIgnoreCase(patterns) => {
                 let text = text()?;
-                any_match(wanted, |wanted| {
-                    equals_ignore_case(wanted, text.as_str(), context)
+                any_match(patterns, |pattern| {
+                    equals_ignore_case(pattern, text.as_str(), context)
                 })
             }
-            ConditionValues::Arn(wanted) => {
+            ConditionValues::Arn(arns) => {
                 let text = text()?;
-                any_match(wanted, |wanted| wanted.matches(text.as_str(), context))
+                any_match(arns, |arn| arn.matches(text.as_str(), context))
             }
-            ConditionValues::Binary(wanted) => {
+            ConditionValues::Binary(values) => {
                 let text = text()?;
-                any_match(wanted, |wanted| match text.as_str() {
-                    text if **wanted == *text.as_bytes() => Match::Yes,
+                any_match(values, |bytes| match text.as_str() {
+                    text if **bytes == *text.as_bytes() => Match::Yes,
                     // CONTESTED: whether the request's value reaches the policy decoded.
-                    text => Match::from(is_base64_of(text, wanted)).at_most_maybe(),
+                    text => Match::from(is_base64_of(text, bytes)).at_most_maybe(),
                 })
             }
         })
     }
 
-    /// `true` = absent, `false` = present and not null.
-    fn evaluate_null(&self, wanted: &[bool], fact: Fact<Value<'_>>) -> Match {
+    /// The operator `Null`: `true` matches an absent key, `false` a key that is not null.
+    fn evaluate_null(&self, values: &[bool], fact: Fact<Value<'_>>) -> Match {
         match self.operator.set {
             SetOperator::ForAllValues => return Match::Yes,
             SetOperator::ForAnyValue => return Match::No,
-            SetOperator::None if wanted.is_empty() => return NO_POLICY_VALUES,
+            SetOperator::None if values.is_empty() => return NO_POLICY_VALUES,
             SetOperator::None => {}
         }
         let is_null = match fact {
             Fact::Unknown => Match::Maybe,
             Fact::Absent => Match::Yes,
-            Fact::Known(Value::Text("")) => NULL_OF_EMPTY,
-            Fact::Known(Value::Many(values)) => match (values.at(0), values.at(1)) {
-                (None, _) | (Some(""), None) => NULL_OF_EMPTY,
-                _ => Match::No,
-            },
+            Fact::Known(Value::Many(values)) if values.at(0).is_none() => NULL_OF_EMPTY,
+            Fact::Known(value) if is_empty_text(value) => NULL_OF_EMPTY,
             Fact::Known(_) => Match::No,
         };
-        any_match(wanted, |&wanted| is_null.negate_if(!wanted))
+        any_match(values, |&value| is_null.negate_if(!value))
     }
 
-    /// `[]` as the policy's values (access-analyzer-reference-policy-checks, empty array).
+    /// The empty list as the policy's values (access-analyzer-reference-policy-checks).
     fn evaluate_without_values(&self, fact: Fact<Value<'_>>) -> Match {
         let is_missing = match fact {
             Fact::Unknown => Match::Maybe,
@@ -228,33 +220,33 @@ impl Condition {
     }
 }
 
-/// CONTESTED: a set whose only member is the empty string may count as the empty set.
-fn or_empty_set(set: SetOperator, found: Match) -> Match {
-    match set {
-        SetOperator::ForAllValues => found.max(Match::Maybe),
-        SetOperator::ForAnyValue => found.at_most_maybe(),
-        SetOperator::None => found,
+/// Whether the empty string is the only value.
+fn is_empty_text(value: Value<'_>) -> bool {
+    match value {
+        Value::Text(text) => text.is_empty(),
+        Value::Many(values) => values.at(0) == Some("") && values.at(1).is_none(),
+        _ => false,
     }
 }
 
-fn equals_ignore_case(wanted: &Pattern, text: &str, context: &dyn Context) -> Match {
-    match wanted {
+fn equals_ignore_case(pattern: &Pattern, text: &str, context: &dyn Context) -> Match {
+    match pattern {
         Pattern::Dynamic(template) => match template.matches_ignore_case(text, context) {
             Match::No if !text.is_ascii() => Match::Maybe,
-            found => found,
+            result => result,
         },
         Pattern::Literal(literal) => eq_ignore_case(literal, text),
         _ => Match::No,
     }
 }
 
-fn any_match<T>(wanted: &[T], test: impl Fn(&T) -> Match) -> Match {
-    let mut found = Match::No;
-    for wanted in wanted {
-        found = found.or(test(wanted));
-        if found == Match::Yes {
+fn any_match<T>(values: &[T], test: impl Fn(&T) -> Match) -> Match {
+    let mut result = Match::No;
+    for value in values {
+        result = result.or(test(value));
+        if result == Match::Yes {
             break;
         }
     }
-    found
+    result
 }

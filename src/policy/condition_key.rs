@@ -233,12 +233,12 @@ impl<'a> Key<'a> {
 
     /// Whether `other` is this key, in any case of its name.
     #[must_use]
-    pub fn same(self, other: Key<'_>) -> bool {
+    pub fn is_same(self, other: Key<'_>) -> bool {
         match (self, other) {
             (Key::PrincipalTag(a), Key::PrincipalTag(b))
             | (Key::RequestTag(a), Key::RequestTag(b))
             | (Key::ResourceTag(a), Key::ResourceTag(b))
-            | (Key::Other(a), Key::Other(b)) => same_name(a, b),
+            | (Key::Other(a), Key::Other(b)) => eq_name(a, b),
             (a, b) => a == b,
         }
     }
@@ -258,7 +258,7 @@ impl fmt::Display for Key<'_> {
 
 /// Compares names of keys and tags without regard to case, in any script.
 #[must_use]
-pub fn same_name(a: &str, b: &str) -> bool {
+pub fn eq_name(a: &str, b: &str) -> bool {
     let lower_case = |text| str::chars(text).flat_map(char::to_lowercase);
     a.eq_ignore_ascii_case(b)
         || (!(a.is_ascii() && b.is_ascii()) && lower_case(a).eq(lower_case(b)))
@@ -344,7 +344,7 @@ mod tests {
     fn names_are_compared_without_regard_to_case() {
         assert_eq!(Key::of("AWS:sourcevpce"), Key::SourceVpce);
         assert_eq!(Key::of("aws:requesttag/Team"), Key::RequestTag("Team"));
-        assert!(Key::of("aws:RequestTag/TEAM").same(Key::of("aws:requestTag/team")));
+        assert!(Key::of("aws:RequestTag/TEAM").is_same(Key::of("aws:requestTag/team")));
         assert_eq!(Key::of("s3:prefix"), Key::Other("s3:prefix"));
     }
 

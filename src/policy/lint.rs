@@ -38,10 +38,9 @@ pub fn lint(text: &str, options: &Options<'_>, listener: Option<&Listener<'_>>) 
     };
     let mut reporter = Reporter::new(text);
     reporter.enter("Statement", |reporter| {
-        let list = element.list();
-        let nodes = list.unwrap_or_else(|| std::slice::from_ref(element));
-        for (index, (node, statement)) in nodes.iter().zip(&statements).enumerate() {
-            match list {
+        let nodes = element.one_or_many().iter();
+        for (index, (node, statement)) in nodes.zip(&statements).enumerate() {
+            match element.list() {
                 Some(_) => reporter.enter_index(index, |reporter| {
                     context.check_statement(node, statement, reporter);
                 }),

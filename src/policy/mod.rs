@@ -36,7 +36,7 @@ pub use decision::{
 };
 pub use document::options::{Attachment, MAX_ENDPOINT_CHARACTERS, Options, Strictness};
 
-pub use condition_key::{DataType, Key, Knowledge, REGISTRY, RegisteredKey, ValueType, same_name};
+pub use condition_key::{DataType, Key, Knowledge, REGISTRY, RegisteredKey, ValueType, eq_name};
 pub use diagnostic::{Diagnostic, Level};
 pub use explain::{ConditionExplanation, Explanation, RequestValues};
 pub use lint::{Listener, lint};

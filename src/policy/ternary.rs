@@ -1,34 +1,34 @@
-//! Three-valued truth: what is matched for sure, not at all, or cannot be told.
+//! Ternary logic (Kleene's): whether a request matches for sure, not at all, or perhaps.
 
-/// The answer of one test of a policy against one request.
+/// The result of one test of a policy against one request.
 ///
-/// `Maybe` arises only from something that cannot be known here, or from a point on which AWS's
-/// documentation contradicts itself. A Deny that is `Maybe` denies; an Allow that is `Maybe` does
-/// not allow: either way the reading that denies more.
+/// `Maybe` comes only from a fact that the gate cannot know, or from a point on which AWS's
+/// documentation contradicts itself. A Deny that is `Maybe` denies. An Allow that is `Maybe` does
+/// not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Match {
-    /// It does not match, whatever the unknowns are.
+    /// No match, whatever the unknown facts are.
     No,
-    /// It matches for some values of the unknowns and not for others.
+    /// A match for some values of the unknown facts, and none for others.
     Maybe,
-    /// It matches, whatever the unknowns are.
+    /// A match, whatever the unknown facts are.
     Yes,
 }
 
 impl Match {
-    /// Both.
+    /// Conjunction: the lesser of both.
     #[must_use]
     pub fn and(self, other: Match) -> Match {
         self.min(other)
     }
 
-    /// Either.
+    /// Disjunction: the greater of both.
     #[must_use]
     pub fn or(self, other: Match) -> Match {
         self.max(other)
     }
 
-    /// The opposite.
+    /// Negation. `Maybe` stays.
     #[must_use]
     pub fn negate(self) -> Match {
         match self {
@@ -38,13 +38,13 @@ impl Match {
         }
     }
 
-    /// The opposite where `negated`, else unchanged.
+    /// Negation if `negated`.
     #[must_use]
     pub fn negate_if(self, negated: bool) -> Match {
         if negated { self.negate() } else { self }
     }
 
-    /// `Maybe` where this is `Yes`: for a pattern on whose meaning the documentation disagrees.
+    /// `Maybe` instead of `Yes`, for a pattern whose meaning is contested.
     #[must_use]
     pub fn at_most_maybe(self) -> Match {
         self.min(Match::Maybe)

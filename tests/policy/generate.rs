@@ -658,7 +658,7 @@ impl RequestModel {
     pub fn key(&self, name: &str) -> &OwnedFact<Vec<&'static str>> {
         self.keys
             .iter()
-            .find(|(key, _)| Key::of(key).same(Key::of(name)))
+            .find(|(key, _)| Key::of(key).is_same(Key::of(name)))
             .map_or(&OwnedFact::Absent, |(_, known)| known)
     }
 }

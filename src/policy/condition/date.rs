@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
-use jiff::civil::{Date, DateTime, Time, date};
+use jiff::civil::{Date, date};
 
 use crate::policy::ternary::Match;
 
-const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
+const EPOCH: Date = date(1970, 1, 1);
 
 /// A point in time, as the time since 1970-01-01T00:00:00Z.
 ///
@@ -81,53 +81,59 @@ impl DateValue {
 /// The parsers of `jiff` take more forms than AWS documents, and no instant after 9999-12-30.
 fn parse_iso(text: &str) -> Option<SignedDuration> {
     let Some((day, time)) = text.split_once('T') else {
-        let day = parse_day(text)?.to_datetime(Time::midnight());
-        return Some(day.duration_since(EPOCH));
+        return parse_day(text);
     };
-    let day = parse_day(day).filter(|_| day.len() == 10)?;
+    let midnight = parse_day(day).filter(|_| day.len() == 10)?;
     let (clock, zone) = time.split_at_checked(time.rfind(['Z', '+', '-'])?)?;
     let offset = match zone.split_at_checked(1)? {
         ("Z", "") => SignedDuration::ZERO,
-        ("+", offset) => parse_offset(offset)?,
-        ("-", offset) => -parse_offset(offset)?,
+        ("+", offset) => parse_clock(offset).filter(|_| offset.len() == 5)?,
+        ("-", offset) => -parse_clock(offset).filter(|_| offset.len() == 5)?,
         _ => return None,
     };
-    Some(day.to_datetime(parse_clock(clock)?).duration_since(EPOCH) - offset)
+    Some(midnight + parse_clock(clock)? - offset)
 }
 
-fn parse_day(text: &str) -> Option<Date> {
+/// Midnight of a day. It checks the ranges itself, because an error of `jiff` allocates.
+fn parse_day(text: &str) -> Option<SignedDuration> {
     let mut parts = text.splitn(3, '-');
     let year = parse_number(parts.next()?, 4)?;
     let month = parts.next().map_or(Some(1), |text| parse_number(text, 2))?;
     let day = parts.next().map_or(Some(1), |text| parse_number(text, 2))?;
-    Date::new(year, month, day).ok()
+    if !(1..=12).contains(&month) {
+        return None;
+    }
+    let first = Date::new(year, month, 1).ok()?;
+    if !(1..=first.days_in_month()).contains(&day) {
+        return None;
+    }
+    Some(Date::new(year, month, day).ok()?.duration_since(EPOCH))
 }
 
-fn parse_offset(text: &str) -> Option<SignedDuration> {
-    let offset = parse_clock(text).filter(|_| text.len() == 5)?;
-    Some(offset.duration_since(Time::midnight()))
-}
-
-/// Digits finer than a nanosecond are dropped.
-fn parse_clock(text: &str) -> Option<Time> {
+/// The time since midnight. Digits finer than a nanosecond are dropped.
+fn parse_clock(text: &str) -> Option<SignedDuration> {
     let mut parts = text.splitn(3, ':');
-    let hour = parse_number(parts.next()?, 2)?;
-    let minute = parse_number(parts.next()?, 2)?;
+    let hour: i64 = parse_number(parts.next()?, 2)?;
+    let minute: i64 = parse_number(parts.next()?, 2)?;
     let (second, fraction) = match parts.next() {
         None => ("00", "0"),
         Some(seconds) => seconds.split_once('.').unwrap_or((seconds, "0")),
     };
-    if fraction.is_empty() || !is_digits(fraction) {
+    let second: i64 = parse_number(second, 2)?;
+    if hour > 23 || minute > 59 || second > 59 || fraction.is_empty() || !is_digits(fraction) {
         return None;
     }
-    let nanos = (fraction.bytes().chain(std::iter::repeat(b'0')).take(9))
-        .fold(0, |nanos, digit| nanos * 10 + i32::from(digit - b'0'));
-    Time::new(hour, minute, parse_number(second, 2)?, nanos).ok()
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let nanos = digits.fold(0, |nanos, digit| nanos * 10 + i32::from(digit - b'0'));
+    Some(SignedDuration::new(
+        hour * 3600 + minute * 60 + second,
+        nanos,
+    ))
 }
 
 fn parse_number<N: FromStr>(text: &str, digits: usize) -> Option<N> {
-    let well_formed = text.len() == digits && is_digits(text);
-    well_formed.then(|| text.parse().ok())?
+    let is_valid = text.len() == digits && is_digits(text);
+    is_valid.then(|| text.parse().ok())?
 }
 
 fn is_digits(text: &str) -> bool {
@@ -174,6 +180,8 @@ mod tests {
         for text in [
             "",
             "2024-13-01",
+            "2024-00-01",
+            "2024-01-00",
             "2024-02-30",
             "2023-02-29",
             "2024-1-1",

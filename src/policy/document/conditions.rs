@@ -6,7 +6,7 @@ use crate::policy::condition::Condition;
 use crate::policy::condition::operator::{Operator, OperatorKind, SetOperator};
 use crate::policy::condition::values::ConditionValues;
 use crate::policy::condition_key::{
-    Key, OwnedKey, ValueType, check_form, check_registered, same_name,
+    Key, OwnedKey, ValueType, check_form, check_registered, eq_name,
 };
 use crate::policy::diagnostic::Problem;
 use crate::policy::document::aws_validation::check_values;
@@ -48,12 +48,11 @@ pub(in crate::policy) fn compile_conditions(
 fn parse_operator(name: &str) -> Result<Operator, Problem> {
     let Some(operator) = Operator::parse(name) else {
         let message = format!("there is no condition operator `{name}`");
-        return Err(Problem::new("operator", message).fix(
-            match Operator::name_in_any_case(name) {
-                Some(meant) => format!("write `{meant}`"),
-                None => "write one of the documentation's, such as `StringEquals`".to_owned(),
-            },
-        ));
+        let fix = match Operator::name_in_any_case(name) {
+            Some(name) => format!("write `{name}`"),
+            None => "write one of the documentation's, such as `StringEquals`".to_owned(),
+        };
+        return Err(Problem::new("operator", message).fix(fix));
     };
     if operator.kind == OperatorKind::Null && operator.if_exists {
         let message = "`Null` cannot have the suffix `IfExists`";
@@ -63,14 +62,14 @@ fn parse_operator(name: &str) -> Result<Operator, Problem> {
 }
 
 fn refuse_duplicate_keys(keys: &[Member<'_>], reporter: &mut Reporter<'_>) {
-    let mut order: Vec<(String, usize)> = keys
+    let mut names: Vec<(String, usize)> = keys
         .iter()
         .map(|key| (key.name.to_lowercase(), key.start))
         .collect();
-    order.sort();
-    for pair in order.windows(2) {
+    names.sort();
+    for pair in names.windows(2) {
         if let [(first, _), (second, at)] = pair
-            && same_name(first, second)
+            && eq_name(first, second)
         {
             let message = format!("the condition key `{second}` is given twice, in different case");
             reporter.error(
@@ -88,10 +87,10 @@ fn compile_condition(
     reporter: &mut Reporter<'_>,
 ) -> Option<Condition> {
     let is_strict = scope.options.is_strict();
-    let checked = check_form(&member.name).and_then(|()| match is_strict {
-        true => check_registered(&member.name),
-        false => Ok(()),
-    });
+    let mut checked = check_form(&member.name);
+    if is_strict {
+        checked = checked.and_then(|()| check_registered(&member.name));
+    }
     if let Err(problem) = checked {
         reporter.error(member.start, problem);
         return None;
@@ -101,29 +100,22 @@ fn compile_condition(
         && operator.set == SetOperator::None
         && operator.kind != OperatorKind::Null;
     if is_strict && lacks_set_operator {
-        let problem = Problem::new(
-            "missing-qualifier",
-            format!("`{key}` can have several values"),
-        );
-        reporter.error(
-            member.start,
-            problem.fix(format!(
-                "write `ForAnyValue:{operator}` or `ForAllValues:{operator}`"
-            )),
-        );
+        let message = format!("`{key}` can have several values");
+        let fix = format!("write `ForAnyValue:{operator}` or `ForAllValues:{operator}`");
+        let problem = Problem::new("missing-qualifier", message).fix(fix);
+        reporter.error(member.start, problem);
     }
-    let list = member.value.list();
-    let nodes = list.unwrap_or_else(|| std::slice::from_ref(&member.value));
-    let mut values = Vec::with_capacity(nodes.len());
+    let nodes = member.value.one_or_many();
+    let mut texts = Vec::with_capacity(nodes.len());
     for node in nodes {
         match &node.kind {
-            NodeKind::String(text) => values.push(&**text),
-            NodeKind::Number(text) => values.push(text),
-            NodeKind::Bool(value) => values.push(if *value { "true" } else { "false" }),
+            NodeKind::String(text) => texts.push(&**text),
+            NodeKind::Number(text) => texts.push(text),
+            NodeKind::Bool(value) => texts.push(if *value { "true" } else { "false" }),
             _ => reporter.wrong_type(node, "a string, a number or a boolean"),
         }
     }
-    if values.len() < nodes.len() {
+    if texts.len() < nodes.len() {
         return None;
     }
     let mut types = nodes.iter().map(|node| node.describe());
@@ -136,32 +128,34 @@ fn compile_condition(
         );
     }
     let is_boolean = matches!(operator.kind, OperatorKind::Bool | OperatorKind::Null);
-    if is_strict && is_boolean && values.len() > 1 {
+    if is_strict && is_boolean && texts.len() > 1 {
         let message = format!("`{operator}` takes one boolean, not several");
         reporter.error(
             member.value.start,
             Problem::new("several-booleans", message).fix("keep one of them"),
         );
     }
-    let mut report = |index: Option<usize>, problem: Problem| match index
-        .and_then(|index| Some((index, list?.get(index)?)))
-    {
-        Some((index, node)) => {
-            reporter.enter_index(index, |reporter| reporter.error(node.start, problem));
+    let list = member.value.list();
+    let mut report = |index: Option<usize>, problem| match (index, list) {
+        (Some(index), Some(nodes)) => {
+            let at = nodes
+                .get(index)
+                .map_or(member.value.start, |node| node.start);
+            reporter.enter_index(index, |reporter| reporter.error(at, problem));
         }
-        None => reporter.error(member.value.start, problem),
+        _ => reporter.error(member.value.start, problem),
     };
-    let parsed = ConditionValues::parse(operator, &values, scope.variables, |index, problem| {
+    let values = ConditionValues::parse(operator, &texts, scope.variables, |index, problem| {
         report(Some(index), problem);
     });
     if is_strict {
-        check_values(operator, key, &values, &parsed, report);
+        check_values(operator, key, &texts, &values, report);
     }
     Some(Condition {
         operator,
         key: OwnedKey::of(&member.name),
-        values: parsed,
+        values,
         lacks_set_operator,
-        source_values: values.iter().map(|value| Box::from(*value)).collect(),
+        source_values: texts.into_iter().map(Box::from).collect(),
     })
 }

@@ -29,10 +29,10 @@ pub fn read(text: &str) -> Result<Node<'_>, Vec<Diagnostic>> {
 /// # Errors
 /// The first violation of the grammar.
 pub fn read_with_duplicates(text: &str) -> Result<(Node<'_>, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let mut reader = Reader::of(text);
+    let mut reader = Reader::new(text);
     let root = match reader.document() {
         Ok(root) => root,
-        Err(fault) => return Err(vec![reader.diagnostic(&fault)]),
+        Err(error) => return Err(vec![reader.diagnostic(&error)]),
     };
     if reader.duplicates.is_empty() {
         return Ok((root, Vec::new()));
@@ -50,7 +50,10 @@ mod tests {
     #[test]
     fn duplicate_names_are_found_after_unescaping_and_all_at_once() {
         let found = read(r#"{"a":1,"\u0061":2,"b":{"c":1,"c":2}}"#).expect_err("duplicates");
-        let paths: Vec<_> = found.iter().map(|finding| finding.path.as_str()).collect();
+        let paths: Vec<_> = found
+            .iter()
+            .map(|diagnostic| diagnostic.path.as_str())
+            .collect();
         assert_eq!(paths, ["$.b.c", "$.a"]);
     }
 

@@ -56,21 +56,9 @@ pub(in crate::policy) fn compile_statement(
     let sid = node
         .find("Sid")
         .and_then(|member| compile_sid(member, scope.options, reporter));
-    let effect = compile_effect(node, node.find("Effect"), reporter);
+    let effect = compile_effect(node, reporter);
     let principal = match scope.options.attachment {
-        Attachment::Identity => {
-            for name in ["Principal", "NotPrincipal"] {
-                if let Some(member) = node.find(name) {
-                    let message = "an identity policy names no principal";
-                    reporter.error(
-                        member.start,
-                        Problem::new("unexpected-principal", message)
-                            .fix("remove it; the policy is about whom it is attached to"),
-                    );
-                }
-            }
-            Some(PrincipalElement::Everyone)
-        }
+        Attachment::Identity => refuse_principal(node, reporter),
         Attachment::Endpoint => one_of_pair(node, "Principal", reporter)
             .and_then(|element| compile_principal(element, effect, scope, reporter)),
     };
@@ -91,17 +79,22 @@ pub(in crate::policy) fn compile_statement(
     })
 }
 
-fn compile_effect(
-    node: &Node<'_>,
-    member: Option<&Member<'_>>,
-    reporter: &mut Reporter<'_>,
-) -> Option<Effect> {
-    let Some(Member { value, .. }) = member else {
-        reporter.error(
-            node.start,
-            Problem::new("missing-effect", "the statement has no `Effect`")
-                .fix("write `Allow` or `Deny`"),
-        );
+/// Reports a Principal of an identity policy, whose statements are about everyone it is attached to.
+fn refuse_principal(statement: &Node<'_>, reporter: &mut Reporter<'_>) -> Option<PrincipalElement> {
+    let members = ["Principal", "NotPrincipal"].map(|name| statement.find(name));
+    for member in members.into_iter().flatten() {
+        let message = "an identity policy names no principal";
+        let problem = Problem::new("unexpected-principal", message);
+        let fix = "remove it; the policy is about whom it is attached to";
+        reporter.error(member.start, problem.fix(fix));
+    }
+    Some(PrincipalElement::Everyone)
+}
+
+fn compile_effect(statement: &Node<'_>, reporter: &mut Reporter<'_>) -> Option<Effect> {
+    let Some(value) = statement.member("Effect") else {
+        let problem = Problem::new("missing-effect", "the statement has no `Effect`");
+        reporter.error(statement.start, problem.fix("write `Allow` or `Deny`"));
         return None;
     };
     match value.text() {
@@ -109,10 +102,8 @@ fn compile_effect(
         Some("Deny") => return Some(Effect::Deny),
         Some(other) => reporter.enter("Effect", |reporter| {
             let problem = Problem::new("effect", format!("there is no effect `{other}`"));
-            reporter.error(
-                value.start,
-                problem.fix("write `Allow` or `Deny`, in just this case"),
-            );
+            let fix = "write `Allow` or `Deny`, in just this case";
+            reporter.error(value.start, problem.fix(fix));
         }),
         None => reporter.enter("Effect", |reporter| reporter.wrong_type(value, "a string")),
     }
@@ -132,10 +123,8 @@ fn one_of_pair<'m, 't>(
         (None, Some(member)) => Some((true, member)),
         (Some(_), Some(second)) => {
             let message = format!("the statement has both `{name}` and `{not_name}`");
-            reporter.error(
-                second.start,
-                Problem::new("both-of-a-pair", message).fix("keep one of them"),
-            );
+            let problem = Problem::new("both-of-a-pair", message);
+            reporter.error(second.start, problem.fix("keep one of them"));
             None
         }
         (None, None) => {

@@ -51,9 +51,7 @@ impl LintContext<'_> {
                         reporter.enter(&member.name, |reporter| {
                             let at = member.start;
                             self.check_condition(at, condition, statement, reporter);
-                            let list = member.value.list();
-                            let nodes = list.unwrap_or_else(|| std::slice::from_ref(&member.value));
-                            for (index, node) in nodes.iter().enumerate() {
+                            for (index, node) in member.value.one_or_many().iter().enumerate() {
                                 self.check_value(node.start, condition, index, reporter);
                             }
                         });
@@ -185,7 +183,7 @@ impl LintContext<'_> {
 
 fn for_all_values(key: Key<'_>, statement: &Statement) -> Option<Problem> {
     let has_null_check = statement.conditions.iter().any(|other| {
-        other.key.key().same(key)
+        other.key.key().is_same(key)
             && other.operator.set == SetOperator::None
             && matches!(&other.values, ConditionValues::Null(wanted) if **wanted == [false])
     });

@@ -75,6 +75,12 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// The elements of a list, or the value itself.
+    #[must_use]
+    pub fn one_or_many(&self) -> &[Node<'t>] {
+        self.list().unwrap_or(std::slice::from_ref(self))
+    }
+
     /// The type of the value, for messages.
     #[must_use]
     pub fn describe(&self) -> &'static str {

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use crate::policy::diagnostic::{Diagnostic, Level, LineIndex, Problem};
 use crate::policy::document::json::node::{Member, Node, NodeKind};
 
-/// Where the grammar is broken, and how.
-pub(in crate::policy) struct Fault {
+/// A violation of the grammar.
+pub(in crate::policy) struct SyntaxError {
     at: usize,
     message: &'static str,
 }
@@ -26,7 +26,7 @@ pub(in crate::policy) struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    pub(in crate::policy) fn of(text: &'t str) -> Reader<'t> {
+    pub(in crate::policy) fn new(text: &'t str) -> Reader<'t> {
         Reader {
             text,
             at: 0,
@@ -35,25 +35,25 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub(in crate::policy) fn document(&mut self) -> Result<Node<'t>, Fault> {
+    pub(in crate::policy) fn document(&mut self) -> Result<Node<'t>, SyntaxError> {
         if self.text.starts_with('\u{feff}') {
-            return Err(self.fault("a byte-order mark before the document"));
+            return Err(self.error("a byte-order mark before the document"));
         }
-        self.blank();
+        self.skip_whitespace();
         if self.at == self.text.len() {
-            return Err(self.fault("the document is empty"));
+            return Err(self.error("the document is empty"));
         }
         let root = self.value(0)?;
-        self.blank();
+        self.skip_whitespace();
         if self.at < self.text.len() {
-            return Err(self.fault("text after the end of the document"));
+            return Err(self.error("text after the end of the document"));
         }
         Ok(root)
     }
 
-    fn value(&mut self, depth: usize) -> Result<Node<'t>, Fault> {
+    fn value(&mut self, depth: usize) -> Result<Node<'t>, SyntaxError> {
         if depth >= MAX_DEPTH {
-            return Err(self.fault("nested too deeply"));
+            return Err(self.error("nested too deeply"));
         }
         let start = self.at;
         let kind = match self.peek() {
@@ -61,11 +61,11 @@ impl<'t> Reader<'t> {
             Some(b'[') => self.list(depth)?,
             Some(b'"') => NodeKind::String(self.string()?),
             Some(b'-' | b'0'..=b'9') => NodeKind::Number(self.number()?),
-            Some(b't') => self.word("true", NodeKind::Bool(true))?,
-            Some(b'f') => self.word("false", NodeKind::Bool(false))?,
-            Some(b'n') => self.word("null", NodeKind::Null)?,
-            Some(_) => return Err(self.fault("a value was expected here")),
-            None => return Err(self.fault("the document ends where a value was expected")),
+            Some(b't') => self.literal("true", NodeKind::Bool(true))?,
+            Some(b'f') => self.literal("false", NodeKind::Bool(false))?,
+            Some(b'n') => self.literal("null", NodeKind::Null)?,
+            Some(_) => return Err(self.error("a value was expected here")),
+            None => return Err(self.error("the document ends where a value was expected")),
         };
         Ok(Node {
             kind,
@@ -74,32 +74,32 @@ impl<'t> Reader<'t> {
         })
     }
 
-    fn map(&mut self, depth: usize) -> Result<NodeKind<'t>, Fault> {
+    fn map(&mut self, depth: usize) -> Result<NodeKind<'t>, SyntaxError> {
         self.at += 1;
         let mut members: Vec<Member<'t>> = Vec::new();
-        self.blank();
+        self.skip_whitespace();
         if self.eat(b'}') {
             return Ok(NodeKind::Map(members));
         }
         loop {
-            self.blank();
+            self.skip_whitespace();
             let start = self.at;
             if self.peek() != Some(b'"') {
-                return Err(self.fault("a name in double quotes was expected here"));
+                return Err(self.error("a name in double quotes was expected here"));
             }
             let name = self.string()?;
             let outer = self.path.len();
             self.path.push('.');
             self.path.push_str(&name);
-            self.blank();
+            self.skip_whitespace();
             if !self.eat(b':') {
-                return Err(self.fault("a `:` was expected here"));
+                return Err(self.error("a `:` was expected here"));
             }
-            self.blank();
+            self.skip_whitespace();
             let value = self.value(depth + 1)?;
             members.push(Member { name, start, value });
             self.path.truncate(outer);
-            self.blank();
+            self.skip_whitespace();
             if self.eat(b',') {
                 continue;
             }
@@ -107,43 +107,43 @@ impl<'t> Reader<'t> {
                 self.report_duplicates(&members)?;
                 return Ok(NodeKind::Map(members));
             }
-            return Err(self.fault("a `,` or `}` was expected here"));
+            return Err(self.error("a `,` or `}` was expected here"));
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<NodeKind<'t>, Fault> {
+    fn list(&mut self, depth: usize) -> Result<NodeKind<'t>, SyntaxError> {
         self.at += 1;
         let mut nodes = Vec::new();
-        self.blank();
+        self.skip_whitespace();
         if self.eat(b']') {
             return Ok(NodeKind::List(nodes));
         }
         loop {
-            self.blank();
+            self.skip_whitespace();
             let outer = self.path.len();
             let _ = write!(self.path, "[{}]", nodes.len());
             nodes.push(self.value(depth + 1)?);
             self.path.truncate(outer);
-            self.blank();
+            self.skip_whitespace();
             if self.eat(b',') {
                 continue;
             }
             if self.eat(b']') {
                 return Ok(NodeKind::List(nodes));
             }
-            return Err(self.fault("a `,` or `]` was expected here"));
+            return Err(self.error("a `,` or `]` was expected here"));
         }
     }
 
-    fn report_duplicates(&mut self, members: &[Member<'t>]) -> Result<(), Fault> {
-        let mut order: Vec<&Member<'t>> = members.iter().collect();
-        order.sort_by(|a, b| a.name.cmp(&b.name).then(a.start.cmp(&b.start)));
-        for pair in order.windows(2) {
+    fn report_duplicates(&mut self, members: &[Member<'t>]) -> Result<(), SyntaxError> {
+        let mut sorted: Vec<&Member<'t>> = members.iter().collect();
+        sorted.sort_by(|a, b| a.name.cmp(&b.name).then(a.start.cmp(&b.start)));
+        for pair in sorted.windows(2) {
             if let [first, second] = pair
                 && first.name == second.name
             {
                 if self.duplicates.len() == MAX_DUPLICATES {
-                    return Err(self.fault("too many names are given twice"));
+                    return Err(self.error("too many names are given twice"));
                 }
                 self.duplicates.push(Duplicate {
                     at: second.start,
@@ -155,14 +155,14 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<Cow<'t, str>, Fault> {
+    fn string(&mut self) -> Result<Cow<'t, str>, SyntaxError> {
         self.at += 1;
         let start = self.at;
         let mut owned: Option<String> = None;
         let mut copied = start;
         loop {
             match self.peek() {
-                None => return Err(self.fault("a string does not end")),
+                None => return Err(self.error("a string does not end")),
                 Some(b'"') => {
                     let rest = self.text.get(copied..self.at).unwrap_or("");
                     self.at += 1;
@@ -186,7 +186,7 @@ impl<'t> Reader<'t> {
                 }
                 Some(0..=0x1f) => {
                     return Err(
-                        self.fault("a control character in a string; write it as `\\u00xx`")
+                        self.error("a control character in a string; write it as `\\u00xx`")
                     );
                 }
                 Some(_) => self.at += 1,
@@ -194,7 +194,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, Fault> {
+    fn escape(&mut self) -> Result<char, SyntaxError> {
         let c = match self.peek() {
             Some(b'"') => '"',
             Some(b'\\') => '\\',
@@ -208,38 +208,38 @@ impl<'t> Reader<'t> {
                 self.at += 1;
                 let first = self.hex4()?;
                 if !(0xd800..0xe000).contains(&first) {
-                    return char::from_u32(first).ok_or_else(|| self.fault("not a character"));
+                    return char::from_u32(first).ok_or_else(|| self.error("not a character"));
                 }
                 if first >= 0xdc00 || !(self.eat(b'\\') && self.eat(b'u')) {
-                    return Err(self.fault("half of a surrogate pair"));
+                    return Err(self.error("half of a surrogate pair"));
                 }
                 let second = self.hex4()?;
                 if !(0xdc00..0xe000).contains(&second) {
-                    return Err(self.fault("half of a surrogate pair"));
+                    return Err(self.error("half of a surrogate pair"));
                 }
                 let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-                return char::from_u32(code).ok_or_else(|| self.fault("not a character"));
+                return char::from_u32(code).ok_or_else(|| self.error("not a character"));
             }
-            _ => return Err(self.fault("an escape that JSON does not have")),
+            _ => return Err(self.error("an escape that JSON does not have")),
         };
         self.at += 1;
         Ok(c)
     }
 
-    fn hex4(&mut self) -> Result<u32, Fault> {
+    fn hex4(&mut self) -> Result<u32, SyntaxError> {
         let digits = self.text.as_bytes().get(self.at..self.at + 4);
-        let digits = digits.ok_or_else(|| self.fault("`\\u` needs four hexadecimal digits"))?;
+        let digits = digits.ok_or_else(|| self.error("`\\u` needs four hexadecimal digits"))?;
         let mut code = 0;
         for &digit in digits {
             let value = char::from(digit).to_digit(16);
             code = code * 16
-                + value.ok_or_else(|| self.fault("`\\u` needs four hexadecimal digits"))?;
+                + value.ok_or_else(|| self.error("`\\u` needs four hexadecimal digits"))?;
         }
         self.at += 4;
         Ok(code)
     }
 
-    fn number(&mut self) -> Result<&'t str, Fault> {
+    fn number(&mut self) -> Result<&'t str, SyntaxError> {
         let start = self.at;
         self.eat(b'-');
         if !self.eat(b'0') {
@@ -257,9 +257,9 @@ impl<'t> Reader<'t> {
         Ok(self.text.get(start..self.at).unwrap_or(""))
     }
 
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), SyntaxError> {
         if !matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(self.fault("a digit was expected here"));
+            return Err(self.error("a digit was expected here"));
         }
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
@@ -267,15 +267,16 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    fn word(&mut self, word: &str, kind: NodeKind<'t>) -> Result<NodeKind<'t>, Fault> {
-        if self.text.as_bytes().get(self.at..self.at + word.len()) != Some(word.as_bytes()) {
-            return Err(self.fault("a value was expected here"));
+    fn literal(&mut self, literal: &str, kind: NodeKind<'t>) -> Result<NodeKind<'t>, SyntaxError> {
+        let rest = self.text.get(self.at..).unwrap_or("");
+        if !rest.starts_with(literal) {
+            return Err(self.error("a value was expected here"));
         }
-        self.at += word.len();
+        self.at += literal.len();
         Ok(kind)
     }
 
-    fn blank(&mut self) {
+    fn skip_whitespace(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
@@ -293,17 +294,17 @@ impl<'t> Reader<'t> {
         found
     }
 
-    fn fault(&self, message: &'static str) -> Fault {
-        Fault {
+    fn error(&self, message: &'static str) -> SyntaxError {
+        SyntaxError {
             at: self.at,
             message,
         }
     }
 
-    /// The diagnostic of a fault, at the value that is being read.
-    pub(in crate::policy) fn diagnostic(self, fault: &Fault) -> Diagnostic {
-        let position = LineIndex::new(self.text).position(fault.at);
-        let message = format!("not valid JSON: {}", fault.message);
+    /// The diagnostic of an error, at the value that is being read.
+    pub(in crate::policy) fn diagnostic(self, error: &SyntaxError) -> Diagnostic {
+        let position = LineIndex::new(self.text).position(error.at);
+        let message = format!("not valid JSON: {}", error.message);
         Problem::new("json-syntax", message).at(Level::Error, position, self.path)
     }
 }
