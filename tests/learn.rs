@@ -1,5 +1,5 @@
-//! `learn` and `replay` through the front door: a log, the policy learnt from it, and the log
-//! decided again by it.
+//! `learn` and `replay` as commands: a decision log, the policy that `learn` makes of it, and the log
+//! decided by that policy.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -13,12 +13,11 @@ use serde_json::{Value, json};
 
 const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream";
 
-/// Who waits at a terminal for more than a second is told how far it is. Nobody else is, and not where
-/// the answers themselves go there.
+/// Work of more than a second shows its progress on a terminal, unless its output goes there.
 #[test]
 fn long_work_shows_progress_on_a_terminal() {
     let folder = tempfile::tempdir().expect("a folder");
-    // Blank lines are read, and nothing is said of them.
+    // Blank lines are read and skipped.
     std::fs::write(folder.path().join("lines"), "\n".repeat(3 << 10)).expect("written");
     let slow = "{ cat lines; sleep 1.2; cat lines; }";
     for (input, command, shown) in [
@@ -36,16 +35,16 @@ fn long_work_shows_progress_on_a_terminal() {
             .current_dir(folder.path())
             .output()
             .expect("a terminal");
-        let told = String::from_utf8_lossy(&terminal.stdout);
-        let is_told = told.contains("\rread ") && told.contains(" KiB\r\x1b[K");
-        assert_eq!(is_told, shown, "{command}: {told:?}");
-        assert_eq!(told.contains("read "), shown, "{command}: {told:?}");
+        let screen = String::from_utf8_lossy(&terminal.stdout);
+        let is_shown = screen.contains("\rread ") && screen.contains(" KiB\r\x1b[K");
+        assert_eq!(is_shown, shown, "{command}: {screen:?}");
+        assert_eq!(screen.contains("read "), shown, "{command}: {screen:?}");
     }
 }
 
-/// What an endpoint in audit mode denied was forwarded: it is part of what traffic needs.
+/// An endpoint in audit mode forwards what it denies: traffic needs it.
 #[test]
-fn what_audit_let_pass_is_learnt() {
+fn audited_denials_are_learnt() {
     let denied = line(
         "implicit-deny",
         "PutRecord",
@@ -87,7 +86,7 @@ fn the_least_policy_is_learnt_in_a_stable_order() {
         put("clicks", Some("123456789012")),
         line("allow", "GetRecords", &["*"], Some("123456789012")),
         line("allow", "ListStreams", &["*"], None),
-        // An operation that names a stream, of which policies can only say `*`.
+        // An operation that names a stream, though a policy can only name `*` for it.
         line(
             "allow",
             "UpdateShardCount",
@@ -102,7 +101,7 @@ fn the_least_policy_is_learnt_in_a_stable_order() {
         ),
         json!({"time": "2026-11-25T04:00:00.000Z", "endpoint": "vpce-1", "decision": "refused"})
             .to_string(),
-        // One too many by a limit, which says nothing of what is allowed.
+        // A throttled request: no decision of a policy.
         line(
             "refused",
             "SplitShard",
@@ -145,7 +144,7 @@ fn the_least_policy_is_learnt_in_a_stable_order() {
 }
 
 #[test]
-fn streams_fold_only_when_asked() {
+fn streams_fold_only_with_the_option() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log.jsonl");
     let lines: Vec<String> = ["orders-1", "orders-22", "clicks-7"]
@@ -168,7 +167,7 @@ fn streams_fold_only_when_asked() {
 }
 
 #[test]
-fn replay_names_what_another_policy_would_change() {
+fn replay_prints_what_another_policy_changes() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log.jsonl");
     let orders = format!("{STREAM}/orders");
@@ -187,7 +186,7 @@ fn replay_names_what_another_policy_would_change() {
         ),
         line("allow", "GetRecords", &["*"], Some("123456789012")),
         denied_by_identity.to_string(),
-        // One too many by a limit was no decision of a policy.
+        // A throttled request: no decision of a policy.
         line("refused", "GetRecords", &[&orders], Some("123456789012")),
     ];
     std::fs::write(&log, lines.join("\n")).expect("written");
@@ -201,9 +200,9 @@ fn replay_names_what_another_policy_would_change() {
 
     let output = gate(&["replay"], &log, Some(&policy));
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stdout).expect("text");
+    let printed = String::from_utf8(output.stdout).expect("text");
     assert_eq!(
-        said,
+        printed,
         format!(
             "5 requests decided, 4 of them differently\n\
              newly denied:\n\
@@ -216,22 +215,22 @@ fn replay_names_what_another_policy_would_change() {
 }
 
 #[test]
-fn a_line_of_another_file_is_named() {
+fn a_line_that_is_not_the_logs_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log.jsonl");
     let good = line("allow", "ListStreams", &["*"], None);
     std::fs::write(&log, format!("{good}\nnot json\n\n{{}}\n")).expect("written");
     let output = gate(&["learn"], &log, None);
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).expect("text");
+    let printed = String::from_utf8(output.stderr).expect("text");
     assert!(
-        said.starts_with(&format!(
+        printed.starts_with(&format!(
             "{}:2: not a line of the decision log",
             log.display()
         )),
-        "{said}"
+        "{printed}"
     );
-    assert!(said.contains("and 1 more such lines"), "{said}");
+    assert!(printed.contains("and 1 more such lines"), "{printed}");
 }
 
 fn line(decision: &str, operation: &str, resources: &[&str], account: Option<&str>) -> String {
@@ -288,9 +287,9 @@ fn requests() -> impl Strategy<Value = (&'static str, Vec<String>, Option<&'stat
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// A learnt policy is valid, and under it nothing that was learnt is denied.
+    /// A learnt policy is valid, and allows every request that it was learnt from.
     #[test]
-    fn what_was_learnt_is_allowed(seen in collection::vec(requests(), 1..40), fold: bool) {
+    fn a_learnt_policy_allows_its_log(seen in collection::vec(requests(), 1..40), fold: bool) {
         let folder = tempfile::tempdir().expect("a folder");
         let (log, policy) = (folder.path().join("log.jsonl"), folder.path().join("policy.json"));
         let mut text = String::new();
@@ -310,14 +309,14 @@ proptest! {
 }
 
 #[test]
-fn a_sample_is_told_to_be_one() {
+fn a_sampled_log_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log.jsonl");
     let seen = line("allow", "PutRecord", &[&format!("{STREAM}/a")], None);
     std::fs::write(&log, &seen).expect("written");
-    let told = |output: Output| String::from_utf8(output.stderr).expect("text");
-    assert_eq!(told(gate(&["learn"], &log, None)), "");
+    let errors = |output: Output| String::from_utf8(output.stderr).expect("text");
+    assert_eq!(errors(gate(&["learn"], &log, None)), "");
     std::fs::write(&log, seen.replace("{", "{\"sampled\":100,")).expect("written");
     let note = "note: of 100 allowed requests the logs hold one";
-    assert!(told(gate(&["learn"], &log, None)).starts_with(note));
+    assert!(errors(gate(&["learn"], &log, None)).starts_with(note));
 }
