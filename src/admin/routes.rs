@@ -28,7 +28,7 @@ pub(super) type AdminResponse = Response<Either<Full<Bytes>, EventStream>>;
 /// Finds the response to a request.
 pub(super) struct Router {
     metrics: Metrics,
-    draining: Drain,
+    drain: Drain,
     control: Arc<dyn Control>,
     guard: Guard,
     console: Console,
@@ -41,13 +41,13 @@ const MAX_FOLLOWERS: usize = 8;
 impl Router {
     pub(super) fn new(
         metrics: Metrics,
-        draining: Drain,
+        drain: Drain,
         control: Arc<dyn Control>,
         guard: Guard,
     ) -> Router {
         Router {
             metrics,
-            draining,
+            drain,
             control,
             guard,
             console: Console::new(),
@@ -77,7 +77,7 @@ impl Router {
         match (&head.method, head.uri.path()) {
             (&Method::GET, "/") => self.console(),
             (&Method::GET, "/livez") => text(StatusCode::OK, "ok\n"),
-            (&Method::GET, "/readyz") if self.draining.has_begun() => {
+            (&Method::GET, "/readyz") if self.drain.has_begun() => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
             (&Method::GET, "/readyz") => text(StatusCode::OK, "ok\n"),
@@ -127,7 +127,7 @@ impl Router {
         }
         let body = Body {
             status: self.control.status(),
-            ready: !self.draining.has_begun(),
+            ready: !self.drain.has_begun(),
             decided: self.metrics.statement_counts(),
         };
         match serde_json::to_vec(&body) {

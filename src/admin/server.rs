@@ -31,7 +31,7 @@ pub struct Admin {
     /// The metrics and the decision log.
     pub metrics: Metrics,
     /// Tells when the gate stops being ready.
-    pub draining: Drain,
+    pub drain: Drain,
     /// Reload, drain and status of the gate.
     pub control: Arc<dyn Control>,
     /// How the port is protected.
@@ -73,7 +73,7 @@ impl Admin {
         let socket = TcpListener::from_std(socket)?;
         let Access { guard, tls } = self.access;
         let tls = tls.map(TlsAcceptor::from);
-        let router = Router::new(self.metrics, self.draining, self.control, guard);
+        let router = Router::new(self.metrics, self.drain, self.control, guard);
         let router = Rc::new(router);
         let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {

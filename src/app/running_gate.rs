@@ -152,7 +152,7 @@ impl BoundGate {
                         gauges,
                         rates: Arc::new(move || rates.rate_limited()),
                     },
-                    draining: drain,
+                    drain,
                     control: Arc::new(AdminControl {
                         reloader: Arc::clone(&reloader),
                         drain: Arc::clone(&drain_request),
