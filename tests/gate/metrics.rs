@@ -62,6 +62,8 @@ fn streams_and_layers_are_counted_and_nobody_makes_up_series() {
         }
         put(&mut connection, "MyStream", ANALYST);
     }
+    // A record closes after its response: every line in the log means every request counted.
+    gate.log(150);
     let (_, page) = get(gate.admin(), "/metrics");
     let by_stream = |stream: &str, decision: &str| {
         let labels = format!("{{stream=\"{stream}\",decision=\"{decision}\"}}");
