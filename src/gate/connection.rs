@@ -10,8 +10,9 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-use super::principals::CertificateIdentity;
-use super::site::{Endpoint, EndpointQuery, ListenerEndpoints, Route};
+use crate::reject::Rejection;
+
+use super::endpoints::{CertificateIdentity, Endpoint, EndpointQuery, ListenerEndpoints, Route};
 use super::snapshot::SnapshotSource;
 
 /// A client connection across reloads: each request asks it for a [`ConnectionInfo`].
@@ -39,7 +40,7 @@ pub struct ConnectionInfo {
     /// The certificates that the client presented, its own first.
     pub client_certificates: Arc<[CertificateDer<'static>]>,
     /// Why a reload has revoked the connection: its requests are refused.
-    pub(super) revoked: Option<&'static str>,
+    revoked: Option<&'static str>,
 }
 
 impl ClientConnection {
@@ -109,14 +110,26 @@ impl ConnectionInfo {
         &self.endpoint
     }
 
-    /// The route of a host name, without port and in lower case. `None` for a name that is neither
-    /// a Kinesis endpoint of the endpoint's region nor one of the listener's own.
-    pub(super) fn route<'a>(&'a self, name: &'a str) -> Option<Route<'a>> {
-        if self.listener.is_own(name) {
-            Some(self.endpoint.service())
-        } else {
-            self.endpoint.route(name)
+    /// # Errors
+    /// [`Rejection::UnknownClient`], if a reload has revoked the connection.
+    pub(super) fn check_not_revoked(&self) -> Result<(), Rejection> {
+        match self.revoked {
+            Some(why) => Err(Rejection::UnknownClient(why)),
+            None => Ok(()),
         }
+    }
+
+    /// The route of a host name, without port and in lower case.
+    ///
+    /// # Errors
+    /// [`Rejection::MisdirectedRequest`] for a name that is neither a Kinesis endpoint of the
+    /// endpoint's region nor one of the listener's own.
+    pub(super) fn route<'a>(&'a self, name: &'a str) -> Result<Route<'a>, Rejection> {
+        if self.listener.is_own(name) {
+            return Ok(self.endpoint.service());
+        }
+        let route = self.endpoint.route(name);
+        route.ok_or_else(|| Rejection::MisdirectedRequest(name.to_owned()))
     }
 
     /// The same connection under another snapshot of its listener.

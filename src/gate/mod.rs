@@ -1,250 +1,284 @@
-//! The hot path: one request, from its head to its answer.
+//! The hot path: one request, from its head to its response.
+//!
+//! [`handle`] is the way in. `forward` is the way of a request in numbered phases, one call each; it
+//! ends early with a [`Rejection`].
 
-mod again;
-mod asked;
-mod authenticate;
-mod body;
-mod client_certificate;
+mod authentication;
+mod body_timeout;
+mod caller_identity;
+mod condition_context;
 mod connection;
-mod decide;
-mod facts;
-mod handed;
-mod head;
-mod pace;
-mod principal;
-mod principals;
-mod rates;
-mod site;
+mod endpoints;
+mod evaluation;
+mod event_stream;
+mod exchange;
+mod policy_terms;
+mod request;
+mod request_body;
+mod request_head;
+mod response_body;
+mod retained_head;
+mod signing;
 mod snapshot;
-mod subscription;
-mod tail;
-mod token;
+mod streaming_body;
+mod token_binding;
+mod token_lookup;
 mod worker;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{Request, Response};
+use http_body_util::Full;
 use tokio::time::Instant;
 
-use crate::config::Mode;
 use crate::http::IncomingBody;
 use crate::observe::{LimitHit, Record, RequestOutcome};
 use crate::reject::{Overloaded, Rejection};
-use crate::sigv4::BodyHash;
+use crate::sigv4::{BodyHash, LocalKeys};
 use crate::upstream::{Destination, Signer};
 
-pub use authenticate::{ClientAuthentication, ReSignConfig, RoleMapping};
-pub use body::RecordedBody;
 pub use connection::{ClientConnection, ConnectionInfo};
-pub use head::{Head, check_form};
-pub use principals::{
-    CertificateIdentity, CertificatePattern, IdentityMap, MappedPrincipal, Organization,
+pub use endpoints::{
+    CertificateIdentity, CertificatePattern, ClientAuthentication, Endpoint, EndpointOwner,
+    EndpointQuery, Enforcement, IdentityMap, IdentityPolicies, ListenerEndpoints, MappedPrincipal,
+    Organization, RateRule, RateRules, ReSignConfig, RoleMapping, SelectError, TokenRules,
 };
-pub use rates::{RateRule, RateRules};
-pub use site::{
-    Endpoint, EndpointOwner, EndpointQuery, IdentityPolicies, ListenerEndpoints, SelectError,
-    TokenRules,
-};
+pub use request_head::{RequestHead, check_form};
+pub use response_body::RecordedBody;
 pub use snapshot::{SnapshotCell, SnapshotSource};
 pub use worker::Worker;
 
-use again::Kept;
-use asked::Asked;
-use body::Reading;
-use handed::Passing;
-use subscription::Subscription;
+use caller_identity::principal_text;
+use evaluation::Evaluation;
+use event_stream::{ReloadCheck, is_terminated_by_reloads};
+use exchange::Exchange;
+use request::ParsedRequest;
+use request_body::BodyReader;
+use response_body::{ResponseBody, ResponsePlan};
+use retained_head::RetainedHead;
+use token_binding::ExpectedToken;
 
-/// Answers one request: by Kinesis if the policy allows it, as AWS would if not.
+/// Answers one request: with Kinesis' response if the policy allows it, with AWS's error if not.
 pub async fn handle(
     worker: &Worker,
-    visit: &Rc<ClientConnection>,
+    client: &Rc<ClientConnection>,
     request: Request<IncomingBody>,
 ) -> Response<RecordedBody> {
-    let connection = visit.info(|| worker.observer.now());
-    let endpoint = connection.endpoint();
-    let mut record = Record::open(
-        &worker.observer,
-        endpoint.index,
-        &endpoint.id,
-        connection.peer,
-    );
-    record.start_trace(request.headers());
-    let format = head::format(request.headers());
-    let exchanged = match worker.observer.requests_in_flight() > worker.limits.requests as u64 {
-        true => Err(Rejection::Overloaded(Overloaded::Requests)),
-        false => exchange(worker, visit, &connection, request, &mut record).await,
+    let connection = &client.info(|| worker.observer.now());
+    let exchange = Exchange {
+        worker,
+        client,
+        connection,
     };
-    match exchanged {
-        Ok(mut response) => {
-            head::strip(response.headers_mut());
-            record.status = response.status().as_u16();
-            record.upstream_status = Some(record.status);
-            record.request_id = head::request_id(response.headers());
-            response.map(|body| RecordedBody::upstream(body, record))
-        }
+    let (index, id) = (connection.endpoint().index, &connection.endpoint().id);
+    let mut record = Record::open(&worker.observer, index, id, connection.peer);
+    record.start_trace(request.headers());
+    let format = request_head::format(request.headers());
+    let response = match forward(exchange, request, &mut record).await {
+        Ok(response) => record_response(response, &mut record),
         Err(rejection) => {
+            record_rejection(worker, &rejection, &mut record);
             let (request_id, response) = rejection.response(format, record.arrival_time());
-            record.status = response.status().as_u16();
             record.request_id = Some(request_id);
-            record.reason = rejection.reason();
-            match &rejection {
-                Rejection::Upstream(failure) => record.upstream_failure = Some(failure.kind()),
-                Rejection::AccessDenied(_) => {}
-                Rejection::RateLimited(over) => {
-                    record.rate_limit_rule = Some(Arc::clone(&over.rule));
-                    record.outcome = RequestOutcome::Refused;
-                }
-                _ => record.outcome = RequestOutcome::Refused,
-            }
-            if let Some(limit) = limit(&rejection) {
-                worker.observer.count_limit_hit(limit);
-            }
-            response.map(|body| RecordedBody::own(body, record))
+            record.status = response.status().as_u16();
+            response.map(|body| ResponseBody::Local(Full::new(body)))
         }
+    };
+    response.map(|body| RecordedBody::new(body, record))
+}
+
+/// Forwards one request in phases.
+async fn forward(
+    exchange: Exchange<'_>,
+    request: Request<IncomingBody>,
+    record: &mut Record,
+) -> Result<Response<ResponseBody>, Rejection> {
+    // 1. Admission: overload, and connections that a reload has revoked.
+    admit(exchange)?;
+    let (worker, connection) = (exchange.worker, exchange.connection);
+    let (endpoint, arrival_time) = (connection.endpoint(), record.arrival_time());
+    let (parts, incoming) = request.into_parts();
+
+    // 2. Head: host, operation and caller.
+    let host = request_head::host(&parts, connection)?;
+    let keys = request::local_keys(endpoint);
+    let parsed = parse_head(connection, &parts, &host, keys.as_deref(), record)?;
+    let route = parsed.route;
+
+    // 3. Body: scanned as it arrives, to its end or until a large one can be decided.
+    let mut reader = BodyReader::new(incoming, parsed.head.format, worker)?;
+    reader
+        .read_until_decidable(parsed.may_stream_body())
+        .await?;
+
+    // 4. Signature of the client, where the gate verifies it.
+    let body_hash = verify_signature(&parsed, &reader, record)?;
+
+    // 5. Decision about every resource that the request names.
+    let (evaluation, mut decision_time) = decide(worker, &parsed, &mut reader, record).await?;
+
+    // 6. Rate limits.
+    parsed.check_rate_limits(&evaluation, decision_time.into_std())?;
+
+    // 7. Permit, around the request as it came.
+    let plan = plan_response(exchange, &parsed, &reader, &evaluation, body_hash, record);
+    let signer = parsed.signer;
+    let (body, outcome) = streaming_body::into_forwarded(reader, connection, &parts, arrival_time);
+    let mut request = Request::from_parts(parts, body);
+    request_head::strip_hop_by_hop(request.headers_mut());
+    let permitted = evaluation.permit(endpoint, request, || {
+        let principal = principal_text(&record.principal, endpoint.partition);
+        (principal, record.action.clone().unwrap_or_default())
+    })?;
+
+    // 8. Credentials, where the gate re-signs.
+    let session = match signer {
+        Some(signer) => {
+            let session = signer.session(arrival_time).await?;
+            decision_time = Instant::now();
+            Some(session)
+        }
+        None => None,
+    };
+    let signature = session.as_deref().map(|session| Signer {
+        credentials: session,
+        region: &endpoint.region,
+        host: route.server_name,
+        body_hash: &body_hash,
+        time: record.now(),
+    });
+
+    // 9. Upstream: the request, untouched or re-signed. There is no retry: the client owns retries.
+    let destination = Destination {
+        name: route.server_name,
+        address: connection.original_destination,
+    };
+    let response = worker.upstream.forward(destination, permitted, signature);
+    let response = response.await;
+    record.set_upstream_time(decision_time);
+    if let Some(outcome) = outcome {
+        outcome.borrow_mut().record(record)?;
+    }
+
+    // 10. Response: streamed through; a token in it is bound before its last byte leaves.
+    Ok(plan.apply(worker, response.map_err(Rejection::Upstream)?))
+}
+
+fn admit(exchange: Exchange<'_>) -> Result<(), Rejection> {
+    let worker = exchange.worker;
+    if worker.observer.requests_in_flight() > worker.limits.requests as u64 {
+        return Err(Rejection::Overloaded(Overloaded::Requests));
+    }
+    exchange.connection.check_not_revoked()
+}
+
+fn parse_head<'c: 'p, 'p>(
+    connection: &'c ConnectionInfo,
+    parts: &'p Parts,
+    host: &'c str,
+    keys: Option<&'p LocalKeys>,
+    record: &mut Record,
+) -> Result<ParsedRequest<'c, 'p>, Rejection> {
+    let route = connection.route(host)?;
+    record.set_server_names(host, route.server_name);
+    let parsed = ParsedRequest::parse(connection, parts, route, keys, record.arrival_time())?;
+    record.operation = parsed.head.target.number();
+    record.action = Some(parsed.head.target.action());
+    record.principal = parsed.caller.claimed_principal();
+    Ok(parsed)
+}
+
+/// Returns the hash of the body, where the request is re-signed.
+fn verify_signature(
+    parsed: &ParsedRequest<'_, '_>,
+    reader: &BodyReader<'_>,
+    record: &mut Record,
+) -> Result<BodyHash, Rejection> {
+    let body_hash = match &parsed.signer {
+        Some(_) => reader.hash(),
+        None => BodyHash::default(),
+    };
+    if parsed.caller.verify_signature(&body_hash)? {
+        record.principal = parsed.caller.logged_principal();
+    }
+    Ok(body_hash)
+}
+
+/// Decides by what was read; if that does not allow the request, by the whole body and by the stream
+/// of its token. Returns the evaluation and when it was made.
+async fn decide(
+    worker: &Worker,
+    parsed: &ParsedRequest<'_, '_>,
+    reader: &mut BodyReader<'_>,
+    record: &mut Record,
+) -> Result<(Evaluation, Instant), Rejection> {
+    let (started, now) = (Instant::now(), record.arrival_time());
+    let mut evaluation = parsed.evaluate(reader.members(), None, now);
+    let can_decide = |evaluation| parsed.can_decide_early(evaluation);
+    if !reader.has_ended() && !evaluation.as_ref().is_ok_and(can_decide) {
+        reader.read_to_end().await?;
+        evaluation = parsed.evaluate(reader.members(), None, now);
+    }
+    let evaluation = token_lookup::resolve_token(worker, parsed, reader, evaluation?, now).await?;
+    let decision_time = Instant::now();
+    record.decision_time = Some(decision_time - started);
+    record.request_bytes = reader.len();
+    evaluation.record(parsed.endpoint(), record);
+    Ok((evaluation, decision_time))
+}
+
+fn plan_response(
+    exchange: Exchange<'_>,
+    parsed: &ParsedRequest<'_, '_>,
+    reader: &BodyReader<'_>,
+    evaluation: &Evaluation,
+    body_hash: BodyHash,
+    record: &Record,
+) -> ResponsePlan {
+    if is_terminated_by_reloads(exchange, parsed) {
+        let head = RetainedHead::new(parsed.parts, body_hash, record.arrival_time());
+        let check = ReloadCheck::new(exchange, head, reader.members().clone());
+        return ResponsePlan::CheckReloads(Box::new(check));
+    }
+    match ExpectedToken::of(parsed, reader, evaluation) {
+        Some(expected) => ResponsePlan::BindToken(expected),
+        None => ResponsePlan::Stream,
     }
 }
 
-/// The limit that a request came up against.
-fn limit(rejection: &Rejection) -> Option<LimitHit> {
-    match rejection {
+fn record_response(
+    mut response: Response<ResponseBody>,
+    record: &mut Record,
+) -> Response<ResponseBody> {
+    request_head::strip_hop_by_hop(response.headers_mut());
+    record.status = response.status().as_u16();
+    record.upstream_status = Some(record.status);
+    record.request_id = request_head::request_id(response.headers());
+    response
+}
+
+fn record_rejection(worker: &Worker, rejection: &Rejection, record: &mut Record) {
+    record.reason = rejection.reason();
+    let limit = match rejection {
         Rejection::BodyTooLarge => Some(LimitHit::BodyBytes),
         Rejection::BodyTimeout => Some(LimitHit::BodyTime),
         Rejection::Overloaded(Overloaded::BufferBudget) => Some(LimitHit::BufferedBytes),
         Rejection::Overloaded(Overloaded::Requests) => Some(LimitHit::Requests),
         Rejection::RateLimited(_) => Some(LimitHit::Rate),
         _ => None,
-    }
-}
-
-async fn exchange(
-    worker: &Worker,
-    visit: &Rc<ClientConnection>,
-    connection: &Rc<ConnectionInfo>,
-    request: Request<IncomingBody>,
-    record: &mut Record,
-) -> Result<Response<Passing>, Rejection> {
-    if let Some(why) = connection.revoked {
-        return Err(Rejection::UnknownClient(why));
-    }
-    let (parts, incoming) = request.into_parts();
-
-    // 1. Where to, what, and by whom: the head.
-    let host = head::host(&parts, connection)?;
-    let route = connection.route(&host);
-    let route = route.ok_or_else(|| Rejection::MisdirectedRequest(host.clone()))?;
-    record.set_server_names(&host, route.server_name);
-    let re_sign = connection.endpoint().re_sign.as_ref();
-    let keys = re_sign.and_then(ReSignConfig::keys);
-    let asked = Asked::read(
-        connection,
-        &parts,
-        route,
-        keys.as_deref(),
-        record.arrival_time(),
-    )?;
-    let action = asked.head.target.action();
-    record.operation = asked.head.target.number();
-    record.action = Some(action.clone());
-    record.principal = asked.caller.claimed();
-
-    // 2. The body, scanned as it arrives: to its end, or as far as a large one needs to be judged.
-    //    What is signed anew is hashed whole.
-    let mut reading = Reading::begin(incoming, asked.head.format, worker)?;
-    let may_be_large = asked.head.may_be_large() && re_sign.is_none();
-    reading.read_to_be_judged(may_be_large).await?;
-    let hash = match re_sign {
-        Some(_) => reading.body.hash(),
-        None => BodyHash::default(),
     };
-    if asked.caller.prove(&hash)? {
-        record.principal = asked.caller.record();
+    if let Some(limit) = limit {
+        worker.observer.count_limit_hit(limit);
     }
-
-    // 3. The resources it names, and the decision about them. What is not allowed by what is known
-    //    so far is answered by what it says as a whole, and by the stream its token stands for.
-    let deciding = Instant::now();
-    let mut ruled = asked.judge(reading.scanner.members(), record.arrival_time());
-    if !reading.has_ended() && !ruled.as_ref().is_ok_and(|ruled| asked.is_settled(ruled)) {
-        reading.read_to_end().await?;
-        ruled = asked.judge(reading.scanner.members(), record.arrival_time());
-    }
-    let ruled = token::settle(worker, &asked, &reading, ruled?, record).await?;
-    let endpoint = connection.endpoint();
-    let mut decided = Instant::now();
-    record.decision_time = Some(decided - deciding);
-    record.request_bytes = reading.body.len();
-    record.outcome = ruled.outcome();
-    record.resource = Some(ruled.resource());
-    record.resources = ruled.resources();
-    record.decision_source = ruled.ruling(endpoint);
-    record.candidate = ruled.difference(endpoint);
-    record.is_audited = endpoint.mode == Mode::Audit;
-
-    // 4. Room for it, where the configuration says how many a second go on.
-    endpoint
-        .rate_rules
-        .admit(&asked, &ruled, decided.into_std())?;
-
-    // 5. The request as it came, if it is permitted.
-    let watch = handed::expected(&asked, &reading, &ruled);
-    let subscription = subscription::is_ended_by_reloads(worker, &asked).then(|| {
-        let kept = Kept::new(&parts, hash, record.arrival_time());
-        let members = reading.scanner.members().clone();
-        Box::new(Subscription::new(worker, visit, connection, kept, members))
-    });
-    let (body, passage) = match reading.has_ended() {
-        true => (reading.into_whole(), None),
-        // INVARIANT: what is signed anew has been read to its end.
-        false => {
-            let (body, passage) = tail::follow(reading, connection, &parts, record.arrival_time());
-            (body, Some(passage))
+    match rejection {
+        Rejection::Upstream(failure) => record.upstream_failure = Some(failure.kind()),
+        Rejection::AccessDenied(_) => {}
+        Rejection::RateLimited(limited) => {
+            record.rate_limit_rule = Some(Arc::clone(&limited.rule));
+            record.outcome = RequestOutcome::Refused;
         }
-    };
-    let signing = match re_sign {
-        Some(re_sign) => Some(re_sign.signing(&asked.caller)?),
-        None => None,
-    };
-    let mut request = Request::from_parts(parts, body);
-    head::strip(request.headers_mut());
-    let user = || principal::user(&record.principal, endpoint.partition);
-    let permitted = ruled
-        .permit(endpoint.mode, request, action, user)
-        .map_err(Rejection::AccessDenied)?;
-    let session = match signing {
-        Some(signing) => {
-            let session = signing.session(record.arrival_time()).await?;
-            decided = Instant::now();
-            Some(session)
-        }
-        None => None,
-    };
-
-    // 6. To Kinesis, untouched or signed anew.
-    let signature = session.as_deref().map(|session| Signer {
-        credentials: session,
-        region: &endpoint.region,
-        host: route.server_name,
-        body_hash: &hash,
-        time: record.now(),
-    });
-    let to = Destination {
-        name: route.server_name,
-        address: connection.original_destination,
-    };
-    let answer = worker.upstream.forward(to, permitted, signature).await;
-    record.set_upstream_time(decided);
-    if let Some(passage) = passage {
-        passage.borrow_mut().settle(record)?;
+        _ => record.outcome = RequestOutcome::Refused,
     }
-
-    // 7. The answer as it comes; a token in it is bound before its last byte leaves, and an event
-    //    stream may be judged on.
-    let answer = answer.map_err(Rejection::Upstream)?;
-    Ok(match subscription {
-        Some(subscription) => {
-            answer.map(|body| Passing::Judged(Box::new(subscription.follow(body))))
-        }
-        None => handed::pass(worker, answer, watch),
-    })
 }

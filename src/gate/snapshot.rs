@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-use super::site::ListenerEndpoints;
+use super::endpoints::ListenerEndpoints;
 
 /// Holds the current snapshot. A frequent reader compares generations, which is one load of a cache
 /// line that hardly ever changes, and takes the lock only when they differ.

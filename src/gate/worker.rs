@@ -1,4 +1,4 @@
-//! What a request is handled with: its event loop's share of the gate, and its connection.
+//! The worker: one event loop's share of the gate.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,19 +10,18 @@ use crate::observe::Observer;
 use crate::tokens::TokenStoreHandle;
 use crate::upstream::Upstream;
 
-/// One event loop's share of the gate. Nothing of it is shared with another loop but what is
-/// read-only.
+/// One event loop's share of the gate. Loops share only what is read-only.
 pub struct Worker {
     /// Counters and the decision log.
     pub observer: Rc<Observer>,
-    /// Connections to Kinesis.
+    /// Upstream connections.
     pub upstream: Upstream,
-    /// Caps and deadlines.
+    /// Limits and timeouts.
     pub limits: Limits,
-    /// What becomes of open event streams that a reload denies.
+    /// What happens to an open event stream that a reload denies.
     pub on_reload: OnReload,
-    /// Bytes of request bodies this loop may still hold.
+    /// The buffer budget: bytes of request bodies that this loop may still hold.
     pub budget: Arc<Semaphore>,
-    /// What opaque tokens stand for.
+    /// The token bindings.
     pub tokens: TokenStoreHandle,
 }

@@ -1,4 +1,5 @@
-//! Decisions of policies, joined over documents, layers and resources; and the proof of an Allow.
+//! Decisions: allow, explicit deny or implicit deny, joined over policies, layers and resources; and
+//! the permit, the proof of an allow that forwarding needs.
 
 use std::fmt;
 
@@ -7,35 +8,43 @@ use crate::policy::request::Request;
 use crate::policy::ternary::Match;
 use crate::policy::{Policy, StatementId};
 
-/// What one policy says about one request.
+/// What one policy decides about one request. A decision permits nothing: only [`Layers::decide`]
+/// makes the [`Verdict`] that does. Only a policy makes a decision:
+///
+/// ```compile_fail,E0639
+/// use kinesis_gate::policy::{Decision, Outcome};
+///
+/// let allow = Decision { outcome: Outcome::Allow, statement: None, unknown: None };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Decision {
     /// Allowed or denied.
     pub outcome: Outcome,
     /// The statement that decided: of an `Allow` or `ExplicitDeny` the first in the document, of an
-    /// `ImplicitDeny` the first Allow that something unknown kept from counting.
+    /// `ImplicitDeny` the first Allow that did not count because something is unknown.
     pub statement: Option<StatementId>,
     /// What could not be known, where that decided.
     pub unknown: Option<Unknown>,
 }
 
-/// Allowed or denied, and how.
+/// Allow, explicit deny or implicit deny.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// A statement allows it and none denies it.
+    /// A statement allows the request and none denies it.
     Allow,
     /// A Deny statement applies.
     ExplicitDeny,
-    /// No statement allows it.
+    /// No statement allows the request.
     ImplicitDeny,
 }
 
 /// What kept a match from being certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unknown {
-    /// Who asks.
+    /// The principal.
     Principal,
-    /// Of which resource, or in which account it is, or a variable in its pattern.
+    /// The resource, its account, or a variable in a resource pattern.
     Resource,
     /// The action, or a list whose meaning the documentation leaves open.
     Action,
@@ -57,7 +66,7 @@ impl Decision {
         unknown: None,
     };
 
-    /// Of two documents of one layer: their statements count as one policy's.
+    /// Joins the decisions of two documents of one layer: their statements count as one policy's.
     #[must_use]
     pub fn union(self, other: Decision) -> Decision {
         let rank = |decision: Decision| match (decision.outcome, decision.unknown) {
@@ -85,27 +94,27 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The policies that stand before one request: of the endpoint it came through, and of who asks.
+/// The policies that decide a request: the endpoint's policy and those of principals.
 #[derive(Clone, Copy)]
 pub struct Layers<'a> {
-    /// The endpoint's policy; [`Policy::full_access`] where none is attached.
+    /// The endpoint policy; [`Policy::full_access`] where none is attached.
     pub endpoint: &'a Policy,
-    /// Identity policies, each with whom it is attached to.
+    /// The identity policies, each with the principals that it is attached to.
     pub identity: &'a [AttachedPolicy],
-    /// What the identity policies are asked for.
+    /// What the identity policies may decide.
     pub identity_role: IdentityRole,
 }
 
-/// An identity policy and whom it is attached to.
+/// An identity policy and the principals that it is attached to.
 #[derive(Debug)]
 pub struct AttachedPolicy {
-    /// Whom it is attached to.
+    /// The principals.
     pub to: PrincipalPattern,
-    /// What it says.
+    /// The policy.
     pub policy: Policy,
 }
 
-/// What identity policies are asked for.
+/// What identity policies may decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityRole {
     /// Only their denials count: IAM itself still decides upstream.
@@ -114,36 +123,47 @@ pub enum IdentityRole {
     Full,
 }
 
-/// Which layer decided.
+/// The layer that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layer {
-    /// The endpoint's policy.
+    /// The endpoint policy.
     Endpoint,
-    /// The identity policy at this place of the list.
+    /// The identity policy at this index of the list.
     Identity(usize),
     /// The identity policies together: none allows.
     NoIdentity,
 }
 
-/// What the layers say about one resource of a request.
+/// A decision and the layer that made it. Only [`Layers::decide`] makes one:
+///
+/// ```compile_fail,E0451
+/// use kinesis_gate::policy::{Decision, Layer, LayeredDecision};
+///
+/// fn forge(layer: Layer, decision: Decision) -> LayeredDecision {
+///     LayeredDecision { layer, decision }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayeredDecision {
-    /// Which layer decided.
-    pub layer: Layer,
-    /// What it decided.
-    pub decision: Decision,
+    layer: Layer,
+    decision: Decision,
 }
 
 impl Layers<'_> {
-    /// Decides one request about one resource. An explicit denial of any layer comes before an
-    /// implicit one.
+    /// Decides one request about one resource. An explicit deny of any layer comes before an
+    /// implicit deny.
     #[must_use]
-    pub fn decide(&self, request: &Request<'_>) -> LayeredDecision {
+    pub fn decide(&self, request: &Request<'_>) -> Verdict {
         let endpoint = LayeredDecision {
             layer: Layer::Endpoint,
             decision: self.endpoint.decide(request),
         };
-        endpoint.stricter(self.identity_decision(request))
+        Verdict {
+            decision: match self.identity_decision(request) {
+                Some(identity) => endpoint.stricter(identity),
+                None => endpoint,
+            },
+        }
     }
 
     fn identity_decision(&self, request: &Request<'_>) -> Option<LayeredDecision> {
@@ -155,7 +175,7 @@ impl Layers<'_> {
             }
             let mut decision = attached.policy.decide(request);
             if to == Match::Maybe {
-                // Perhaps not attached at all: its denials count, its permissions do not.
+                // The policy may not be attached at all: its denials count, its allows do not.
                 decision = match decision.outcome {
                     Outcome::ExplicitDeny => Decision {
                         unknown: decision.unknown.or(Some(Unknown::Principal)),
@@ -168,14 +188,13 @@ impl Layers<'_> {
                     },
                 };
             }
-            let one = LayeredDecision {
+            let current = LayeredDecision {
                 layer: Layer::Identity(index),
                 decision,
             };
             found = Some(match found {
-                None => one,
                 Some(before) if before.decision.union(decision) == before.decision => before,
-                Some(_) => one,
+                _ => current,
             });
         }
         match self.identity_role {
@@ -194,150 +213,150 @@ impl Layers<'_> {
 }
 
 impl LayeredDecision {
-    fn stricter(self, other: Option<LayeredDecision>) -> LayeredDecision {
-        match other {
-            Some(other)
-                if strictness(other.decision.outcome) > strictness(self.decision.outcome) =>
-            {
-                other
-            }
-            _ => self,
+    /// The layer that decided.
+    #[must_use]
+    pub fn layer(&self) -> Layer {
+        self.layer
+    }
+
+    /// What the layer decided.
+    #[must_use]
+    pub fn decision(&self) -> Decision {
+        self.decision
+    }
+
+    /// The stricter of two decisions; the first, where they are equally strict.
+    fn stricter(self, other: LayeredDecision) -> LayeredDecision {
+        let strictness = |decision: &LayeredDecision| match decision.decision.outcome {
+            Outcome::Allow => 0,
+            Outcome::ImplicitDeny => 1,
+            Outcome::ExplicitDeny => 2,
+        };
+        if strictness(&other) > strictness(&self) {
+            other
+        } else {
+            self
         }
     }
 }
 
-fn strictness(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::Allow => 0,
-        Outcome::ImplicitDeny => 1,
-        Outcome::ExplicitDeny => 2,
-    }
-}
-
-/// The joined decision over all resources of one request: each must be allowed, and of several
-/// denials an explicit one, then the first, is named.
+/// The decision about all resources of one request. Each must be allowed. Of several denials, the
+/// verdict names an explicit one, and else the first.
 ///
-/// INVARIANT: neither `Copy` nor `Clone`: reached once, it is spent on one request.
+/// INVARIANT: only [`Layers::decide`] makes a verdict, so that each is about one resource at least.
+/// Without a decision there is none:
+///
+/// ```compile_fail,E0599
+/// let undecided = kinesis_gate::policy::Verdict::start();
+/// ```
+///
+/// INVARIANT: neither `Copy` nor `Clone`. One verdict permits one request:
+///
+/// ```compile_fail,E0382
+/// use kinesis_gate::policy::Verdict;
+///
+/// fn permit_twice(verdict: Verdict) {
+///     let first = verdict.permit("first");
+///     let second = verdict.permit("second");
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
-    decided: Option<LayeredDecision>,
+    decision: LayeredDecision,
 }
 
 impl Verdict {
-    /// Nothing is decided yet; as it stands it permits nothing.
+    /// Joins the verdicts about two resources of one request.
     #[must_use]
-    pub fn start() -> Verdict {
-        Verdict { decided: None }
-    }
-
-    /// Adds the decision about one resource.
-    #[must_use]
-    pub fn and(self, one: LayeredDecision) -> Verdict {
+    pub fn and(self, other: Verdict) -> Verdict {
         Verdict {
-            decided: Some(
-                self.decided
-                    .map_or(one, |before| before.stricter(Some(one))),
-            ),
+            decision: self.decision.stricter(other.decision),
         }
     }
 
-    /// The decision that counts; `None` while nothing was decided.
+    /// The decision that counts.
     #[must_use]
-    pub fn decision(&self) -> Option<LayeredDecision> {
-        self.decided
+    pub fn decision(&self) -> LayeredDecision {
+        self.decision
     }
 
-    /// Lets the request pass whatever was decided: where a policy is tried and not enforced.
-    #[must_use]
-    pub fn observe_only<T>(self, request: T) -> Permitted<T> {
-        let LayeredDecision { layer, decision } = self.decided.unwrap_or(LayeredDecision {
-            layer: Layer::Endpoint,
-            decision: Decision::NOTHING_ALLOWS,
-        });
-        Permitted {
-            request,
-            layer,
-            decision,
-        }
-    }
-
-    /// Spends the verdict on the request it was reached for.
+    /// Permits the request that the verdict is about, if the verdict allows it.
     ///
     /// # Errors
-    /// The denial, and the request back.
-    pub fn permit<T>(self, request: T) -> Result<Permitted<T>, (Denial, T)> {
-        match self.decided {
-            Some(LayeredDecision { layer, decision }) if decision.outcome == Outcome::Allow => {
-                Ok(Permitted {
-                    request,
-                    layer,
-                    decision,
-                })
-            }
-            decided => Err((Denial { decided }, request)),
+    /// The decision that denies the request.
+    pub fn permit<T>(self, request: T) -> Result<Permitted<T>, LayeredDecision> {
+        match self.decision.decision.outcome {
+            Outcome::Allow => Ok(Permitted { request }),
+            Outcome::ImplicitDeny | Outcome::ExplicitDeny => Err(self.decision),
         }
+    }
+
+    /// Permits the request whatever the verdict is: in audit mode, decisions are only recorded.
+    #[must_use]
+    pub fn permit_in_audit_mode<T>(self, request: T, _: &AuditMode) -> Permitted<T> {
+        Permitted { request }
     }
 }
 
-/// A request that the policies allow, or that passes although they are not enforced.
+/// The token of audit mode: proof that the configuration puts an endpoint into that mode.
 ///
-/// INVARIANT: only built by [`Verdict::permit`] and [`Verdict::observe_only`], by move, around the
-/// very request that the verdict was reached for; so neither `Copy` nor `Clone`. Nobody else can make one:
+/// INVARIANT: minted only where a configuration is loaded; a test looks for other places in the
+/// source. Outside of the crate, it cannot be made, and without it no denied request is permitted:
 ///
-/// ```compile_fail
-/// use kinesis_gate::policy::{Decision, Layer, Permitted};
+/// ```compile_fail,E0423
+/// let token = kinesis_gate::policy::AuditMode(());
+/// ```
 ///
-/// fn forge<T>(request: T, layer: Layer, decision: Decision) -> Permitted<T> {
-///     Permitted { request, layer, decision }
+/// ```compile_fail,E0624
+/// let token = kinesis_gate::policy::AuditMode::from_configuration();
+/// ```
+///
+/// ```compile_fail,E0061
+/// use kinesis_gate::policy::{Permitted, Verdict};
+///
+/// fn forge<T>(verdict: Verdict, request: T) -> Permitted<T> {
+///     verdict.permit_in_audit_mode(request)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct AuditMode(());
+
+impl AuditMode {
+    /// Mints the token for an endpoint whose configuration says `mode = "audit"`.
+    pub(crate) fn from_configuration() -> AuditMode {
+        AuditMode(())
+    }
+}
+
+/// A permitted request: the policies allow it, or the endpoint is in audit mode.
+///
+/// INVARIANT: only [`Verdict::permit`] and [`Verdict::permit_in_audit_mode`] make one, by move,
+/// around the very request that the verdict is about. Nobody else can make or copy one:
+///
+/// ```compile_fail,E0451
+/// use kinesis_gate::policy::Permitted;
+///
+/// fn forge<T>(request: T) -> Permitted<T> {
+///     Permitted { request }
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// use kinesis_gate::policy::Permitted;
+///
+/// fn copy(permitted: Permitted<String>) -> (Permitted<String>, Permitted<String>) {
+///     (permitted.clone(), permitted)
 /// }
 /// ```
 #[derive(Debug)]
 pub struct Permitted<T> {
     request: T,
-    layer: Layer,
-    decision: Decision,
 }
 
 impl<T> Permitted<T> {
-    /// The request, to look at.
-    #[must_use]
-    pub fn request(&self) -> &T {
-        &self.request
-    }
-
-    /// The decision that allowed it.
-    #[must_use]
-    pub fn decision(&self) -> LayeredDecision {
-        LayeredDecision {
-            layer: self.layer,
-            decision: self.decision,
-        }
-    }
-
-    /// Spends the permission.
+    /// Spends the permit.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.request
-    }
-}
-
-/// Why a request is not permitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Denial {
-    decided: Option<LayeredDecision>,
-}
-
-impl Denial {
-    /// Explicit or implicit; implicit where nothing was decided.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        self.decided
-            .map_or(Outcome::ImplicitDeny, |decided| decided.decision.outcome)
-    }
-
-    /// The decision that denied; `None` where nothing was decided.
-    #[must_use]
-    pub fn decision(&self) -> Option<LayeredDecision> {
-        self.decided
     }
 }

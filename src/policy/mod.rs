@@ -31,7 +31,7 @@ mod value_text;
 use std::fmt;
 
 pub use decision::{
-    AttachedPolicy, ConditionId, Decision, Denial, IdentityRole, Layer, LayeredDecision, Layers,
+    AttachedPolicy, AuditMode, ConditionId, Decision, IdentityRole, Layer, LayeredDecision, Layers,
     Outcome, Permitted, Unknown, Verdict,
 };
 pub use document::options::{Attachment, MAX_ENDPOINT_CHARACTERS, Options, Strictness};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::app::persistent::{PersistentState, PreviousLoad};
-use crate::config::{self, EndpointPolicy};
+use crate::config::{self, EndpointPolicy, Mode};
 use crate::gate::{
-    Endpoint, EndpointOwner, IdentityMap, IdentityPolicies, Organization, TokenRules,
+    Endpoint, EndpointOwner, Enforcement, IdentityMap, IdentityPolicies, Organization, TokenRules,
 };
 use crate::kinesis::{partition_of, regional_endpoint};
-use crate::policy::{AttachedPolicy, Attachment, Policy, PrincipalPattern};
+use crate::policy::{AttachedPolicy, Attachment, AuditMode, Policy, PrincipalPattern};
 
 use super::identity_map::is_account;
 use super::loader::Loader;
@@ -63,7 +63,10 @@ impl Loader<'_> {
             networks: endpoint.networks.clone(),
             policy,
             policy_name,
-            mode: endpoint.mode,
+            enforcement: match endpoint.mode {
+                Mode::Enforce => Enforcement::Enforce,
+                Mode::Audit => Enforcement::Audit(AuditMode::from_configuration()),
+            },
             candidate,
             identity_policies: Arc::clone(identity),
             rate_rules: Arc::clone(&persistent.rates),
@@ -72,7 +75,7 @@ impl Loader<'_> {
             owner,
             re_sign,
         };
-        endpoint.token_rules = TokenRules::of(&endpoint);
+        endpoint.token_rules = endpoint.compile_token_rules();
         Some(Arc::new(endpoint))
     }
 

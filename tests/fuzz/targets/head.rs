@@ -2,7 +2,7 @@
 //! and can mean one thing only.
 
 use http::Request;
-use kinesis_gate::gate::{Head, check_form};
+use kinesis_gate::gate::{RequestHead, check_form};
 use kinesis_gate::kinesis::WireFormat;
 
 const REGION: &str = "us-east-1";
@@ -25,7 +25,7 @@ pub fn check(input: &[u8]) {
     };
     let (parts, ()) = request.into_parts();
     let form = check_form(&parts);
-    let Ok(head) = Head::read(&parts, REGION) else {
+    let Ok(head) = RequestHead::parse(&parts, REGION) else {
         return;
     };
     if form.is_err() {

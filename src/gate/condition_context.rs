@@ -1,9 +1,8 @@
-//! What is known of one request, in the words that policies ask in.
+//! The condition context: the value of every condition key for one request.
 //!
-//! Where signatures pass through, the gate knows what stands in the request, in the connection and
-//! in its own configuration. Where it authenticates its callers, it knows them. What stands inside a
-//! session token, in IAM or in AWS Organizations it cannot know, and says so: *unknown* is not
-//! *absent*.
+//! Where signatures pass through, the gate knows the request, the connection and its own
+//! configuration. Where it authenticates callers, it knows them too. It cannot know what stands in a
+//! session token, in IAM or in AWS Organizations: such a key is *unknown*, which is not *absent*.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,48 +14,45 @@ use http::{HeaderMap, HeaderValue};
 use crate::kinesis::{Members, Target};
 use crate::policy::{Context, Fact, Key, Value, Values, eq_name};
 
-use super::ConnectionInfo;
-use super::principal::KnownCaller;
-use super::principals::Organization;
-use super::site::Endpoint;
+use super::caller_identity::CallerIdentity;
+use super::connection::ConnectionInfo;
+use super::endpoints::{Endpoint, Organization, known_text, known_texts};
 
-/// Everything a condition may ask about one request, but what depends on the resource.
-pub(super) struct Facts<'a> {
+/// The condition context of one request, without what depends on the resource.
+pub(super) struct RequestContext<'a> {
     endpoint: &'a Endpoint,
     organizations: &'a HashMap<Box<str>, Organization>,
     peer: IpAddr,
-    caller: &'a KnownCaller<'a>,
+    caller: &'a CallerIdentity<'a>,
     headers: &'a HeaderMap,
     tags: Tags<'a>,
     now: SystemTime,
 }
 
-/// The facts, and whose the resource is.
-pub(super) struct FactsOf<'a> {
-    pub(super) facts: &'a Facts<'a>,
+/// The condition context of one request for one of its resources.
+pub(super) struct ResourceContext<'a> {
+    pub(super) request: &'a RequestContext<'a>,
+    /// The account of the resource.
     pub(super) resource_account: Fact<&'a str>,
 }
 
-/// What is known of every request that comes through an endpoint.
-pub(super) struct AnyRequest<'a>(pub(super) &'a Endpoint);
-
-/// The tags a request sets or removes.
+/// The tags that a request sets or removes.
 struct Tags<'a> {
     members: &'a Members,
-    /// Whether all of them are found: an operation newer than the table may carry more.
-    whole: bool,
+    /// Whether all of them are known: an operation that is not in the table may carry more.
+    is_complete: bool,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> RequestContext<'a> {
     pub(super) fn new(
         connection: &'a ConnectionInfo,
         headers: &'a HeaderMap,
-        caller: &'a KnownCaller<'a>,
+        caller: &'a CallerIdentity<'a>,
         target: &Target<'_>,
         members: &'a Members,
         now: SystemTime,
-    ) -> Facts<'a> {
-        Facts {
+    ) -> RequestContext<'a> {
+        RequestContext {
             endpoint: connection.endpoint(),
             organizations: &connection.listener.identity_map.organizations,
             peer: connection.peer,
@@ -64,19 +60,19 @@ impl<'a> Facts<'a> {
             headers,
             tags: Tags {
                 members,
-                whole: matches!(target, Target::Operation(_)),
+                is_complete: matches!(target, Target::Operation(_)),
             },
             now,
         }
     }
 
-    fn millis(&self) -> Fact<Value<'_>> {
+    fn current_time(&self) -> Fact<Value<'_>> {
         let since = self.now.duration_since(UNIX_EPOCH).ok();
         let millis = since.and_then(|since| i64::try_from(since.as_millis()).ok());
         millis.map_or(Fact::Unknown, |millis| Fact::Known(Value::Time(millis)))
     }
 
-    /// A header that the caller may set as it likes, if it is there once.
+    /// A header that the caller may set freely; unknown if it is repeated.
     fn header(&self, name: &HeaderName) -> Fact<Value<'_>> {
         let mut values = self.headers.get_all(name).iter();
         match (values.next().map(HeaderValue::to_str), values.next()) {
@@ -87,13 +83,13 @@ impl<'a> Facts<'a> {
     }
 }
 
-impl Context for FactsOf<'_> {
+impl Context for ResourceContext<'_> {
     fn value(&self, key: Key<'_>) -> Fact<Value<'_>> {
-        let FactsOf {
-            facts,
+        let ResourceContext {
+            request,
             resource_account,
         } = self;
-        let caller = facts.caller;
+        let caller = request.caller;
         match key {
             // The connection and the configuration.
             Key::SourceVpce
@@ -102,21 +98,21 @@ impl Context for FactsOf<'_> {
             | Key::VpceAccount
             | Key::VpceOrgId
             | Key::VpceOrgPaths
-            | Key::RequestedRegion => facts.endpoint.fact(key),
-            Key::VpcSourceIp => Fact::Known(Value::Ip(facts.peer)),
-            // Through an endpoint there is none, as on AWS.
+            | Key::RequestedRegion => request.endpoint.condition_value(key),
+            Key::VpcSourceIp => Fact::Known(Value::Ip(request.peer)),
+            // Through a VPC endpoint the key is absent, as on AWS.
             Key::SourceIp => Fact::Absent,
             Key::SecureTransport => Fact::Known(Value::Bool(true)),
-            Key::CurrentTime | Key::EpochTime => facts.millis(),
+            Key::CurrentTime | Key::EpochTime => request.current_time(),
 
             // The request.
-            Key::UserAgent => facts.header(&USER_AGENT),
-            Key::Referer => facts.header(&REFERER),
+            Key::UserAgent => request.header(&USER_AGENT),
+            Key::Referer => request.header(&REFERER),
             Key::ResourceAccount => text(*resource_account),
-            Key::ResourceOrgId => stated(self.organization().and_then(|found| found.id.as_deref())),
-            Key::ResourceOrgPaths => many(self.organization().and_then(|found| found.paths.as_ref())),
-            Key::RequestTag(tag) => facts.tags.value(tag),
-            Key::TagKeys => facts.tags.keys(),
+            Key::ResourceOrgId => known_text(self.organization().and_then(|found| found.id.as_deref())),
+            Key::ResourceOrgPaths => known_texts(self.organization().and_then(|found| found.paths.as_ref())),
+            Key::RequestTag(tag) => request.tags.value(tag),
+            Key::TagKeys => request.tags.keys(),
 
             // The caller.
             Key::PrincipalAccount => text(caller.account_fact()),
@@ -124,12 +120,12 @@ impl Context for FactsOf<'_> {
             Key::PrincipalType => text(caller.principal_type()),
             Key::Username => text(caller.user_name()),
             Key::UserId => text(caller.user_id()),
-            Key::PrincipalOrgId => stated(caller.organization_id()),
-            Key::PrincipalOrgPaths => many(caller.organization_paths()),
+            Key::PrincipalOrgId => known_text(caller.organization_id()),
+            Key::PrincipalOrgPaths => known_texts(caller.organization_paths()),
             Key::PrincipalTag(tag) => text(caller.tag(tag)),
             Key::SourceIdentity => text(caller.source_identity()),
-            Key::TokenIssueTime => caller.of_session(Fact::Known(
-                caller.issued().map_or(Value::Opaque, Value::Time),
+            Key::TokenIssueTime => caller.session_fact(Fact::Known(
+                caller.issue_time().map_or(Value::Opaque, Value::Time),
             )),
             Key::MultiFactorAuthPresent
             | Key::MultiFactorAuthAge
@@ -144,7 +140,7 @@ impl Context for FactsOf<'_> {
             | Key::GlueCredentialIssuingService
             | Key::LambdaSourceFunctionArn
             | Key::SsmSourceInstanceArn
-            | Key::IdentityStoreUserId => caller.of_session(Fact::Unknown),
+            | Key::IdentityStoreUserId => caller.session_fact(Fact::Unknown),
 
             // A service of AWS does not come through a customer's endpoint with a customer's key.
             Key::PrincipalIsAwsService | Key::ViaAwsService => Fact::Known(Value::Bool(false)),
@@ -170,45 +166,14 @@ impl Context for FactsOf<'_> {
     }
 }
 
-impl Context for AnyRequest<'_> {
-    fn value(&self, key: Key<'_>) -> Fact<Value<'_>> {
-        self.0.fact(key)
-    }
-}
-
-impl Endpoint {
-    /// What the endpoint alone tells of a key.
-    fn fact(&self, key: Key<'_>) -> Fact<Value<'_>> {
-        match key {
-            Key::SourceVpce => Fact::Known(Value::Text(&self.id)),
-            Key::SourceVpc => stated(self.vpc.as_deref()),
-            Key::SourceVpcArn => stated(self.owner.vpc_arn.as_deref()),
-            Key::VpceAccount => stated(self.owner.account.as_deref()),
-            Key::VpceOrgId => stated(self.owner.organization.id.as_deref()),
-            Key::VpceOrgPaths => many(self.owner.organization.paths.as_ref()),
-            Key::RequestedRegion => Fact::Known(Value::Text(&self.region)),
-            _ => Fact::Unknown,
-        }
-    }
-}
-
-impl FactsOf<'_> {
+impl ResourceContext<'_> {
     /// The organization of the account that the resource is in.
     fn organization(&self) -> Option<&Organization> {
         match self.resource_account {
-            Fact::Known(account) => self.facts.organizations.get(account),
+            Fact::Known(account) => self.request.organizations.get(account),
             Fact::Absent | Fact::Unknown => None,
         }
     }
-}
-
-/// What the configuration states, or else nobody knows.
-fn stated(text: Option<&str>) -> Fact<Value<'_>> {
-    text.map_or(Fact::Unknown, |text| Fact::Known(Value::Text(text)))
-}
-
-fn many(values: Option<&Vec<String>>) -> Fact<Value<'_>> {
-    values.map_or(Fact::Unknown, |values| Fact::Known(Value::Many(values)))
 }
 
 fn text(fact: Fact<&str>) -> Fact<Value<'_>> {
@@ -226,13 +191,13 @@ impl Tags<'_> {
             (Some((_, value)), None) => Fact::Known(Value::Text(value)),
             // Two keys that differ in case alone: which value counts is not documented.
             (Some(_), Some(_)) => Fact::Unknown,
-            (None, _) if self.whole => Fact::Absent,
+            (None, _) if self.is_complete => Fact::Absent,
             (None, _) => Fact::Unknown,
         }
     }
 
     fn keys(&self) -> Fact<Value<'_>> {
-        match (self.at(0), self.whole) {
+        match (self.at(0), self.is_complete) {
             (_, false) => Fact::Unknown,
             (Some(_), true) => Fact::Known(Value::Many(self)),
             (None, true) => Fact::Absent,

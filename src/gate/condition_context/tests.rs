@@ -12,13 +12,13 @@ use crate::policy::{
 };
 use crate::sigv4::{self, PrincipalArn, RequestSignature};
 
+use super::super::caller_identity::CallerIdentity;
 use super::super::connection::ConnectionInfo;
-use super::super::principal::KnownCaller;
-use super::super::principals::{IdentityMap, MappedPrincipal, Organization};
-use super::super::site::{
-    Endpoint, EndpointOwner, IdentityPolicies, ListenerEndpoints, TokenRules,
+use super::super::endpoints::{
+    Endpoint, EndpointOwner, Enforcement, IdentityMap, IdentityPolicies, ListenerEndpoints,
+    MappedPrincipal, Organization, TokenRules,
 };
-use super::{Facts, FactsOf};
+use super::{RequestContext, ResourceContext};
 
 const ACCOUNT: &str = "609629065308";
 
@@ -29,7 +29,7 @@ fn organization() -> Organization {
     }
 }
 
-/// A role of which everything is stated.
+/// A role with every fact stated.
 fn principal() -> MappedPrincipal {
     MappedPrincipal {
         holder: sigv4::PrincipalArn {
@@ -44,12 +44,12 @@ fn principal() -> MappedPrincipal {
     }
 }
 
-/// A connection to an endpoint of which everything is stated, or only what must be.
+/// A connection to an endpoint with every fact stated, or only the required ones.
 fn connection(everything: bool) -> ConnectionInfo {
-    let mut principals = IdentityMap::default();
+    let mut identity_map = IdentityMap::default();
     let mut owner = EndpointOwner::default();
     if everything {
-        principals
+        identity_map
             .organizations
             .insert(ACCOUNT.into(), organization());
         owner = EndpointOwner {
@@ -68,7 +68,7 @@ fn connection(everything: bool) -> ConnectionInfo {
         networks: Vec::new(),
         policy: Policy::full_access(&Options::ENDPOINT),
         policy_name: "default-full-access".into(),
-        mode: crate::config::Mode::Enforce,
+        enforcement: Enforcement::Enforce,
         candidate: None,
         identity_policies: Arc::new(IdentityPolicies::default()),
         principal: everything.then(|| Arc::new(principal())),
@@ -77,15 +77,15 @@ fn connection(everything: bool) -> ConnectionInfo {
         token_rules: TokenRules::default(),
         rate_rules: Arc::default(),
     });
-    let site = Arc::new(ListenerEndpoints {
+    let listener = Arc::new(ListenerEndpoints {
         endpoints: vec![Arc::clone(&endpoint)],
-        identity_map: Arc::new(principals),
+        identity_map: Arc::new(identity_map),
         names: HostNames::default(),
         is_intercepting: false,
         tunnels: Vec::new(),
         client_verifier: None,
     });
-    ConnectionInfo::new(site, endpoint, Ipv4Addr::LOCALHOST.into())
+    ConnectionInfo::new(listener, endpoint, Ipv4Addr::LOCALHOST.into())
 }
 
 fn signed(signature: &str) -> RequestSignature<'_> {
@@ -100,20 +100,20 @@ fn signature() -> String {
     )
 }
 
-/// Asks for every key, of a caller as `of` knows it.
-fn ask(everything: bool, of: Mode, mut check: impl FnMut(&FactsOf<'_>)) {
+/// Calls `check` with the condition context of a caller in `mode`.
+fn check_context(everything: bool, mode: Mode, mut check: impl FnMut(&ResourceContext<'_>)) {
     let connection = connection(everything);
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, HeaderValue::from_static("agent"));
     headers.insert(header::REFERER, HeaderValue::from_static("page"));
     let signature = signature();
     let principal = principal();
-    let caller = match of {
-        Mode::Passthrough => KnownCaller::of_signature(&connection, signed(&signature)),
-        Mode::ReSignConfig => {
+    let caller = match mode {
+        Mode::Passthrough => CallerIdentity::from_signature(&connection, signed(&signature)),
+        Mode::ReSign => {
             let holder: &PrincipalArn = &principal.holder;
             let details = everything.then_some(&principal);
-            KnownCaller::authenticated(&connection, None, holder, details, None)
+            CallerIdentity::authenticated(&connection, None, holder, details, None)
         }
     };
     let target = Target::parse("Kinesis_20131202.AddTagsToStream").unwrap();
@@ -124,9 +124,9 @@ fn ask(everything: bool, of: Mode, mut check: impl FnMut(&FactsOf<'_>)) {
     scanner.finish().unwrap();
     let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let members = scanner.members();
-    let facts = Facts::new(&connection, &headers, &caller, &target, members, now);
-    check(&FactsOf {
-        facts: &facts,
+    let facts = RequestContext::new(&connection, &headers, &caller, &target, members, now);
+    check(&ResourceContext {
+        request: &facts,
         resource_account: Fact::Known(ACCOUNT),
     });
 }
@@ -134,20 +134,20 @@ fn ask(everything: bool, of: Mode, mut check: impl FnMut(&FactsOf<'_>)) {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Passthrough,
-    ReSignConfig,
+    ReSign,
 }
 
 /// What the registry says a listener knows is what requests are given: the warnings that `check`
 /// prints from it, and the table in the docs, would lie otherwise.
 #[test]
 fn facts_and_the_registry_agree() {
-    for mode in [Mode::Passthrough, Mode::ReSignConfig] {
+    for mode in [Mode::Passthrough, Mode::ReSign] {
         let knowledge = |registered: &RegisteredKey| match mode {
             Mode::Passthrough => registered.passthrough,
-            Mode::ReSignConfig => registered.resign,
+            Mode::ReSign => registered.resign,
         };
         for everything in [false, true] {
-            ask(everything, mode, |context| {
+            check_context(everything, mode, |context| {
                 for registered in REGISTRY {
                     let value = context.value(registered.key);
                     let agrees = match knowledge(registered) {

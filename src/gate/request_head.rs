@@ -1,4 +1,4 @@
-//! What a request's head says, and what in it is refused.
+//! The request head: what it says, and which heads are refused as ambiguous. Hop-by-hop headers.
 
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
@@ -8,23 +8,23 @@ use crate::kinesis::{Target, WireFormat, canonical_host, split_authority};
 use crate::reject::Rejection;
 use crate::sigv4::{self, ParseError, RequestSignature};
 
-use super::ConnectionInfo;
+use super::connection::ConnectionInfo;
 
-/// A head that can be read in one way only, once its form was checked too.
-pub struct Head<'a> {
+/// A request head. With [`check_form`], it can be read in one way only.
+pub struct RequestHead<'a> {
     /// The encoding of the body.
     pub format: WireFormat,
-    /// What is asked for.
+    /// The operation.
     pub target: Target<'a>,
-    /// Who signed; none where nobody did.
+    /// The caller who signed; `None` without a signature.
     pub caller: Option<RequestSignature<'a>>,
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const RPC_V2_CBOR: &[u8] = b"rpc-v2-cbor";
-/// What belongs to the connection and not to the message (RFC 9110 section 7.6.1).
-static HOPS: [HeaderName; 3] = [
+/// Hop-by-hop headers: of the connection and not of the message (RFC 9110 section 7.6.1).
+static HOP_BY_HOP: [HeaderName; 3] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -45,12 +45,13 @@ enum Field {
     Connection,
     Upgrade,
     ContentEncoding,
-    /// Some readers take it for a target too (Smithy RPC v2 names both); no client sends it.
+    /// `X-Amzn-Target`: some readers take it for a target too (Smithy RPC v2 names both); no client
+    /// sends it.
     OtherTarget,
 }
 
-/// Headers that say one thing or are refused: the service may read another of two than we.
-const SINGLE: [(Field, &str); 9] = [
+/// Headers that may stand once: of two, the service may read the other one.
+const SINGLETONS: [(Field, &str); 9] = [
     (Field::Host, "`Host` is doubled"),
     (Field::Authorization, "`Authorization` is doubled"),
     (Field::ContentType, "`Content-Type` is doubled"),
@@ -62,15 +63,15 @@ const SINGLE: [(Field, &str); 9] = [
     (Field::Date, "`X-Amz-Date` is doubled"),
 ];
 
-/// The first of each [`Field`], found in one pass: asking the map for each costs a request of
-/// 1 KiB 3 % of its instructions.
+/// The first of each [`Field`], found in one pass: to ask the map for each costs a request of 1 KiB
+/// 3 % of its instructions.
 struct Fields<'a> {
     first: [Option<&'a HeaderValue>; Field::OtherTarget as usize + 1],
-    /// Bits, by field.
-    doubled: u16,
+    /// A bit for each field that stands more than once.
+    repeated: u16,
 }
 
-/// The encoding of a request, and so of its answer.
+/// The encoding of a request, and so of its response.
 pub(super) fn format(headers: &HeaderMap) -> Option<WireFormat> {
     format_of(headers.get(CONTENT_TYPE)?)
 }
@@ -79,32 +80,31 @@ fn format_of(content_type: &HeaderValue) -> Option<WireFormat> {
     WireFormat::from_content_type(content_type.to_str().ok()?)
 }
 
-/// The encoding of an answer that names one, once.
-pub(super) fn only_format(headers: &HeaderMap) -> Option<WireFormat> {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    match (types.next(), types.next()) {
+/// The encoding of a response that names one, once.
+pub(super) fn single_format(headers: &HeaderMap) -> Option<WireFormat> {
+    let mut content_types = headers.get_all(CONTENT_TYPE).iter();
+    match (content_types.next(), content_types.next()) {
         (Some(_), None) => format(headers),
         _ => None,
     }
 }
 
-/// The id that the service gave its answer.
+/// The request id of the service's response.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.get(REQUEST_ID)?.to_str().ok().map(str::to_owned)
 }
 
-/// Takes away what belongs to the connection. Requests whose `Connection` names anything else are
-/// refused.
-pub(super) fn strip(headers: &mut HeaderMap) {
-    if headers.keys().any(|name| HOPS.contains(name)) {
-        for name in &HOPS {
+/// Removes the hop-by-hop headers. Requests whose `Connection` names another header are refused.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        for name in &HOP_BY_HOP {
             headers.remove(name);
         }
     }
 }
 
 impl Field {
-    fn of(name: &HeaderName) -> Option<Field> {
+    fn from_name(name: &HeaderName) -> Option<Field> {
         Some(match name.as_str() {
             "host" => Field::Host,
             "authorization" => Field::Authorization,
@@ -125,18 +125,18 @@ impl Field {
 }
 
 impl<'a> Fields<'a> {
-    fn of(headers: &'a HeaderMap) -> Fields<'a> {
+    fn find(headers: &'a HeaderMap) -> Fields<'a> {
         let mut fields = Fields {
             first: [None; _],
-            doubled: 0,
+            repeated: 0,
         };
         for (name, value) in headers {
-            let Some(field) = Field::of(name) else {
+            let Some(field) = Field::from_name(name) else {
                 continue;
             };
             match fields.first.get_mut(field as usize) {
                 Some(first @ None) => *first = Some(value),
-                _ => fields.doubled |= 1 << field as u16,
+                _ => fields.repeated |= 1 << field as u16,
             }
         }
         fields
@@ -150,8 +150,8 @@ impl<'a> Fields<'a> {
         self.get(field).is_some()
     }
 
-    fn is_doubled(&self, field: Field) -> bool {
-        self.doubled & 1 << field as u16 != 0
+    fn is_repeated(&self, field: Field) -> bool {
+        self.repeated & 1 << field as u16 != 0
     }
 
     fn text(&self, field: Field) -> Result<Option<&'a str>, Rejection> {
@@ -162,21 +162,21 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whether a header holds what some readers take for several values.
+    /// Whether a header holds several values for some readers.
     fn is_joined(&self, field: Field) -> bool {
         let value = self.get(field);
         value.is_some_and(|value| value.as_bytes().contains(&b','))
     }
 }
 
-impl<'a> Head<'a> {
-    /// Reads a head that was sent to `region`.
+impl<'a> RequestHead<'a> {
+    /// Parses a head that was sent to `region`.
     ///
     /// # Errors
-    /// When it does not say in one way only what is asked for and by whom, or was signed for
-    /// another region or service.
-    pub fn read(parts: &'a Parts, region: &str) -> Result<Head<'a>, Rejection> {
-        let fields = Fields::of(&parts.headers);
+    /// When the operation or the caller is ambiguous, or the credential scope is of another region or
+    /// service.
+    pub fn parse(parts: &'a Parts, region: &str) -> Result<RequestHead<'a>, Rejection> {
+        let fields = Fields::find(&parts.headers);
         let format = match fields.get(Field::ContentType).and_then(format_of) {
             Some(format) => format,
             None if fields.is_joined(Field::ContentType) => {
@@ -186,10 +186,10 @@ impl<'a> Head<'a> {
         };
         let target = target(parts, &fields, format)?;
         let authorization = fields.text(Field::Authorization)?;
-        let several = |value: &str| value.matches(ALGORITHM).nth(1).is_some();
+        let is_joined = |value: &str| value.matches(ALGORITHM).nth(1).is_some();
         let caller = match sigv4::parse(authorization, parts.uri.query()) {
             Ok(caller) => Some(caller),
-            Err(_) if authorization.is_some_and(several) => {
+            Err(_) if authorization.is_some_and(is_joined) => {
                 return Err(Rejection::Ambiguous("`Authorization` is several in one"));
             }
             Err(ParseError::Unsigned) => None,
@@ -202,25 +202,25 @@ impl<'a> Head<'a> {
         };
         // The service refuses a signature for another region or service; an emulator may execute
         // the request there.
-        let elsewhere = |caller: RequestSignature<'_>| {
+        let is_elsewhere = |caller: RequestSignature<'_>| {
             let scope = caller.credential.scope;
             scope.region != region || scope.service != "kinesis"
         };
-        if caller.is_some_and(elsewhere) {
+        if caller.is_some_and(is_elsewhere) {
             return Err(Rejection::WrongCredentialScope {
                 region: region.to_owned(),
             });
         }
-        Ok(Head {
+        Ok(RequestHead {
             format,
             target,
             caller,
         })
     }
 
-    /// Whether the body may carry records, and is worth judging before its end: its operation is
-    /// known and has neither tags nor a token, which only the whole body would tell.
-    /// A request for an event stream is none: it may be judged again while that is open.
+    /// Whether the body may carry records and can be decided before its end: the operation is known
+    /// and has neither tags nor a token, which only the whole body tells. A request for an event
+    /// stream is not large: it may be evaluated again while the stream is open.
     pub(super) fn may_be_large(&self) -> bool {
         match self.target {
             Target::Operation(operation) => {
@@ -233,10 +233,10 @@ impl<'a> Head<'a> {
     }
 }
 
-/// The name asked for, in lower case. HTTP/1.1 says it in `Host`, HTTP/2 in `:authority`; said
-/// twice, it must be the same.
+/// The host name of the request, in lower case: `Host` of HTTP/1.1, `:authority` of HTTP/2. If both
+/// stand there, they must be equal.
 pub(super) fn host(parts: &Parts, connection: &ConnectionInfo) -> Result<String, Rejection> {
-    let fields = Fields::of(&parts.headers);
+    let fields = Fields::find(&parts.headers);
     check(parts, &fields)?;
     let header = fields.text(Field::Host)?;
     let authority = match (parts.version, parts.uri.authority(), header) {
@@ -262,30 +262,30 @@ pub(super) fn host(parts: &Parts, connection: &ConnectionInfo) -> Result<String,
         .ok_or_else(|| Rejection::MisdirectedRequest(authority.to_owned()))?;
     let name = canonical_host(name).into_owned();
     match &connection.server_name {
-        // TLS asked for one Kinesis endpoint and HTTP for another: a connection that was meant for
-        // the first must not be coalesced onto the second.
-        Some(asked) if *asked != name && !connection.listener.is_own(asked) => Err(
-            Rejection::MisdirectedRequest(format!("{name} over TLS for {asked}")),
+        // TLS names one Kinesis endpoint and HTTP another: a connection for the first must not be
+        // coalesced onto the second.
+        Some(sni) if *sni != name && !connection.listener.is_own(sni) => Err(
+            Rejection::MisdirectedRequest(format!("{name} over TLS for {sni}")),
         ),
         _ => Ok(name),
     }
 }
 
-/// What is refused whatever the request asks for.
+/// Refuses heads that are malformed or ambiguous whatever the operation is.
 ///
 /// # Errors
 /// The first rule that the head breaks.
 pub fn check_form(parts: &Parts) -> Result<(), Rejection> {
-    check(parts, &Fields::of(&parts.headers))
+    check(parts, &Fields::find(&parts.headers))
 }
 
 fn check(parts: &Parts, fields: &Fields<'_>) -> Result<(), Rejection> {
     if parts.method != Method::POST {
         return Err(Rejection::MethodNotAllowed);
     }
-    if fields.doubled != 0 {
-        for (field, rule) in SINGLE {
-            if fields.is_doubled(field) {
+    if fields.repeated != 0 {
+        for (field, rule) in SINGLETONS {
+            if fields.is_repeated(field) {
                 return Err(Rejection::Ambiguous(rule));
             }
         }
@@ -319,8 +319,8 @@ fn check(parts: &Parts, fields: &Fields<'_>) -> Result<(), Rejection> {
     }
 }
 
-/// What is asked for: in the path under Smithy RPC v2, in a header else. The content type has to be
-/// that of the protocol.
+/// The operation: in the path under Smithy RPC v2, else in a header. The content type has to be that
+/// of the protocol.
 fn target<'a>(
     parts: &'a Parts,
     fields: &Fields<'a>,
@@ -344,10 +344,10 @@ fn target<'a>(
     target.ok_or(Rejection::UnknownOperation)
 }
 
-/// `Connection` may say whether the connection stays; naming headers in it would have us drop what
-/// the signature covers.
+/// `Connection` may only say whether the connection stays open (keep-alive): the gate would have to
+/// drop a header that it names, and the signature may cover that header.
 fn check_connection(headers: &HeaderMap) -> Result<(), Rejection> {
-    let harmless = |value: &HeaderValue| {
+    let is_persistence = |value: &HeaderValue| {
         value.to_str().is_ok_and(|value| {
             value.split(',').all(|option| {
                 let option = option.trim();
@@ -355,7 +355,7 @@ fn check_connection(headers: &HeaderMap) -> Result<(), Rejection> {
             })
         })
     };
-    if headers.get_all(CONNECTION).iter().all(harmless) {
+    if headers.get_all(CONNECTION).iter().all(is_persistence) {
         Ok(())
     } else {
         Err(Rejection::Ambiguous(

@@ -1,42 +1,43 @@
-//! Who calls, as far as it is proven, or an access key id and the configuration tell.
+//! The caller identity: the principal of one request, as far as it is proven, or an access key id and
+//! the identity map tell it.
 
 use std::sync::Arc;
 
 use crate::credentials::RoleSession;
-use crate::observe;
-use crate::policy::{Fact, Principal as InPolicy, PrincipalKind};
+use crate::observe::LoggedPrincipal;
+use crate::policy::{Fact, Principal, PrincipalKind, eq_name};
 use crate::reject::Rejection;
-use crate::sigv4::{BodyHash, LocalKeys, PendingVerification, PrincipalArn, RequestSignature};
+use crate::sigv4::{BodyHash, PendingVerification, PrincipalArn, RequestSignature};
 
-use super::ConnectionInfo;
-use super::authenticate;
-use super::principals::{CertificateIdentity, IdentityMap, MappedPrincipal, Organization};
+use super::connection::ConnectionInfo;
+use super::endpoints::{CertificateIdentity, IdentityMap, MappedPrincipal, Organization};
 
 /// The caller of one request.
-pub(super) struct KnownCaller<'a> {
+pub(super) struct CallerIdentity<'a> {
+    /// What the signature says.
     pub(super) signed: Option<RequestSignature<'a>>,
-    pub(super) principals: &'a IdentityMap,
-    /// Who it is, where that is known.
+    pub(super) identity_map: &'a IdentityMap,
+    /// User or role, session and account, where they are known.
     pub(super) holder: Option<&'a PrincipalArn>,
-    /// What else is known of it.
+    /// What else the configuration states about the principal.
     pub(super) details: Option<&'a MappedPrincipal>,
-    /// Whether the gate itself has it proven, and not the service behind it.
-    pub(super) authenticated: bool,
-    /// The signature that is to prove it, until the body is there.
+    /// Whether the gate authenticates the caller, and not the service.
+    pub(super) is_authenticated: bool,
+    /// The signature that proves the caller, once the body is there.
     pub(super) pending: Option<PendingVerification<'a>>,
 }
 
-impl<'a> KnownCaller<'a> {
-    /// The caller of a request whose signature goes through.
+impl<'a> CallerIdentity<'a> {
+    /// The caller of a request whose signature passes through.
     ///
-    /// The access key, a client certificate and the endpoint's `principal` may each tell who calls.
-    /// Where they contradict each other, or the account that the key id tells, nobody knows.
-    pub(super) fn of_signature(
+    /// The access key, a client certificate and the endpoint's `principal` may each name the
+    /// principal. Where they contradict each other, or the account in the key id, it is unknown.
+    pub(super) fn from_signature(
         connection: &'a ConnectionInfo,
         signed: RequestSignature<'a>,
-    ) -> KnownCaller<'a> {
-        let principals = &connection.listener.identity_map;
-        let by_access_key = principals
+    ) -> CallerIdentity<'a> {
+        let identity_map = &connection.listener.identity_map;
+        let by_access_key = identity_map
             .by_access_key
             .get(signed.credential.access_key_id);
         let by_certificate = match &connection.certificate_identity {
@@ -44,24 +45,24 @@ impl<'a> KnownCaller<'a> {
             Some(CertificateIdentity::Unmapped | CertificateIdentity::Ambiguous) | None => None,
         };
         let stated = connection.endpoint().principal.as_ref();
-        let mut told = [by_access_key, by_certificate, stated]
+        let mut candidates = [by_access_key, by_certificate, stated]
             .into_iter()
             .flatten();
-        let first = told.next();
+        let first = candidates.next();
         let agree = first.is_none_or(|first| {
-            told.all(|other| other.holder.arn == first.holder.arn)
+            candidates.all(|other| other.holder.arn == first.holder.arn)
                 && signed
                     .credential
                     .account
                     .is_none_or(|account| account.as_str() == &*first.holder.account)
         });
         let details = first.filter(|_| agree).map(|principal| &**principal);
-        KnownCaller {
+        CallerIdentity {
             signed: Some(signed),
-            principals,
+            identity_map,
             holder: details.map(|principal| &principal.holder),
             details,
-            authenticated: false,
+            is_authenticated: false,
             pending: None,
         }
     }
@@ -73,20 +74,23 @@ impl<'a> KnownCaller<'a> {
         holder: &'a PrincipalArn,
         details: Option<&'a MappedPrincipal>,
         pending: Option<PendingVerification<'a>>,
-    ) -> KnownCaller<'a> {
-        KnownCaller {
+    ) -> CallerIdentity<'a> {
+        CallerIdentity {
             signed,
-            principals: &connection.listener.identity_map,
+            identity_map: &connection.listener.identity_map,
             holder: Some(holder),
             details,
-            authenticated: true,
+            is_authenticated: true,
             pending,
         }
     }
 
-    /// Proves the signature, where one has to prove who calls, by the body that came. Whether there
-    /// was one to prove.
-    pub(super) fn prove(&self, body: &BodyHash) -> Result<bool, Rejection> {
+    /// Verifies the signature by the hash of the body, where the gate authenticates by signature.
+    /// Returns whether it does.
+    ///
+    /// # Errors
+    /// [`Rejection::InvalidSignature`].
+    pub(super) fn verify_signature(&self, body: &BodyHash) -> Result<bool, Rejection> {
         match &self.pending {
             Some(pending) => match pending.verify(body) {
                 Ok(()) => Ok(true),
@@ -96,7 +100,7 @@ impl<'a> KnownCaller<'a> {
         }
     }
 
-    /// The account, from the configuration or the key id; older key ids do not tell.
+    /// The account, from the configuration or the key id; older key ids do not hold it.
     pub(super) fn account(&self) -> Option<&str> {
         match (self.holder, &self.signed) {
             (Some(holder), _) => Some(&holder.account),
@@ -109,9 +113,9 @@ impl<'a> KnownCaller<'a> {
         }
     }
 
-    /// What its requests are counted by: the user or role, all its sessions together, or else the
-    /// access key id, which is all that is known then.
-    pub(super) fn counted_as(&self) -> &str {
+    /// What rate limits count the caller's requests by: the user or role with all its sessions, or
+    /// else the access key id, which is all that is known then.
+    pub(super) fn rate_limit_key(&self) -> &str {
         let key = self
             .signed
             .as_ref()
@@ -129,12 +133,12 @@ impl<'a> KnownCaller<'a> {
             .map_or(Fact::Unknown, |holder| Fact::Known(&holder.arn))
     }
 
-    /// Something that only callers with temporary credentials have: `value` for them, absent for
-    /// long-term keys, unknown where it is not known which they are.
-    pub(super) fn of_session<T>(&self, value: Fact<T>) -> Fact<T> {
-        let temporary = if self.authenticated {
-            // The local key, the certificate or the address stands for a user's own key, or for a
-            // session of a role.
+    /// A fact that only callers with temporary credentials have: `value` for them, absent for
+    /// long-term keys, unknown for keys that may be either.
+    pub(super) fn session_fact<T>(&self, value: Fact<T>) -> Fact<T> {
+        let temporary = if self.is_authenticated {
+            // The local key, the certificate or the address stands for a long-term key of a user, or
+            // for a session of a role.
             self.entity().map(|entity| entity == "role")
         } else {
             self.signed
@@ -148,8 +152,8 @@ impl<'a> KnownCaller<'a> {
         }
     }
 
-    /// The session of a role that its requests are signed as.
-    pub(super) fn session_of(&self, role: &Arc<str>) -> RoleSession {
+    /// The role session that the caller's requests are re-signed with.
+    pub(super) fn role_session(&self, role: &Arc<str>) -> RoleSession {
         let source_identity = |details: &'a MappedPrincipal| details.source_identity.as_deref();
         let tags = |details: &'a MappedPrincipal| details.tags.as_deref();
         RoleSession::new(
@@ -160,8 +164,8 @@ impl<'a> KnownCaller<'a> {
         )
     }
 
-    /// When the session began, in milliseconds since 1970, where the gate itself began it.
-    pub(super) fn issued(&self) -> Option<i64> {
+    /// When the session began, in milliseconds since 1970, where the gate issued its key.
+    pub(super) fn issue_time(&self) -> Option<i64> {
         let pending = self.pending.as_ref()?;
         Some(pending.key().issued_at.saturating_mul(1000))
     }
@@ -200,32 +204,30 @@ impl<'a> KnownCaller<'a> {
         let stated = self
             .details
             .and_then(|details| details.source_identity.as_deref());
-        self.of_session(stated.map_or(Fact::Unknown, Fact::Known))
+        self.session_fact(stated.map_or(Fact::Unknown, Fact::Known))
     }
 
-    /// A tag of the caller: where tags are stated, all of them are.
+    /// A tag of the caller. Where tags are stated, all of them are.
     pub(super) fn tag(&self, key: &str) -> Fact<&str> {
         let Some(tags) = self.details.and_then(|details| details.tags.as_ref()) else {
             return Fact::Unknown;
         };
-        let found = tags
-            .iter()
-            .find(|(known, _)| crate::policy::eq_name(known, key));
+        let found = tags.iter().find(|(known, _)| eq_name(known, key));
         found.map_or(Fact::Absent, |(_, value)| Fact::Known(value))
     }
 
-    /// The organization as it is stated for the principal, or else for its account.
+    /// The organization that is stated for the principal, or else for its account.
     pub(super) fn organization_id(&self) -> Option<&str> {
-        self.stated(|organization| organization.id.as_deref())
+        self.organization_value(|organization| organization.id.as_deref())
     }
 
-    /// Its paths.
+    /// The paths in that organization.
     pub(super) fn organization_paths(&self) -> Option<&Vec<String>> {
-        self.stated(|organization| organization.paths.as_ref())
+        self.organization_value(|organization| organization.paths.as_ref())
     }
 
-    /// The principal as policies see it.
-    pub(super) fn principal(&self) -> InPolicy<'_> {
+    /// The principal that policies match.
+    pub(super) fn principal(&self) -> Principal<'_> {
         let session = match (self.entity(), self.holder) {
             (Some("user" | "root"), _) => Fact::Absent,
             (
@@ -235,9 +237,9 @@ impl<'a> KnownCaller<'a> {
                     ..
                 }),
             ) => Fact::Known(&**session),
-            _ => self.of_session(Fact::Unknown),
+            _ => self.session_fact(Fact::Unknown),
         };
-        InPolicy {
+        Principal {
             kind: PrincipalKind::Aws,
             account: self.account_fact(),
             arn: self.arn(),
@@ -245,13 +247,13 @@ impl<'a> KnownCaller<'a> {
         }
     }
 
-    /// The caller in the record of a request that may not get to be proven: a key id that has still
-    /// to be proven names nobody.
-    pub(super) fn claimed(&self) -> observe::LoggedPrincipal {
-        let caller = self.record();
+    /// The caller in the record before the signature is verified: an unverified key id names no
+    /// principal.
+    pub(super) fn claimed_principal(&self) -> LoggedPrincipal {
+        let caller = self.logged_principal();
         match &self.pending {
             None => caller,
-            Some(_) => observe::LoggedPrincipal {
+            Some(_) => LoggedPrincipal {
                 account: None,
                 arn: None,
                 ..caller
@@ -259,13 +261,13 @@ impl<'a> KnownCaller<'a> {
         }
     }
 
-    /// The principal in the record: a session by its own ARN, as AWS says it.
-    pub(super) fn record(&self) -> observe::LoggedPrincipal {
+    /// The caller in the record: a session by its own ARN, as AWS says it.
+    pub(super) fn logged_principal(&self) -> LoggedPrincipal {
         let key = self
             .signed
             .as_ref()
             .map(|signed| signed.credential.access_key_id);
-        observe::LoggedPrincipal {
+        LoggedPrincipal {
             access_key_id: key.map(str::to_owned),
             account: self.account().map(str::to_owned),
             arn: self
@@ -274,12 +276,12 @@ impl<'a> KnownCaller<'a> {
         }
     }
 
-    fn stated<'s, T: ?Sized>(
+    fn organization_value<'s, T: ?Sized>(
         &'s self,
         of: impl Fn(&'s Organization) -> Option<&'s T>,
     ) -> Option<&'s T> {
         let principal = self.details.map(|details| &details.organization);
-        let account = || self.principals.organizations.get(self.account()?);
+        let account = || self.identity_map.organizations.get(self.account()?);
         principal.and_then(&of).or_else(|| of(account()?))
     }
 
@@ -291,36 +293,12 @@ impl<'a> KnownCaller<'a> {
     }
 }
 
-/// Who calls, in the way that the endpoint wants to know it.
-pub(super) fn caller<'a>(
-    connection: &'a ConnectionInfo,
-    signed: Option<RequestSignature<'a>>,
-    parts: &'a http::request::Parts,
-    keys: Option<&'a LocalKeys>,
-    now: std::time::SystemTime,
-) -> Result<KnownCaller<'a>, Rejection> {
-    match (&connection.endpoint().re_sign, signed) {
-        (Some(re_sign), signed) => authenticate::caller(
-            &re_sign.client_authentication,
-            connection,
-            signed,
-            parts,
-            keys,
-            now,
-        ),
-        (None, Some(signed)) => Ok(KnownCaller::of_signature(connection, signed)),
-        (None, None) => Err(Rejection::Unauthenticated(
-            crate::sigv4::ParseError::Unsigned,
-        )),
-    }
-}
-
-/// The principal in the words of a denial. Where only the key id is known, that is what stands
-/// there: the caller has it already, and can tell by it which of its keys was used.
-pub(super) fn user(caller: &observe::LoggedPrincipal, partition: &str) -> String {
+/// The principal in the message of a denial. Where only the key id is known, it stands there: the
+/// caller knows it, and can tell by it which key was used.
+pub(super) fn principal_text(caller: &LoggedPrincipal, partition: &str) -> String {
     match caller {
-        observe::LoggedPrincipal { arn: Some(arn), .. } => arn.to_string(),
-        observe::LoggedPrincipal {
+        LoggedPrincipal { arn: Some(arn), .. } => arn.to_string(),
+        LoggedPrincipal {
             access_key_id,
             account,
             ..

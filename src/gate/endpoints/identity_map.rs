@@ -1,4 +1,5 @@
-//! What the configuration says of callers: by access key, by account, by ARN, by certificate.
+//! The identity map: what the configuration states about callers, by access key, ARN, account and
+//! client certificate.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,13 +11,13 @@ use super::client_certificate::SubjectAltName;
 /// All that is known of callers. Read-only, shared by every event loop.
 #[derive(Default)]
 pub struct IdentityMap {
-    /// By the id of an access key.
+    /// By access key id.
     pub by_access_key: HashMap<Box<str>, Arc<MappedPrincipal>>,
     /// By the ARN of a user or role.
     pub by_arn: HashMap<Box<str>, Arc<MappedPrincipal>>,
     /// Organizations by account.
     pub organizations: HashMap<Box<str>, Organization>,
-    /// Whose client certificates are, by the names in them.
+    /// By a pattern for the names in a client certificate.
     pub by_certificate: Vec<(CertificatePattern, Arc<MappedPrincipal>)>,
 }
 
@@ -29,13 +30,13 @@ pub struct MappedPrincipal {
     pub user_id: Option<String>,
     /// `aws:SourceIdentity`.
     pub source_identity: Option<String>,
-    /// `aws:PrincipalTag/…`, all of them, where they are stated.
+    /// All of `aws:PrincipalTag/…`, where they are stated.
     pub tags: Option<Vec<(String, String)>>,
     /// The organization, where it is stated for this principal.
     pub organization: Organization,
 }
 
-/// An organization, as far as it is stated.
+/// An organization of AWS Organizations, as far as it is stated.
 #[derive(Debug, Clone, Default)]
 pub struct Organization {
     /// `o-…`.
@@ -53,20 +54,20 @@ pub enum CertificatePattern {
     Dns(String),
 }
 
-/// Whose a client certificate is.
+/// Who a client certificate stands for.
 #[derive(Debug, Clone)]
 pub enum CertificateIdentity {
-    /// This principal's.
+    /// One principal.
     Principal(Arc<MappedPrincipal>),
-    /// No entry of the configuration is for it.
+    /// No entry of the configuration matches.
     Unmapped,
-    /// Entries for different principals are for it.
+    /// Entries for different principals match.
     Ambiguous,
 }
 
 impl IdentityMap {
-    /// Whose a certificate with these names is.
-    pub fn identify(&self, names: &[SubjectAltName]) -> CertificateIdentity {
+    /// Who a certificate with these names stands for.
+    pub fn identify_certificate(&self, names: &[SubjectAltName]) -> CertificateIdentity {
         let mut found: Option<&Arc<MappedPrincipal>> = None;
         for (pattern, principal) in &self.by_certificate {
             if !names.iter().any(|name| pattern.matches(name)) {
@@ -79,14 +80,14 @@ impl IdentityMap {
                 _ => found = Some(principal),
             }
         }
-        found.map_or(CertificateIdentity::Unmapped, |found| {
-            CertificateIdentity::Principal(Arc::clone(found))
+        found.map_or(CertificateIdentity::Unmapped, |principal| {
+            CertificateIdentity::Principal(Arc::clone(principal))
         })
     }
 }
 
 impl Organization {
-    /// What is stated here, and what `other` states beyond it.
+    /// This organization; what it does not state is that of `other`.
     pub fn or(&self, other: Option<&Organization>) -> Organization {
         let other = other.cloned().unwrap_or_default();
         Organization {
@@ -112,40 +113,41 @@ impl CertificatePattern {
     }
 }
 
-/// Segment by segment; `*` is any run of characters within one, but not none.
+/// Matches segment by segment; `*` is one character or more of a segment.
 fn matches(pattern: &str, text: &str, separator: char) -> bool {
     let mut segments = text.split(separator);
-    let all = pattern.split(separator).all(|pattern| {
+    let matches_all = pattern.split(separator).all(|pattern| {
         segments
             .next()
             .is_some_and(|segment| segment_matches(pattern, segment))
     });
-    all && segments.next().is_none()
+    matches_all && segments.next().is_none()
 }
 
-/// The first and last pieces are anchored; those between are found one after the other.
+/// The first and last literals are anchored; the search for the others goes from left to right.
 fn segment_matches(pattern: &str, segment: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else {
+    let Some((prefix, rest)) = pattern.split_once('*') else {
         return pattern == segment;
     };
-    let Some(mut left) = segment.strip_prefix(head) else {
+    let Some(remaining) = segment.strip_prefix(prefix) else {
         return false;
     };
-    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-    let Some(stripped) = left.strip_suffix(tail) else {
+    let (middle, suffix) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let Some(mut remaining) = remaining.strip_suffix(suffix) else {
         return false;
     };
-    left = stripped;
-    if left.is_empty() {
+    if remaining.is_empty() {
         return false;
     }
-    middle.split('*').all(|piece| match left.split_once(piece) {
-        Some((_, after)) => {
-            left = after;
-            true
-        }
-        None => false,
-    })
+    middle
+        .split('*')
+        .all(|literal| match remaining.split_once(literal) {
+            Some((_, after)) => {
+                remaining = after;
+                true
+            }
+            None => false,
+        })
 }
 
 #[cfg(test)]
