@@ -227,7 +227,7 @@ fn rate(times: usize) {
 /// Client, gate and upstream in one process: their work is counted too.
 fn request(times: usize, request: Request, status: u16, tables: &str) {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .tables(tables)
@@ -236,6 +236,6 @@ fn request(times: usize, request: Request, status: u16, tables: &str) {
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     for _ in 0..times {
         connection.write(&bytes);
-        assert_eq!(connection.answer().status, status);
+        assert_eq!(connection.response().status, status);
     }
 }

@@ -46,7 +46,7 @@ const POLICY: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":
 
 fn exchange(bencher: Bencher<'_, '_>, size: usize, stream: &str, status: u16) {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .start();
@@ -58,6 +58,6 @@ fn exchange(bencher: Bencher<'_, '_>, size: usize, stream: &str, status: u16) {
         .counter(BytesCount::new(bytes.len()))
         .bench_local(|| {
             connection.write(&bytes);
-            assert_eq!(connection.answer().status, status);
+            assert_eq!(connection.response().status, status);
         });
 }

@@ -12,7 +12,7 @@ use kinesis_gate::sandbox::Authority;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
-use crate::support::client_certificates::{Client, Clients, uri};
+use crate::support::client_certificates::{ClientCa, ClientCertificate, uri_san};
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder};
 
@@ -31,7 +31,7 @@ struct Stage {
 /// A gate whose admin port has these settings; `DIR` in them is a folder with `token`.
 fn stage(settings: &str) -> Stage {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let files = tempfile::tempdir().unwrap();
     let token = files.path().join("token");
     std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
@@ -126,7 +126,7 @@ fn denials_outlive_the_traffic_that_passes() {
     // More lines than the ring of all has room for.
     for _ in 0..4000 {
         connection.write(&request);
-        assert_eq!(connection.answer().status, 200);
+        assert_eq!(connection.response().status, 200);
     }
     drop(connection);
     stage.gate.log(4001);
@@ -336,9 +336,9 @@ fn junk_and_slow_clients_take_nothing_from_others() {
 #[test]
 fn client_certificates_open_the_port_over_tls() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let files = tempfile::tempdir().unwrap();
-    let clients = Clients::new();
+    let clients = ClientCa::new();
     clients.write(files.path());
     let leaf = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(files.path().join("admin.pem"), leaf.cert.pem()).unwrap();
@@ -354,22 +354,23 @@ fn client_certificates_open_the_port_over_tls() {
     let gate = GateBuilder::new(&authority, recorder.address())
         .admin(&tls)
         .start();
-    let client = clients.client(1, &[uri("spiffe://acme/operator")]);
-    let stranger = Clients::new().client(1, &[uri("spiffe://acme/operator")]);
-    let ask = |path: &str, client: Option<&Client>| {
+    let client = clients.issue(1, &[uri_san("spiffe://acme/operator")]);
+    let stranger = ClientCa::new().issue(1, &[uri_san("spiffe://acme/operator")]);
+    let ask = |path: &str, client: Option<&ClientCertificate>| {
         let mut roots = RootCertStore::empty();
         roots.add(leaf.cert.der().clone()).unwrap();
         let config = ClientConfig::builder().with_root_certificates(roots);
         let config = match client {
-            Some(client) => client.authenticate(config),
+            Some(client) => client.with_client_auth(config),
             None => config.with_no_client_auth(),
         };
-        let Ok(mut connection) = Connection::open_with(config, gate.admin(), "localhost") else {
+        let Ok(mut connection) = Connection::open_with_config(config, gate.admin(), "localhost")
+        else {
             return 0;
         };
         let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         connection.write(head.as_bytes());
-        connection.try_answer().map_or(0, |answer| answer.status)
+        connection.try_response().map_or(0, |answer| answer.status)
     };
     assert_eq!(ask("/livez", None), 200);
     assert_eq!(ask("/status", None), 401);

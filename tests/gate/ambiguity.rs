@@ -388,7 +388,7 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let authority = Arc::new(Authority::create().unwrap());
-        let recorder = Recorder::start(&authority, Behaviour::Answer);
+        let recorder = Recorder::start(&authority, Behaviour::Respond);
         let gate = GateBuilder::new(&authority, recorder.address()).start();
         Bench {
             authority,
@@ -402,11 +402,11 @@ impl Bench {
     fn assert_refused(&mut self, case: &Case, reason: &'static str, title: &str) {
         let mut connection = Connection::open(&self.authority, self.gate.address(), HOST);
         connection.write(&case.http1(HOST));
-        let first = connection.answer();
-        let second = http2::ask(&self.authority, self.gate.address(), case.http2(HOST));
+        let first = connection.response();
+        let second = http2::try_send(&self.authority, self.gate.address(), case.http2(HOST));
         for answer in [first, second.expect("an answer")] {
             assert_eq!(answer.status, 400, "{title}: {answer:?}");
-            let shown = answer.error();
+            let shown = answer.error_type();
             let shown = shown.rsplit('#').next().unwrap_or_default();
             assert_eq!(shown, "SerializationException", "{title}: {answer:?}");
             let id = answer.header("x-amzn-requestid").expect("an id").to_owned();
@@ -497,7 +497,7 @@ fn heads() {
 #[test]
 fn the_account_in_the_host_is_that_of_the_arn() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let (own, other) = (
         format!("{ACCOUNT}.data-kinesis.us-east-1.amazonaws.com"),
@@ -507,7 +507,7 @@ fn the_account_in_the_host_is_that_of_the_arn() {
         for (host, status) in [(own.as_str(), 200), (other, 400)] {
             let mut connection = Connection::open(&authority, gate.address(), host);
             connection.write(&good(encoding).http1(host));
-            let answer = connection.answer();
+            let answer = connection.response();
             assert_eq!(answer.status, status, "{encoding:?} {host}: {answer:?}");
         }
     }
@@ -524,17 +524,17 @@ fn the_account_in_the_host_is_that_of_the_arn() {
 #[test]
 fn what_breaks_no_rule_passes() {
     let authority = Arc::new(Authority::create().unwrap());
-    let http1 = Recorder::start(&authority, Behaviour::Answer);
+    let http1 = Recorder::start(&authority, Behaviour::Respond);
     let second = Recorder::start_http2(&authority);
     for encoding in ENCODINGS {
         let case = good(encoding);
         let gate = GateBuilder::new(&authority, http1.address()).start();
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&case.http1(HOST));
-        assert_eq!(connection.answer().status, 200, "{encoding:?}");
+        assert_eq!(connection.response().status, 200, "{encoding:?}");
         assert!(http1.requests().pop().unwrap().body == case.body);
         let gate = GateBuilder::new(&authority, second.address()).start();
-        let answer = http2::ask(&authority, gate.address(), case.http2(HOST)).unwrap();
+        let answer = http2::try_send(&authority, gate.address(), case.http2(HOST)).unwrap();
         assert_eq!(answer.status, 200, "{encoding:?}");
         assert!(second.requests().pop().unwrap().body == case.body);
     }

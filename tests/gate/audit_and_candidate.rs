@@ -28,7 +28,7 @@ fn configured(
     endpoint: &str,
     more: &str,
 ) -> GateBuilder {
-    GateBuilder::new(authority, upstream).configured(&format!(
+    GateBuilder::new(authority, upstream).config(&format!(
         r#"workers = 1
 [upstream]
 connect = "{upstream}"
@@ -92,7 +92,7 @@ impl Site {
         let put = |stream: &&str| {
             let body = format!(r#"{{"Data":"QQ==","PartitionKey":"1","StreamName":"{stream}"}}"#);
             connection.write(&Request::new("PutRecord", body).bytes());
-            connection.answer().status
+            connection.response().status
         };
         streams.iter().map(put).collect()
     }
@@ -105,7 +105,7 @@ impl Site {
 }
 
 fn answering(authority: &Authority) -> Recorder {
-    Recorder::start(authority, Behaviour::Answer)
+    Recorder::start(authority, Behaviour::Respond)
 }
 
 #[test]
@@ -136,10 +136,10 @@ fn audit_records_a_denial_and_forwards_the_request() {
     let twice =
         r#"{"Data":"QQ==","PartitionKey":"1","StreamName":"orders","StreamName":"private"}"#;
     connection.write(&Request::new("PutRecord", twice).bytes());
-    assert_eq!(connection.answer().error(), "SerializationException");
+    assert_eq!(connection.response().error_type(), "SerializationException");
     // A token that was never handed out is not answered as an expired one.
     connection.write(&Request::new("GetRecords", r#"{"ShardIterator":"invented"}"#).bytes());
-    assert_eq!(connection.answer().status, 200);
+    assert_eq!(connection.response().status, 200);
     assert_eq!(site.recorder.requests().len(), 3);
 }
 
@@ -162,7 +162,7 @@ fn audit_withholds_no_tail_of_a_large_body() {
         let before = site.recorder.requests().len();
         let mut connection = Connection::open(&site.authority, site.gate.address(), HOST);
         connection.write(&Request::new("PutRecord", text.clone()).bytes());
-        assert_eq!(connection.answer().status, 200);
+        assert_eq!(connection.response().status, 200);
         let arrived = site.recorder.requests();
         assert_eq!(
             (arrived.len(), &arrived[before].body),
@@ -186,7 +186,8 @@ fn audit_over_http2() {
         let body = format!(r#"{{"Data":"QQ==","PartitionKey":"1","StreamName":"{stream}"}}"#);
         let headers = http2::signed_headers("PutRecord", &body, HOST);
         let request = http2::request(&headers, &body);
-        let status = http2::send(&site.authority, site.gate.address(), http2::H2, request);
+        let status =
+            http2::send_for_status(&site.authority, site.gate.address(), http2::H2, request);
         assert_eq!(status, 200);
     }
     assert_eq!(site.recorder.requests().len(), 2);
@@ -247,7 +248,7 @@ fn a_candidate_binds_tokens_and_refuses_none() {
     );
     let mut connection = Connection::open(&site.authority, site.gate.address(), HOST);
     connection.write(&Request::new("GetRecords", r#"{"ShardIterator":"invented"}"#).bytes());
-    assert_eq!(connection.answer().status, 200);
+    assert_eq!(connection.response().status, 200);
     let line = &site.gate.log(1)[0];
     let candidate = &line["candidate"];
     assert_eq!(

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::support::raw::{Connection, Request};
-use crate::support::scripted::{self, BOTH, Client, Http};
+use crate::support::scripted::{self, Client, HTTP_VERSIONS, HttpVersion};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 
 /// A gate as it is run, so that what it holds can be told from what the test holds.
@@ -98,7 +98,7 @@ fn body(len: usize) -> Bytes {
 
 /// Many requests on their way at once to an upstream that reads no body and does not answer, so that
 /// each holds as much as it ever can; what the gate holds then for each, its connections included.
-async fn held_for_each(authority: &Authority, http: Http, len: usize) -> usize {
+async fn held_for_each(authority: &Authority, http: HttpVersion, len: usize) -> usize {
     let (upstream, mut calls) = scripted::upstream(authority, http).await;
     let gate = Process::start(authority, upstream);
     let body = body(len);
@@ -110,7 +110,7 @@ async fn held_for_each(authority: &Authority, http: Http, len: usize) -> usize {
             before = gate.held();
         }
         let mut client = Client::connect(authority, gate.address, HOST, http).await;
-        let (sender, pieces) = scripted::pieces();
+        let (sender, pieces) = scripted::channel_body();
         let mut headers = http2::signed_headers("PutRecords", "", "host");
         headers.push(("content-length".to_owned(), body.len().to_string()));
         let asked = tokio::spawn(async move { client.send(&headers, pieces).await.map(drop) });
@@ -147,7 +147,7 @@ async fn held_for_each(authority: &Authority, http: Http, len: usize) -> usize {
 #[test]
 fn a_large_body_that_names_its_stream_first_is_not_stored() {
     let authority = Arc::new(Authority::create().unwrap());
-    for http in BOTH {
+    for http in HTTP_VERSIONS {
         let held = |len| http2::block_on(held_for_each(&authority, http, len));
         let (small, large) = (held(4 << 10), held(BODY));
         println!(
@@ -187,10 +187,10 @@ async fn client_that_stalls(gate: SocketAddr) -> (SocketAddr, oneshot::Sender<()
 fn answers_that_a_client_does_not_take_are_not_stored() {
     let authority = Arc::new(Authority::create().unwrap());
     http2::block_on(async {
-        let (upstream, mut calls) = scripted::upstream(&authority, Http::Two).await;
+        let (upstream, mut calls) = scripted::upstream(&authority, HttpVersion::Http2).await;
         let gate = Process::start(&authority, upstream);
         let (address, stall) = client_that_stalls(gate.address).await;
-        let windows = Some(http2::Windows(4 << 20, 256 << 20));
+        let windows = Some(http2::FlowControlWindows(4 << 20, 256 << 20));
         let (client, connection) = http2::connect(&authority, address, http2::H2, windows).await;
         tokio::spawn(connection);
         let mut answers = Vec::new();
@@ -202,7 +202,7 @@ fn answers_that_a_client_does_not_take_are_not_stored() {
                 let call = timeout(Duration::from_secs(20), calls.recv()).await;
                 call.unwrap()
                     .unwrap()
-                    .answer(200, "application/x-amz-json-1.1")
+                    .respond(200, "application/x-amz-json-1.1")
             };
             let (response, (_, sender)) = tokio::join!(asked, answered);
             answers.push((response.unwrap(), sender));
@@ -240,7 +240,7 @@ const LIMITS: &str = "body-bytes = 200000\nbuffered-bytes = 200000\n";
 #[test]
 fn bodies_beyond_the_budget_wait_for_those_before_them() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits(LIMITS)
         .start();
@@ -251,15 +251,15 @@ fn bodies_beyond_the_budget_wait_for_those_before_them() {
     waits.write(&Request::new("PutRecord", named_last(150_001)).bytes());
     assert!(recorder.requests().is_empty());
     holds.write(&first[first.len() - 1..]);
-    assert_eq!(holds.answer().status, 200);
-    assert_eq!(waits.answer().status, 200);
+    assert_eq!(holds.response().status, 200);
+    assert_eq!(waits.response().status, 200);
     assert_eq!(recorder.requests().len(), 2);
 }
 
 #[test]
 fn bodies_that_wait_too_long_are_throttled() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let limits = format!("{LIMITS}body-timeout = \"500ms\"");
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits(&limits)
@@ -281,13 +281,13 @@ fn bodies_that_wait_too_long_are_throttled() {
     }
     let answer = waits.join().unwrap();
     assert_eq!(
-        (answer.status, answer.error().as_str()),
+        (answer.status, answer.error_type().as_str()),
         (503, "ThrottlingException")
     );
     assert!(recorder.requests().is_empty());
     let rest: Vec<u8> = rest.copied().collect();
     holds.write(&rest);
-    assert_eq!(holds.answer().status, 200);
+    assert_eq!(holds.response().status, 200);
     let refused = gate
         .log(2)
         .into_iter()

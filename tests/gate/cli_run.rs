@@ -14,10 +14,10 @@ use serde_json::Value;
 use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
 use crate::support::server_certificates::write_leaf;
-use crate::support::{ACCOUNT, ANALYST, Behaviour, HOST, KEY_ID, Recorder};
+use crate::support::{ACCOUNT, ANALYST_KEY_ID, Behaviour, HOST, KEY_ID, Recorder};
 
 /// A process of the program. Dropped, it is killed.
-pub struct Program {
+pub struct CliProcess {
     child: Child,
     out: Lines,
     errors: Lines,
@@ -28,12 +28,12 @@ type Lines = Arc<(Mutex<Vec<String>>, Condvar)>;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-impl Program {
-    pub fn start(arguments: &[&str]) -> Program {
-        Program::started(Command::new(env!("CARGO_BIN_EXE_kinesis-gate")).args(arguments))
+impl CliProcess {
+    pub fn start(arguments: &[&str]) -> CliProcess {
+        CliProcess::started(Command::new(env!("CARGO_BIN_EXE_kinesis-gate")).args(arguments))
     }
 
-    fn started(command: &mut Command) -> Program {
+    fn started(command: &mut Command) -> CliProcess {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -42,12 +42,12 @@ impl Program {
             .unwrap();
         let out = collect(child.stdout.take().unwrap());
         let errors = collect(child.stderr.take().unwrap());
-        Program { child, out, errors }
+        CliProcess { child, out, errors }
     }
 
     /// `run` with a configuration, once it has said where it listens.
-    pub fn run(configuration: &Path) -> Program {
-        let program = Program::start(&["run", "--config", configuration.to_str().unwrap()]);
+    pub fn run(configuration: &Path) -> CliProcess {
+        let program = CliProcess::start(&["run", "--config", configuration.to_str().unwrap()]);
         wait_for(&program.errors, |lines| {
             lines.iter().any(|line| line.starts_with("admin on "))
         });
@@ -95,7 +95,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for CliProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -139,7 +139,7 @@ admin = {{ address = "127.0.0.1:0" }}
 access-key-id = "{KEY_ID}"
 arn = "arn:aws:iam::{ACCOUNT}:user/producer"
 [[principal]]
-access-key-id = "{ANALYST}"
+access-key-id = "{ANALYST_KEY_ID}"
 arn = "arn:aws:iam::{ACCOUNT}:user/analyst"
 [[identity-policy]]
 file = "{policies}/only-through-endpoint.json"
@@ -193,18 +193,18 @@ const CASES: &[Case] = &[
     ("vpce-33cc44dd", KEY_ID, "PutRecord", "MyStream", "allow", Some("AccessToSpecificDataStream")),
     ("vpce-33cc44dd", KEY_ID, "DeleteStream", "MyStream", "allow", Some("AccessToSpecificDataStream")),
     ("vpce-33cc44dd", KEY_ID, "PutRecord", "Other", "implicit-deny", None),
-    ("vpce-11aa22bb", ANALYST, "PutRecord", "MyStream", "allow", Some("#1")),
-    ("vpce-33cc44dd", ANALYST, "PutRecord", "MyStream", "explicit-deny", Some("AccessFromSpecificEndpoint")),
-    ("vpce-22bb33cc", ANALYST, "DescribeStream", "MyStream", "explicit-deny", Some("AccessFromSpecificEndpoint")),
-    ("vpce-22bb33cc", ANALYST, "DescribeStream", "Other", "allow", Some("ReadOnly")),
+    ("vpce-11aa22bb", ANALYST_KEY_ID, "PutRecord", "MyStream", "allow", Some("#1")),
+    ("vpce-33cc44dd", ANALYST_KEY_ID, "PutRecord", "MyStream", "explicit-deny", Some("AccessFromSpecificEndpoint")),
+    ("vpce-22bb33cc", ANALYST_KEY_ID, "DescribeStream", "MyStream", "explicit-deny", Some("AccessFromSpecificEndpoint")),
+    ("vpce-22bb33cc", ANALYST_KEY_ID, "DescribeStream", "Other", "allow", Some("ReadOnly")),
 ];
 
 #[test]
 fn the_published_policies_through_run() {
     let authority = Authority::create().unwrap();
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
-    let program = Program::run(&published(folder.path(), &authority, recorder.address()));
+    let program = CliProcess::run(&published(folder.path(), &authority, recorder.address()));
     let mut forwarded = 0;
     for (endpoint, key, operation, stream, decision, _) in CASES {
         let body = format!(r#"{{"StreamName":"{stream}"}}"#);
@@ -212,7 +212,7 @@ fn the_published_policies_through_run() {
         let answer = request.send(&authority, program.address(endpoint));
         let allowed = *decision == "allow";
         assert_eq!(answer.status, if allowed { 200 } else { 400 }, "{answer:?}");
-        assert!(allowed || answer.error() == "AccessDeniedException");
+        assert!(allowed || answer.error_type() == "AccessDeniedException");
         forwarded += usize::from(allowed);
         assert_eq!(recorder.requests().len(), forwarded, "{operation} {stream}");
     }
@@ -252,17 +252,18 @@ fn the_published_policies_through_run() {
 #[test]
 fn signals_drain_and_end_it_well() {
     let authority = Authority::create().unwrap();
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     for signal in ["TERM", "INT"] {
         let folder = tempfile::tempdir().unwrap();
-        let mut program = Program::run(&published(folder.path(), &authority, recorder.address()));
+        let mut program =
+            CliProcess::run(&published(folder.path(), &authority, recorder.address()));
         let (address, admin) = (program.address("vpce-11aa22bb"), program.admin());
         assert_eq!(get(admin, "/readyz").0, 200);
         // A request whose body is still to come when the signal does.
         let request = Request::new("PutRecord", r#"{"StreamName":"orders"}"#);
         let mut busy = Connection::open(&authority, address, HOST);
         busy.write(&request.header("Expect", "100-continue").head());
-        assert_eq!(busy.answer().status, 100, "it is under way");
+        assert_eq!(busy.response().status, 100, "it is under way");
         program.signal(signal);
         let deadline = Instant::now() + DEADLINE;
         while get(admin, "/readyz").0 != 503 {
@@ -274,7 +275,7 @@ fn signals_drain_and_end_it_well() {
             assert!(Instant::now() < deadline, "never stopped listening");
         }
         busy.write(br#"{"StreamName":"orders"}"#);
-        assert_eq!(busy.answer().status, 200, "what was accepted is finished");
+        assert_eq!(busy.response().status, 200, "what was accepted is finished");
         drop(busy);
         assert_eq!(program.ended().code(), Some(0), "{signal}");
         let lines = program.lines(1);
@@ -285,7 +286,7 @@ fn signals_drain_and_end_it_well() {
 /// What the sandbox prints to paste, made by hand; then what it says of it.
 #[test]
 fn the_sandbox_answers_as_it_prints() {
-    let mut program = Program::start(&["sandbox"]);
+    let mut program = CliProcess::start(&["sandbox"]);
     let tour = wait_for(&program.out, |lines| {
         lines.iter().any(|line| line == "Decisions:")
     });
@@ -332,13 +333,13 @@ fn the_sandbox_answers_as_it_prints() {
         let request = Request::with_key(operation, body, key.unwrap_or(set("AWS_ACCESS_KEY_ID")))
             .replace("Host", &format!("localhost:{port}"));
         let mut connection =
-            Connection::open_trusting(&trusted, ([127, 0, 0, 1], port).into(), "localhost");
+            Connection::open_with_ca(&trusted, ([127, 0, 0, 1], port).into(), "localhost");
         connection.write(&request.bytes());
-        let answer = connection.answer();
+        let answer = connection.response();
         let text = String::from_utf8(answer.body.clone()).unwrap();
         if let Some((_, denial)) = promise.split_once("AccessDeniedException: … ") {
             assert_eq!(answer.status, 400, "{command}: {text}");
-            assert_eq!(answer.error(), "AccessDeniedException", "{command}");
+            assert_eq!(answer.error_type(), "AccessDeniedException", "{command}");
             assert!(answer.message().ends_with(denial), "{command}: {text}");
         } else {
             assert_eq!(answer.status, 200, "{command}: {text}");
@@ -363,7 +364,7 @@ fn the_sandbox_answers_as_it_prints() {
 #[test]
 fn it_raises_its_open_files_and_tells_where_they_do_not_do() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
     let configuration = published(folder.path(), &authority, recorder.address());
     let text = std::fs::read_to_string(&configuration).unwrap();
@@ -377,7 +378,7 @@ fn it_raises_its_open_files_and_tells_where_they_do_not_do() {
         command.arg(format!("--nofile=256:{hard}"));
         command.arg(env!("CARGO_BIN_EXE_kinesis-gate"));
         let command = command.args(["run", "--config", configuration.to_str().unwrap()]);
-        let program = Program::started(command);
+        let program = CliProcess::started(command);
         let told = wait_for(&program.errors, |lines| {
             lines.iter().any(|line| line.starts_with("admin on "))
         });
@@ -400,17 +401,17 @@ fn it_raises_its_open_files_and_tells_where_they_do_not_do() {
 #[test]
 fn health_asks_the_admin_port() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
     let configuration = published(folder.path(), &authority, recorder.address());
-    let program = Program::run(&configuration);
+    let program = CliProcess::run(&configuration);
     let admin = program.admin().to_string();
     for more in [&["--admin", &admin][..], &["--live", "--admin", &admin]] {
-        let mut asked = Program::start(&[&["health"], more].concat());
+        let mut asked = CliProcess::start(&[&["health"], more].concat());
         assert!(asked.ended().success());
     }
     drop(program);
-    let mut asked = Program::start(&["health", "--admin", &admin]);
+    let mut asked = CliProcess::start(&["health", "--admin", &admin]);
     assert_eq!(asked.ended().code(), Some(1));
     let told = wait_for(&asked.errors, |lines| !lines.is_empty());
     assert!(told[0].contains("/readyz: Connection refused"), "{told:?}");
@@ -420,7 +421,7 @@ fn health_asks_the_admin_port() {
 fn the_service_manager_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create().unwrap();
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let file = published(folder.path(), &authority, recorder.address());
     let manager = folder.path().join("notify");
     let socket = UnixDatagram::bind(&manager).unwrap();
@@ -430,7 +431,7 @@ fn the_service_manager_is_told() {
         let len = socket.recv(&mut bytes).unwrap();
         String::from_utf8(bytes[..len].to_vec()).unwrap()
     };
-    let mut program = Program::started(
+    let mut program = CliProcess::started(
         Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
             .args(["run", "--config", file.to_str().unwrap()])
             .env("NOTIFY_SOCKET", &manager),

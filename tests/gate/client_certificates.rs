@@ -1,4 +1,4 @@
-//! Client certificates: who may connect, and whom a certificate says to be.
+//! ClientCertificate certificates: who may connect, and whom a certificate says to be.
 
 use std::path::Path;
 
@@ -8,10 +8,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 
-use crate::support::client_certificates::{Client, Clients, REVOKED, dns, uri};
-use crate::support::process::Process;
-use crate::support::raw::{Answer, Connection, Request};
-use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET, signature};
+use crate::support::client_certificates::{
+    ClientCa, ClientCertificate, REVOKED_SERIAL, dns_san, uri_san,
+};
+use crate::support::process::GateProcess;
+use crate::support::raw::{Connection, Request, Response};
+use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET_KEY, signature};
 
 const PRODUCER: &str = "arn:aws:iam::123456789012:role/producer";
 const READER: &str = "arn:aws:iam::123456789012:user/reader";
@@ -23,7 +25,7 @@ struct Site {
 }
 
 impl Site {
-    fn new(clients: &Clients) -> Site {
+    fn new(clients: &ClientCa) -> Site {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create().unwrap();
         authority.write(folder.path()).unwrap();
@@ -40,7 +42,7 @@ impl Site {
                 r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{PRODUCER}"}},"Action":"*","Resource":"*"}}}}"#
             ),
         );
-        let recorder = Recorder::start(&authority, Behaviour::Answer);
+        let recorder = Recorder::start(&authority, Behaviour::Respond);
         Site {
             folder,
             authority,
@@ -48,7 +50,7 @@ impl Site {
         }
     }
 
-    fn gate(&self, endpoint: &str, certificates: &str) -> Process {
+    fn gate(&self, endpoint: &str, certificates: &str) -> GateProcess {
         let text = format!(
             r#"workers = 1
 [upstream]
@@ -88,28 +90,32 @@ client-certificates = "{certificates}"
         std::fs::write(file, text).unwrap();
         let own = [
             ("AWS_ACCESS_KEY_ID", KEY_ID),
-            ("AWS_SECRET_ACCESS_KEY", SECRET),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
         ];
-        Process::start(file, &own)
+        GateProcess::start(file, &own)
     }
 
     /// Asks with a client's certificate; none where there is no answer.
-    fn ask(&self, gate: &Process, client: Option<&Client>) -> Option<Answer> {
+    fn ask(&self, gate: &GateProcess, client: Option<&ClientCertificate>) -> Option<Response> {
         let mut connection = self.connect(gate, client)?;
         connection.write(&Request::new("ListStreams", "{}").bytes());
-        connection.try_answer()
+        connection.try_response()
     }
 
-    fn connect(&self, gate: &Process, client: Option<&Client>) -> Option<Connection> {
+    fn connect(
+        &self,
+        gate: &GateProcess,
+        client: Option<&ClientCertificate>,
+    ) -> Option<Connection> {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(self.authority.pem().as_bytes()).unwrap();
         roots.add(authority).unwrap();
         let config = ClientConfig::builder().with_root_certificates(roots);
         let config = match client {
             None => config.with_no_client_auth(),
-            Some(client) => client.authenticate(config),
+            Some(client) => client.with_client_auth(config),
         };
-        Connection::open_with(config, gate.address(), HOST).ok()
+        Connection::open_with_config(config, gate.address(), HOST).ok()
     }
 }
 
@@ -117,24 +123,24 @@ client-certificates = "{certificates}"
 /// revokes it has changed.
 #[test]
 fn a_certificate_that_is_revoked_is_refused_on_its_open_connection() {
-    let clients = Clients::new();
+    let clients = ClientCa::new();
     let site = Site::new(&clients);
     let mut gate = site.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
-    let name = [uri("spiffe://example.org/ns/orders/sa/producer")];
-    let (one, other) = (clients.client(1, &name), clients.client(2, &name));
+    let name = [uri_san("spiffe://example.org/ns/orders/sa/producer")];
+    let (one, other) = (clients.issue(1, &name), clients.issue(2, &name));
     let request = Request::new("ListStreams", "{}").bytes();
     let mut open = [&one, &other].map(|client| site.connect(&gate, Some(client)).unwrap());
     for connection in &mut open {
         connection.write(&request);
-        assert_eq!(connection.answer().status, 200);
+        assert_eq!(connection.response().status, 200);
     }
     clients.revoke(site.folder.path(), 2);
-    gate.wait(|told| told.iter().any(|line| line.starts_with("reloaded ")));
+    gate.wait_for_messages(|told| told.iter().any(|line| line.starts_with("reloaded ")));
     for (connection, status) in open.iter_mut().zip([200, 400]) {
         connection.write(&request);
-        assert_eq!(connection.answer().status, status);
+        assert_eq!(connection.response().status, status);
     }
-    assert!(open[1].try_answer().is_none(), "it is closed");
+    assert!(open[1].try_response().is_none(), "it is closed");
     let refused = &gate.log(4)[3];
     let reason = "its client certificate is not taken any more";
     assert_eq!(refused["reason"], reason, "{refused}");
@@ -144,14 +150,14 @@ fn a_certificate_that_is_revoked_is_refused_on_its_open_connection() {
 
 #[test]
 fn a_certificate_says_who_calls() {
-    let clients = Clients::new();
+    let clients = ClientCa::new();
     let site = Site::new(&clients);
     let gate = site.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
-    let producer = uri("spiffe://example.org/ns/orders/sa/producer");
+    let producer = uri_san("spiffe://example.org/ns/orders/sa/producer");
     let allowed = [
-        clients.client(1, std::slice::from_ref(&producer)),
-        clients.client(2, &[dns("a.producers.internal")]),
-        clients.client(3, &[producer.clone(), dns("b.producers.internal")]),
+        clients.issue(1, std::slice::from_ref(&producer)),
+        clients.issue(2, &[dns_san("a.producers.internal")]),
+        clients.issue(3, &[producer.clone(), dns_san("b.producers.internal")]),
     ];
     for client in &allowed {
         let answer = site.ask(&gate, Some(client)).unwrap();
@@ -159,12 +165,12 @@ fn a_certificate_says_who_calls() {
     }
     let arrived = site.recorder.requests();
     assert_eq!(arrived.len(), 3);
-    assert!(signature::verifies(&arrived[0].headers, &arrived[0].body));
+    assert!(signature::is_valid(&arrived[0].headers, &arrived[0].body));
     assert_eq!(gate.log(3)[0]["principal"]["arn"], PRODUCER);
 
-    let reader = clients.client(4, &[dns("reader.internal")]);
+    let reader = clients.issue(4, &[dns_san("reader.internal")]);
     let answer = site.ask(&gate, Some(&reader)).unwrap();
-    assert_eq!(answer.error(), "AccessDeniedException");
+    assert_eq!(answer.error_type(), "AccessDeniedException");
     assert!(
         answer
             .message()
@@ -173,19 +179,19 @@ fn a_certificate_says_who_calls() {
     let refused = [
         (vec![], "of no principal"),
         (
-            vec![uri("spiffe://example.org/ns/a/b/sa/producer")],
+            vec![uri_san("spiffe://example.org/ns/a/b/sa/producer")],
             "of no principal",
         ),
-        (vec![dns("a.b.producers.internal")], "of no principal"),
+        (vec![dns_san("a.b.producers.internal")], "of no principal"),
         (
-            vec![producer, dns("reader.internal")],
+            vec![producer, dns_san("reader.internal")],
             "of several principals",
         ),
     ];
     for (names, _) in &refused {
-        let client = clients.client(5, names);
+        let client = clients.issue(5, names);
         let answer = site.ask(&gate, Some(&client)).unwrap();
-        let error = (answer.status, answer.error());
+        let error = (answer.status, answer.error_type());
         assert_eq!(error, (400, "UnrecognizedClientException".to_owned()));
     }
     let log = gate.log(4 + refused.len());
@@ -201,33 +207,33 @@ fn a_certificate_says_who_calls() {
 
 #[test]
 fn certificates_of_others_and_revoked_ones_do_not_connect() {
-    let clients = Clients::new();
+    let clients = ClientCa::new();
     let site = Site::new(&clients);
     let gate = site.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
-    let name = [uri("spiffe://example.org/ns/orders/sa/producer")];
-    let strangers = Clients::new();
+    let name = [uri_san("spiffe://example.org/ns/orders/sa/producer")];
+    let strangers = ClientCa::new();
     for (client, why) in [
         (None, "no certificate"),
-        (Some(strangers.client(1, &name)), "another CA"),
-        (Some(clients.client(REVOKED, &name)), "revoked"),
+        (Some(strangers.issue(1, &name)), "another CA"),
+        (Some(clients.issue(REVOKED_SERIAL, &name)), "revoked"),
     ] {
         assert!(site.ask(&gate, client.as_ref()).is_none(), "{why}");
     }
-    assert!(site.ask(&gate, Some(&clients.client(1, &name))).is_some());
+    assert!(site.ask(&gate, Some(&clients.issue(1, &name))).is_some());
     assert_eq!(site.recorder.requests().len(), 1);
 }
 
 /// Where signatures pass through, a certificate may tell whose key it is that the service verifies.
 #[test]
 fn a_certificate_tells_who_calls_in_front_of_a_signature() {
-    let clients = Clients::new();
+    let clients = ClientCa::new();
     let site = Site::new(&clients);
     let gate = site.gate("", "optional");
-    let producer = clients.client(1, &[uri("spiffe://example.org/ns/orders/sa/producer")]);
+    let producer = clients.issue(1, &[uri_san("spiffe://example.org/ns/orders/sa/producer")]);
     assert_eq!(site.ask(&gate, Some(&producer)).unwrap().status, 200);
     let answer = site.ask(&gate, None).unwrap();
-    assert_eq!(answer.error(), "AccessDeniedException");
+    assert_eq!(answer.error_type(), "AccessDeniedException");
     let arrived = site.recorder.requests();
     assert_eq!(arrived.len(), 1);
-    assert!(signature::verifies(&arrived[0].headers, &arrived[0].body));
+    assert!(signature::is_valid(&arrived[0].headers, &arrived[0].body));
 }

@@ -5,10 +5,10 @@ use std::process::{Command, Output};
 
 use kinesis_gate::sandbox::Authority;
 
-use crate::support::client_certificates::Clients;
-use crate::support::process::Process;
+use crate::support::client_certificates::ClientCa;
+use crate::support::process::GateProcess;
 use crate::support::raw::Request;
-use crate::support::{ANALYST, Behaviour, KEY_ID, Recorder, SECRET, signature};
+use crate::support::{ANALYST_KEY_ID, Behaviour, KEY_ID, Recorder, SECRET_KEY, signature};
 
 fn check(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"));
@@ -30,7 +30,7 @@ fn config() -> tempfile::TempDir {
     let tls = folder.path().join("tls");
     std::fs::create_dir_all(&tls).unwrap();
     Authority::create().unwrap().write(&tls).unwrap();
-    Clients::new().write(&tls);
+    ClientCa::new().write(&tls);
     folder
 }
 
@@ -201,7 +201,7 @@ fn the_signing_sidecar_works_as_shipped() {
     let folder = config();
     let authority = Authority::create().unwrap();
     authority.write(&folder.path().join("tls")).unwrap();
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let file = folder.path().join("sidecar-resign.toml");
     let shipped = std::fs::read_to_string(&file).unwrap();
     let here = format!(
@@ -215,18 +215,18 @@ fn the_signing_sidecar_works_as_shipped() {
     std::fs::write(&file, text).unwrap();
     let own = [
         ("AWS_ACCESS_KEY_ID", KEY_ID),
-        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
     ];
-    let gate = Process::start(&file, &own);
+    let gate = GateProcess::start(&file, &own);
     let ask = |operation: &str| {
-        let request = Request::with_key(operation, r#"{"StreamName":"MyStream"}"#, ANALYST);
+        let request = Request::with_key(operation, r#"{"StreamName":"MyStream"}"#, ANALYST_KEY_ID);
         request.send(&authority, gate.address())
     };
     assert_eq!(ask("ListShards").status, 200);
-    assert_eq!(ask("DeleteStream").error(), "AccessDeniedException");
+    assert_eq!(ask("DeleteStream").error_type(), "AccessDeniedException");
     let arrived = recorder.requests();
     assert_eq!(arrived.len(), 1);
-    assert!(signature::verifies(&arrived[0].headers, &arrived[0].body));
+    assert!(signature::is_valid(&arrived[0].headers, &arrived[0].body));
     let principal = "arn:aws:iam::123456789012:role/producer";
     assert_eq!(gate.log(2)[0]["principal"]["arn"], principal);
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kinesis_gate::sandbox::Authority;
 
-use crate::decision_log::until;
+use crate::decision_log::wait_until;
 use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder};
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 #[test]
 fn a_handshake_has_a_deadline() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("handshake-timeout = \"200ms\"")
         .start();
@@ -27,13 +27,13 @@ fn a_handshake_has_a_deadline() {
     assert_eq!(silent.read(&mut [0; 16]).unwrap(), 0, "it is closed");
     // It is closed a moment before it is counted.
     let line = r#"kinesis_gate_tls_failures_total{kind="timeout"} 1"#;
-    until(|| get(gate.admin(), "/metrics").1.contains(line));
+    wait_until(|| get(gate.admin(), "/metrics").1.contains(line));
 }
 
 #[test]
 fn a_head_has_a_deadline() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("head-timeout = \"200ms\"")
         .start();
@@ -42,7 +42,7 @@ fn a_head_has_a_deadline() {
         let mut slow = Connection::open(&authority, gate.address(), HOST);
         slow.write(begun);
         let since = Instant::now();
-        assert!(slow.try_answer().is_none());
+        assert!(slow.try_response().is_none());
         assert!(since.elapsed() < PATIENCE, "after {} bytes", begun.len());
     }
     assert!(recorder.requests().is_empty());

@@ -9,11 +9,13 @@ use kinesis_gate::app;
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
-use crate::support::credential_servers::{Fake, assumed, key_id, metadata};
-use crate::support::local_credentials::{ROLE, Signing, USER, local};
-use crate::support::process::Process;
-use crate::support::raw::{Answer, Request};
-use crate::support::{Behaviour, KEY_ID, Recorder, SECRET, signature};
+use crate::support::credential_servers::{
+    StubServer, key_id, metadata_credentials, sts_credentials,
+};
+use crate::support::local_credentials::{ROLE, SigningParams, USER, issue_local};
+use crate::support::process::GateProcess;
+use crate::support::raw::{Request, Response};
+use crate::support::{Behaviour, KEY_ID, Recorder, SECRET_KEY, signature};
 
 const NOW: Duration = Duration::ZERO;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -41,7 +43,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let authority = Arc::new(Authority::create().unwrap());
         authority.write(folder.path()).unwrap();
-        let recorder = Recorder::start(&authority, Behaviour::Answer);
+        let recorder = Recorder::start(&authority, Behaviour::Respond);
         let allow = r#"{"Statement":{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}}"#;
         std::fs::write(folder.path().join("all.json"), allow).unwrap();
         let text = format!(
@@ -66,18 +68,18 @@ impl Site {
         self.folder.path()
     }
 
-    pub fn gate(&self, environment: &[(&str, &str)]) -> Process {
-        Process::start(&self.path().join("gate.toml"), environment)
+    pub fn gate(&self, environment: &[(&str, &str)]) -> GateProcess {
+        GateProcess::start(&self.path().join("gate.toml"), environment)
     }
 
-    pub fn ask(&self, gate: &Process) -> Answer {
+    pub fn ask(&self, gate: &GateProcess) -> Response {
         Request::new("ListStreams", "{}").send(&self.authority, gate.address())
     }
 
     /// The key id that signed what arrived last, after the signature was verified.
     pub fn signer(&self) -> String {
         let arrived = self.recorder.requests().pop().unwrap();
-        assert!(signature::verifies(&arrived.headers, &arrived.body));
+        assert!(signature::is_valid(&arrived.headers, &arrived.body));
         let named = arrived.headers.iter();
         let (_, value) = named
             .clone()
@@ -89,15 +91,15 @@ impl Site {
 }
 
 /// An instance's metadata service, version 2: without a session token it says nothing.
-fn imds(ends: impl Fn() -> SystemTime + Send + Sync + 'static) -> Fake {
-    Fake::start(move |asked, _| {
+fn imds(ends: impl Fn() -> SystemTime + Send + Sync + 'static) -> StubServer {
+    StubServer::start(move |asked, _| {
         let has_token = asked.header("x-aws-ec2-metadata-token") == Some("session");
         let roles = "GET /latest/meta-data/iam/security-credentials";
         match asked.line.as_str() {
             "PUT /latest/api/token" => (200, "session".to_owned(), NOW),
             _ if !has_token => (401, String::new(), NOW),
             line if line.starts_with(roles) && line.ends_with("/producer") => {
-                (200, metadata(7, ends()), NOW)
+                (200, metadata_credentials(7, ends()), NOW)
             }
             line if line.starts_with(roles) => (200, "producer".to_owned(), NOW),
             _ => (404, String::new(), NOW),
@@ -105,8 +107,10 @@ fn imds(ends: impl Fn() -> SystemTime + Send + Sync + 'static) -> Fake {
     })
 }
 
-fn container(answer: impl Fn(usize) -> (u16, String, Duration) + Send + Sync + 'static) -> Fake {
-    Fake::start(move |asked, number| {
+fn container(
+    answer: impl Fn(usize) -> (u16, String, Duration) + Send + Sync + 'static,
+) -> StubServer {
+    StubServer::start(move |asked, number| {
         assert_eq!(asked.line, "GET /credentials");
         assert_eq!(asked.header("authorization"), Some("Bearer pod"));
         answer(number)
@@ -123,10 +127,10 @@ fn every_source_of_the_chain() {
     };
     let profile = file(
         "profile",
-        &format!("[default]\naws_access_key_id={KEY_ID}\naws_secret_access_key={SECRET}\n"),
+        &format!("[default]\naws_access_key_id={KEY_ID}\naws_secret_access_key={SECRET_KEY}\n"),
     );
     let printed = format!(
-        r#"{{"Version":1,"AccessKeyId":"{}","SecretAccessKey":"{SECRET}","SessionToken":"t"}}"#,
+        r#"{{"Version":1,"AccessKeyId":"{}","SecretAccessKey":"{SECRET_KEY}","SessionToken":"t"}}"#,
         key_id(3)
     );
     let printed = file("printed.json", &printed);
@@ -136,11 +140,11 @@ fn every_source_of_the_chain() {
     );
     let jwt = file("jwt", "identity");
     let instance = imds(|| clock() + HOUR);
-    let container = container(|_| (200, metadata(5, clock() + HOUR), NOW));
-    let sts = Fake::start(|asked, _| {
+    let container = container(|_| (200, metadata_credentials(5, clock() + HOUR), NOW));
+    let sts = StubServer::start(|asked, _| {
         assert!(asked.body.contains("Action=AssumeRoleWithWebIdentity"));
         assert!(asked.body.contains("WebIdentityToken=identity"));
-        let body = assumed("AssumeRoleWithWebIdentity", 6, clock() + HOUR);
+        let body = sts_credentials("AssumeRoleWithWebIdentity", 6, clock() + HOUR);
         (200, body, NOW)
     });
     let (container, instance, sts) = (
@@ -154,7 +158,7 @@ fn every_source_of_the_chain() {
             "environment",
             vec![
                 ("AWS_ACCESS_KEY_ID", KEY_ID),
-                ("AWS_SECRET_ACCESS_KEY", SECRET),
+                ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
             ],
             KEY_ID.to_owned(),
         ),
@@ -197,22 +201,22 @@ fn every_source_of_the_chain() {
     for (name, environment, key) in cases {
         let gate = site.gate(&environment);
         let answer = site.ask(&gate);
-        assert_eq!(answer.status, 200, "{name}: {:?}", gate.told());
+        assert_eq!(answer.status, 200, "{name}: {:?}", gate.messages());
         assert_eq!(site.signer(), key, "{name}");
     }
 }
 
-fn of_container(fake: &Fake) -> (String, &'static str) {
-    (fake.url("/credentials"), "Bearer pod")
+fn of_container(server: &StubServer) -> (String, &'static str) {
+    (server.url("/credentials"), "Bearer pod")
 }
 
 /// Asks without a pause for a while; how many keys signed. Every request must succeed.
-fn ask_for(site: &Site, gate: &Process, time: Duration) -> usize {
+fn ask_for(site: &Site, gate: &GateProcess, time: Duration) -> usize {
     let end = Instant::now() + time;
     let mut keys = std::collections::BTreeSet::new();
     while Instant::now() < end {
         let answer = site.ask(gate);
-        assert_eq!(answer.status, 200, "{:?}", gate.told());
+        assert_eq!(answer.status, 200, "{:?}", gate.messages());
         keys.insert(site.signer());
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -224,21 +228,25 @@ fn ask_for(site: &Site, gate: &Process, time: Duration) -> usize {
 #[test]
 fn no_request_fails_while_there_are_valid_credentials() {
     let life = Duration::from_secs(10);
-    let fake = container(move |number| match number {
+    let server = container(move |number| match number {
         // The source is out while the first credentials live on.
         1 => (500, "{}".to_owned(), NOW),
         // It answers late.
-        2 => (200, metadata(2, clock() + life), Duration::from_millis(900)),
-        _ => (200, metadata(number, clock() + life), NOW),
+        2 => (
+            200,
+            metadata_credentials(2, clock() + life),
+            Duration::from_millis(900),
+        ),
+        _ => (200, metadata_credentials(number, clock() + life), NOW),
     });
     let site = Site::loopback();
-    let (url, token) = of_container(&fake);
+    let (url, token) = of_container(&server);
     let gate = site.gate(&[
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", token),
     ]);
     let keys = ask_for(&site, &gate, 2 * life);
-    assert!(keys >= 3, "{keys} keys: {:?}", gate.told());
+    assert!(keys >= 3, "{keys} keys: {:?}", gate.messages());
 }
 
 #[test]
@@ -252,7 +260,7 @@ fn the_clock_of_the_source_may_differ() {
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &instance),
             ("AWS_EC2_METADATA_DISABLED", "false"),
         ]);
-        assert_eq!(site.ask(&gate).status, 200, "{:?}", gate.told());
+        assert_eq!(site.ask(&gate).status, 200, "{:?}", gate.messages());
     }
 }
 
@@ -262,12 +270,12 @@ fn without_valid_credentials_the_gate_fails_closed() {
     let out = Arc::new(AtomicBool::new(false));
     let is_out = Arc::clone(&out);
     let life = Duration::from_secs(3);
-    let fake = container(move |number| match is_out.load(Ordering::Relaxed) {
+    let server = container(move |number| match is_out.load(Ordering::Relaxed) {
         true => (400, "{}".to_owned(), NOW),
-        false => (200, metadata(number, clock() + life), NOW),
+        false => (200, metadata_credentials(number, clock() + life), NOW),
     });
     let site = Site::loopback();
-    let (url, token) = of_container(&fake);
+    let (url, token) = of_container(&server);
     let mut gate = site.gate(&[
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", token),
@@ -287,17 +295,17 @@ fn without_valid_credentials_the_gate_fails_closed() {
     };
     let answer = until(503);
     let arrived = site.recorder.requests().len();
-    assert_eq!(answer.error(), "ServiceUnavailable");
+    assert_eq!(answer.error_type(), "ServiceUnavailable");
     assert_eq!(site.ask(&gate).status, 503);
     assert_eq!(site.recorder.requests().len(), arrived, "nothing was sent");
     out.store(false, Ordering::Relaxed);
     until(200);
-    gate.wait(|told| told.iter().any(|line| line.contains("no new credentials")));
+    gate.wait_for_messages(|told| told.iter().any(|line| line.contains("no new credentials")));
     let reason = "no valid credentials to sign with";
     assert!(gate.log(3).iter().any(|record| record["reason"] == reason));
 
     // A source that says its credentials are over already is not believed to have any.
-    let expired = container(|number| (200, metadata(number, clock() - HOUR), NOW));
+    let expired = container(|number| (200, metadata_credentials(number, clock() - HOUR), NOW));
     let (url, token) = of_container(&expired);
     let gate = site.gate(&[
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url),
@@ -311,12 +319,12 @@ fn without_valid_credentials_the_gate_fails_closed() {
 fn roles_by_principal() {
     let down = Arc::new(AtomicBool::new(false));
     let is_down = Arc::clone(&down);
-    let sts = Fake::start(move |asked, number| {
+    let sts = StubServer::start(move |asked, number| {
         assert!(asked.body.contains("Action=AssumeRole&"), "{}", asked.body);
         assert!(asked.header("authorization").unwrap().contains(KEY_ID));
         match is_down.load(Ordering::Relaxed) {
             true => (403, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>".to_owned(), NOW),
-            false => (200, assumed("AssumeRole", 10 + number, clock() + HOUR), NOW),
+            false => (200, sts_credentials("AssumeRole", 10 + number, clock() + HOUR), NOW),
         }
     });
     let site = Site::new(
@@ -327,30 +335,30 @@ fn roles_by_principal() {
          role = \"arn:aws:iam::123456789012:role/producers\"",
     );
     let store = site.path().join("local.jsonl");
-    let issue = |principal: &str| local(&store, principal, clock(), HOUR);
+    let issue = |principal: &str| issue_local(&store, principal, clock(), HOUR);
     let nobody = "arn:aws:iam::123456789012:role/nobody";
     let bob = "arn:aws:iam::123456789012:user/bob";
     let [alice, role, nobody, bob] = [USER, ROLE, nobody, bob].map(issue);
     let url = sts.url("/");
     let gate = site.gate(&[
         ("AWS_ACCESS_KEY_ID", KEY_ID),
-        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
         ("AWS_ENDPOINT_URL_STS", &url),
     ]);
     let body = r#"{"StreamName":"orders"}"#;
     let ask = |client| {
-        let request = Signing::new(client).request("ListShards", body, &[]);
+        let request = SigningParams::new(client).request("ListShards", body, &[]);
         request.send(&site.authority, gate.address())
     };
     for _ in 0..3 {
-        assert_eq!(ask(&alice).status, 200, "{:?}", gate.told());
+        assert_eq!(ask(&alice).status, 200, "{:?}", gate.messages());
         assert_eq!(site.signer(), key_id(10));
     }
     for _ in 0..3 {
         assert_eq!(ask(&role).status, 200);
         assert_eq!(site.signer(), key_id(11));
     }
-    let asked = sts.asked();
+    let asked = sts.requests();
     assert_eq!(asked.len(), 2, "{asked:?}");
     let said = |body: &str, words: &str| assert!(body.contains(words), "{words}: {body}");
     said(
@@ -380,13 +388,13 @@ fn roles_by_principal() {
     let before = site.recorder.requests().len();
     let answer = ask(&nobody);
     assert_eq!(
-        (answer.status, answer.error()),
+        (answer.status, answer.error_type()),
         (400, "AccessDeniedException".to_owned())
     );
     down.store(true, Ordering::Relaxed);
     let answer = ask(&bob);
     assert_eq!(
-        (answer.status, answer.error()),
+        (answer.status, answer.error_type()),
         (503, "ServiceUnavailable".to_owned())
     );
     assert_eq!(ask(&alice).status, 200, "what is there serves on");

@@ -7,8 +7,8 @@ use kinesis_gate::app;
 use serde_json::json;
 
 use crate::credential_sources::Site;
-use crate::support::SECRET;
-use crate::support::credential_servers::{Fake, key_id, time};
+use crate::support::SECRET_KEY;
+use crate::support::credential_servers::{StubServer, iso8601, key_id};
 
 const START: &str = "https://d-0000aaaa.awsapps.com/start";
 /// Names of the files that a login writes: the SHA-1 of the session's name, or of the start URL.
@@ -21,8 +21,8 @@ const WITHOUT: &str = "[default]\nsso_account_id = 123456789012\nsso_role_name =
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The portal: a role's credentials for the token of whoever has logged in.
-fn portal() -> Fake {
-    Fake::start(|asked, number| {
+fn portal() -> StubServer {
+    StubServer::start(|asked, number| {
         let right = asked.line.starts_with("GET /federation/credentials?")
             && asked.line.contains("role_name=producer")
             && asked.line.contains("account_id=123456789012")
@@ -33,7 +33,7 @@ fn portal() -> Fake {
         let ends = (app::clock() + HOUR).duration_since(UNIX_EPOCH).unwrap();
         let body = json!({"roleCredentials": {
             "accessKeyId": key_id(number),
-            "secretAccessKey": SECRET,
+            "secretAccessKey": SECRET_KEY,
             "sessionToken": "of-the-portal",
             "expiration": u64::try_from(ends.as_millis()).unwrap(),
         }});
@@ -46,7 +46,7 @@ fn log_in(site: &Site, profile: &str, file: &str, token: &str, ends: SystemTime)
     let cache = site.path().join(".aws/sso/cache");
     std::fs::create_dir_all(&cache).unwrap();
     let login = json!({
-        "startUrl": START, "region": "us-east-1", "accessToken": token, "expiresAt": time(ends),
+        "startUrl": START, "region": "us-east-1", "accessToken": token, "expiresAt": iso8601(ends),
     });
     std::fs::write(cache.join(file), login.to_string()).unwrap();
     let config = site.path().join("config");
@@ -66,9 +66,9 @@ fn a_login_lends_its_role() {
             ("AWS_ENDPOINT_URL_SSO", &url),
         ]);
         let answer = site.ask(&gate);
-        assert_eq!(answer.status, 200, "{file}: {:?}", gate.told());
+        assert_eq!(answer.status, 200, "{file}: {:?}", gate.messages());
         assert_eq!(site.signer(), key_id(0), "{file}");
-        assert_eq!(portal.asked().len(), 1, "{file}");
+        assert_eq!(portal.requests().len(), 1, "{file}");
     }
 }
 
@@ -89,7 +89,7 @@ fn a_login_that_is_over_or_refused_lends_nothing() {
         let answer = site.ask(&gate);
         assert_eq!(answer.status, 503, "{token}");
         assert!(site.recorder.requests().is_empty(), "{token}");
-        let told = gate.told().join("\n");
+        let told = gate.messages().join("\n");
         assert!(!told.contains(token), "{told}");
     }
 }

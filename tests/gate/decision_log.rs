@@ -11,7 +11,7 @@ use kinesis_gate::sandbox::Authority;
 use serde_json::Value;
 
 use crate::health_and_drain::get;
-use crate::support::gate::schema;
+use crate::support::gate::log_schema;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder};
 
@@ -50,7 +50,7 @@ impl Process {
     fn through(command: &[&str], log: &str, out: Stdio) -> Process {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create().unwrap();
-        let recorder = Recorder::start(&authority, Behaviour::Answer);
+        let recorder = Recorder::start(&authority, Behaviour::Respond);
         authority.write(folder.path()).unwrap();
         std::fs::write(folder.path().join("policy.json"), POLICY).unwrap();
         std::fs::write(
@@ -86,7 +86,7 @@ impl Process {
     /// Waits for a line that it tells its operator, and returns what follows its beginning.
     fn told(&self, beginning: &str) -> String {
         let mut found = String::new();
-        until(|| {
+        wait_until(|| {
             let told = std::fs::read_to_string(&self.told).unwrap();
             let line = told.lines().find_map(|line| line.strip_prefix(beginning));
             found = line.unwrap_or_default().to_owned();
@@ -101,8 +101,8 @@ impl Process {
         Connection::open(&self.authority, address, HOST)
     }
 
-    fn counted(&self, metric: &str) -> u64 {
-        counted(self.told("admin on ").parse().unwrap(), metric)
+    fn metric(&self, name: &str) -> u64 {
+        metric(self.told("admin on ").parse().unwrap(), name)
     }
 
     fn hang_up(&self) {
@@ -126,16 +126,16 @@ fn put(stream: &str) -> Request {
 
 fn send(connection: &mut Connection, stream: &str) -> u16 {
     connection.write(&put(stream).bytes());
-    connection.answer().status
+    connection.response().status
 }
 
-pub fn counted(admin: std::net::SocketAddr, metric: &str) -> u64 {
+pub fn metric(admin: std::net::SocketAddr, name: &str) -> u64 {
     let (_, page) = get(admin, "/metrics");
-    let found = page.lines().find_map(|line| line.strip_prefix(metric));
+    let found = page.lines().find_map(|line| line.strip_prefix(name));
     found.map_or(0, |rest| rest.trim().parse().unwrap())
 }
 
-pub fn until(mut done: impl FnMut() -> bool) {
+pub fn wait_until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !done() {
         assert!(Instant::now() < deadline, "it never happens");
@@ -158,11 +158,11 @@ fn a_file_is_rotated_under_load_and_no_line_is_lost() {
         if n % 100 == 50 {
             std::fs::rename(&file, gate.folder.path().join(format!("log.{n}.json"))).unwrap();
             gate.hang_up();
-            until(|| file.exists());
+            wait_until(|| file.exists());
         }
     }
     let mut files = 0;
-    until(|| {
+    wait_until(|| {
         let entries = std::fs::read_dir(gate.folder.path()).unwrap();
         let logs = entries.map(|entry| entry.unwrap().path());
         let logs: Vec<_> = logs
@@ -186,7 +186,7 @@ fn a_file_is_rotated_under_load_and_no_line_is_lost() {
         lines.sum::<usize>() == sent
     });
     assert_eq!(files, 7);
-    assert_eq!(gate.counted("kinesis_gate_log_lines_dropped_total"), 0);
+    assert_eq!(gate.metric("kinesis_gate_log_lines_dropped_total"), 0);
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o027, 0, "others can read or write it: {mode:o}");
@@ -198,23 +198,23 @@ fn a_full_disk_loses_lines_and_no_request_and_is_over_when_space_is_back() {
     let file = gate.folder.path().join("log.json");
     let mut connection = gate.connect();
     assert_eq!(send(&mut connection, "Mine"), 200);
-    until(|| std::fs::read_to_string(&file).unwrap().lines().count() == 1);
+    wait_until(|| std::fs::read_to_string(&file).unwrap().lines().count() == 1);
     // The next file is a disk without space.
     std::fs::remove_file(&file).unwrap();
     std::os::unix::fs::symlink("/dev/full", &file).unwrap();
     gate.hang_up();
     let mut lost = 0;
-    until(|| {
+    wait_until(|| {
         assert_eq!(send(&mut connection, "Other"), 400);
-        lost = gate.counted("kinesis_gate_log_lines_failed_total");
+        lost = gate.metric("kinesis_gate_log_lines_failed_total");
         lost > 0
     });
     gate.told("the decision log cannot be written, and loses lines: ");
     std::fs::remove_file(&file).unwrap();
     gate.hang_up();
-    until(|| file.is_file());
+    wait_until(|| file.is_file());
     assert_eq!(send(&mut connection, "Mine"), 200);
-    until(|| std::fs::read_to_string(&file).unwrap().ends_with("}\n"));
+    wait_until(|| std::fs::read_to_string(&file).unwrap().ends_with("}\n"));
     for line in std::fs::read_to_string(&file).unwrap().lines() {
         serde_json::from_str::<Value>(line).unwrap();
     }
@@ -255,29 +255,29 @@ fn a_disk_that_fills_up_loses_lines_and_no_request_and_the_file_goes_on_with_who
         let (whole, torn): (Vec<_>, Vec<_>) = text.lines().partition(is_whole);
         (whole.len() as u64, torn.len())
     };
-    let lost = || gate.counted("kinesis_gate_log_lines_failed_total");
-    until(|| {
+    let lost = || gate.metric("kinesis_gate_log_lines_failed_total");
+    wait_until(|| {
         send(10);
         lost() > 0
     });
     gate.told("the decision log cannot be written, and loses lines: No space left on device");
     // What comes while it is full is answered, and counted.
     let all = send(30);
-    until(|| lines().0 + lost() == all);
+    wait_until(|| lines().0 + lost() == all);
     let (whole, torn) = lines();
     let before = lost();
     assert!(before >= 30 && torn <= 1, "{before} lost, {torn} torn");
 
     std::fs::remove_file(&other).unwrap();
     let all = send(20);
-    until(|| lines().0 + lost() == all);
+    wait_until(|| lines().0 + lost() == all);
     assert_eq!(
         lines(),
         (whole + 20, torn),
         "half a line is joined to another"
     );
     assert_eq!(lost(), before);
-    assert_eq!(gate.counted("kinesis_gate_log_lines_dropped_total"), 0);
+    assert_eq!(gate.metric("kinesis_gate_log_lines_dropped_total"), 0);
 }
 
 #[test]
@@ -286,10 +286,10 @@ fn a_pipe_that_nobody_reads_stalls_no_request_and_no_end() {
     let mut gate = Process::start("", writer.into());
     let mut connection = gate.connect();
     let mut answered = 0;
-    while gate.counted("kinesis_gate_log_lines_dropped_total") == 0 {
+    while gate.metric("kinesis_gate_log_lines_dropped_total") == 0 {
         for _ in 0..200 {
             connection.write(&put(&"Other".repeat(20)).bytes());
-            assert_eq!(connection.answer().status, 400);
+            assert_eq!(connection.response().status, 400);
             answered += 1;
         }
         assert!(answered < 100_000, "nothing is dropped");
@@ -298,7 +298,7 @@ fn a_pipe_that_nobody_reads_stalls_no_request_and_no_end() {
     assert_eq!((status, recent.as_str()), (200, "ok\n"));
     let command = format!("kill -TERM {}", gate.child.id());
     Command::new("sh").args(["-c", &command]).status().unwrap();
-    until(|| gate.child.try_wait().unwrap().is_some());
+    wait_until(|| gate.child.try_wait().unwrap().is_some());
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
     assert!(text.lines().count() > 10);
@@ -307,7 +307,7 @@ fn a_pipe_that_nobody_reads_stalls_no_request_and_no_end() {
 #[test]
 fn of_allowed_requests_a_sample_is_written_and_of_others_all() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .log("sample = 10")
@@ -339,7 +339,7 @@ fn the_schema_takes_what_is_documented_and_nothing_else() {
         "policy":"p.json","candidate":{"decision":"allow","policy":"q.json","statement":"One"},"status":200,
         "request_bytes":0,"response_bytes":0,"total_us":1}"#;
     let good: Value = serde_json::from_str(good).unwrap();
-    assert!(schema().is_valid(&good));
+    assert!(log_schema().is_valid(&good));
     for (member, value) in [
         ("colour", "red"),
         ("decision", "perhaps"),
@@ -347,7 +347,7 @@ fn the_schema_takes_what_is_documented_and_nothing_else() {
     ] {
         let mut wrong = good.clone();
         wrong[member] = value.into();
-        assert!(!schema().is_valid(&wrong), "{member}");
+        assert!(!log_schema().is_valid(&wrong), "{member}");
     }
 }
 

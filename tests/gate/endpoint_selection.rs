@@ -47,7 +47,7 @@ struct Site {
 /// `10.9.0.0/16`.
 fn site(listener: &str, endpoints: [&str; 2]) -> Site {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
     let policy = |name: &str, text: &str| {
         let file = folder.path().join(name);
@@ -76,7 +76,7 @@ fn site(listener: &str, endpoints: [&str; 2]) -> Site {
         endpoints[1],
     );
     let gate = GateBuilder::new(&authority, recorder.address())
-        .configured(&text)
+        .config(&text)
         .start();
     Site { recorder, gate }
 }
@@ -104,10 +104,10 @@ impl Site {
     fn put_after(&self, header: &[u8], name: &str) -> Option<u16> {
         let mut tcp = dial(&self.gate);
         tcp.write_all(header).unwrap();
-        let connection = Connection::try_over(tcp, &self.gate.authority, name);
+        let connection = Connection::try_over_tcp(tcp, &self.gate.authority, name);
         let mut connection = connection.ok()?;
         connection.write(&put().replace("Host", name).bytes());
-        connection.try_answer().map(|answer| answer.status)
+        connection.try_response().map(|answer| answer.status)
     }
 
     /// Asserts that these bytes end the connection, for this reason, and that nothing went on.
@@ -212,9 +212,9 @@ fn a_header_ends_where_tls_begins() {
         for byte in &header {
             tcp.write_all(&[*byte]).unwrap();
         }
-        let mut connection = Connection::try_over(tcp, &site.gate.authority, name).unwrap();
+        let mut connection = Connection::try_over_tcp(tcp, &site.gate.authority, name).unwrap();
         connection.write(&put().replace("Host", name).bytes());
-        assert_eq!(connection.answer().status, 200);
+        assert_eq!(connection.response().status, 200);
     }
     // With the ClientHello in the same segment.
     for header in [
@@ -392,7 +392,7 @@ fn a_name_chooses_its_endpoint() {
         &named("vpce-0000aaaa"),
     );
     connection.write(&put().replace("Host", &named("vpce-0000bbbb")).bytes());
-    assert_eq!(connection.answer().status, 421);
+    assert_eq!(connection.response().status, 421);
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn a_network_chooses_its_endpoint() {
 #[test]
 fn regions_of_one_listener_are_told_apart() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let text = format!(
         "workers = 1\n[upstream]\nconnect = \"{}\"\nserver-name = \"localhost\"\nca-file = \"ca.pem\"\n\
          [admin]\naddress = \"127.0.0.1:0\"\n\
@@ -431,7 +431,7 @@ fn regions_of_one_listener_are_told_apart() {
         recorder.address(),
     );
     let gate = GateBuilder::new(&authority, recorder.address())
-        .configured(&text)
+        .config(&text)
         .start();
     let site = Site { recorder, gate };
     assert_eq!(site.put_after(b"", HOST), Some(200));

@@ -13,9 +13,11 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
 use crate::re_sign::{EVERYONE, HOUR, IDENTITY, OWN, SIGV4};
-use crate::support::local_credentials::{Signing, USER, local};
-use crate::support::process::Process;
-use crate::support::scripted::{self, BOTH, Call, Client, Http, Sender};
+use crate::support::local_credentials::{SigningParams, USER, issue_local};
+use crate::support::process::GateProcess;
+use crate::support::scripted::{
+    self, BodySender, Client, HTTP_VERSIONS, HttpVersion, PendingRequest,
+};
 use crate::support::{ENDPOINT, Gate, GateBuilder, HOST, http2};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,7 +69,7 @@ async fn send(
     headers: &[(String, String)],
     body: String,
 ) -> Response<Incoming> {
-    let (sender, pieces) = scripted::pieces();
+    let (sender, pieces) = scripted::channel_body();
     sender.send(Bytes::from(body)).await.unwrap();
     drop(sender);
     let asked = timeout(PATIENCE, client.send(headers, pieces));
@@ -79,11 +81,16 @@ struct Subscription {
     _client: Client,
     _call: http::Request<Incoming>,
     body: Incoming,
-    events: Sender,
+    events: BodySender,
 }
 
 impl Subscription {
-    async fn open(gate: &Gate, http: Http, calls: &mut Receiver<Call>, stream: &str) -> Self {
+    async fn open(
+        gate: &Gate,
+        http: HttpVersion,
+        calls: &mut Receiver<PendingRequest>,
+        stream: &str,
+    ) -> Self {
         let client = Client::connect(&gate.authority, gate.address(), HOST, http).await;
         let body = subscribe_to(stream);
         let headers = http2::signed_headers("SubscribeToShard", &body, "host");
@@ -93,13 +100,13 @@ impl Subscription {
     /// Asks in a way of the test's own.
     async fn of(
         mut client: Client,
-        calls: &mut Receiver<Call>,
+        calls: &mut Receiver<PendingRequest>,
         headers: &[(String, String)],
         body: String,
     ) -> Self {
         let answered = async {
             let call = calls.recv().await.unwrap();
-            call.answer(200, "application/vnd.amazon.eventstream")
+            call.respond(200, "application/vnd.amazon.eventstream")
         };
         let (response, (call, events)) = tokio::join!(send(&mut client, headers, body), answered);
         assert_eq!(response.status(), 200);
@@ -153,7 +160,7 @@ impl Subscription {
 #[test]
 fn a_subscription_that_a_reload_denies_is_ended_and_another_goes_on() {
     let authority = Arc::new(Authority::create().unwrap());
-    for http in BOTH {
+    for http in HTTP_VERSIONS {
         for an_event_comes in [false, true] {
             http2::block_on(async {
                 let (address, mut calls) = scripted::upstream(&authority, http).await;
@@ -204,7 +211,7 @@ fn a_subscription_ends_where_a_new_one_would_be_refused_and_only_there() {
         ((ENDPOINT, "vpce-44dd55ee"), Some(refused)),
     ];
     let authority = Arc::new(Authority::create().unwrap());
-    for http in BOTH {
+    for http in HTTP_VERSIONS {
         for ((from, to), ended) in cases {
             http2::block_on(async {
                 let (address, mut calls) = scripted::upstream(&authority, http).await;
@@ -231,7 +238,7 @@ fn a_subscription_ends_where_a_new_one_would_be_refused_and_only_there() {
 #[test]
 fn a_subscription_goes_on_to_its_end_unless_it_is_configured_otherwise() {
     let authority = Arc::new(Authority::create().unwrap());
-    for http in BOTH {
+    for http in HTTP_VERSIONS {
         for on_reload in ["", "on-reload = \"finish\""] {
             http2::block_on(async {
                 let (address, mut calls) = scripted::upstream(&authority, http).await;
@@ -252,7 +259,7 @@ fn a_subscription_goes_on_to_its_end_unless_it_is_configured_otherwise() {
 #[test]
 fn a_subscription_that_is_signed_anew_is_judged_again_as_it_was_signed() {
     let authority = Authority::create().unwrap();
-    for http in BOTH {
+    for http in HTTP_VERSIONS {
         http2::block_on(async {
             let (address, mut calls) = scripted::upstream(&authority, http).await;
             let folder = tempfile::tempdir().unwrap();
@@ -274,17 +281,17 @@ fn a_subscription_that_is_signed_anew_is_judged_again_as_it_was_signed() {
             );
             write("gate.toml", &text);
             let store = folder.path().join("local.jsonl");
-            let local = local(&store, USER, kinesis_gate::app::clock(), HOUR);
-            let mut gate = Process::start(&folder.path().join("gate.toml"), &OWN);
+            let local = issue_local(&store, USER, kinesis_gate::app::clock(), HOUR);
+            let mut gate = GateProcess::start(&folder.path().join("gate.toml"), &OWN);
             let gate_at = gate.address();
             let mut reload = |policy: &str, times: usize| {
                 write("policy.json", policy);
                 let reloaded = |line: &&String| line.starts_with("reloaded ");
-                gate.wait(|told| told.iter().filter(reloaded).count() == times);
+                gate.wait_for_messages(|told| told.iter().filter(reloaded).count() == times);
             };
 
             let body = subscribe_to("stream/orders");
-            let request = Signing::new(&local).request("SubscribeToShard", &body, &[]);
+            let request = SigningParams::new(&local).request("SubscribeToShard", &body, &[]);
             let headers = request.headers.into_iter();
             let headers: Vec<_> = headers
                 .map(|(name, value)| (name.to_ascii_lowercase(), value))

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use kinesis_gate::sandbox::Authority;
 use tokio::time::timeout;
 
-use crate::support::scripted::{self, BOTH, Client, Http, Sender};
+use crate::support::scripted::{self, BodySender, Client, HTTP_VERSIONS, HttpVersion};
 use crate::support::{Gate, GateBuilder, HOST, http2};
 
 const SUBSCRIBE: &str = r#"{"ConsumerARN":"arn:aws:kinesis:us-east-1:123456789012:stream/orders/consumer/c:1700000000","ShardId":"shardId-000000000000","StartingPosition":{"Type":"LATEST"}}"#;
@@ -20,7 +20,7 @@ const EVENTS: usize = 300;
 
 /// Sends events one by one, each only after the one before it was received: a gate that keeps one back
 /// for the next would stop here. How long each took.
-async fn follow(events: &Sender, body: &mut Incoming) -> Vec<Duration> {
+async fn follow(events: &BodySender, body: &mut Incoming) -> Vec<Duration> {
     let mut taken = Vec::new();
     for n in 0..EVENTS {
         let event = Bytes::from(vec![n as u8; 200 + n]);
@@ -44,18 +44,18 @@ async fn subscribe(
     authority: &Authority,
     address: SocketAddr,
     name: &str,
-    http: Http,
-    calls: &mut tokio::sync::mpsc::Receiver<scripted::Call>,
+    http: HttpVersion,
+    calls: &mut tokio::sync::mpsc::Receiver<scripted::PendingRequest>,
 ) -> Vec<Duration> {
     let mut client = Client::connect(authority, address, name, http).await;
     let headers = http2::signed_headers("SubscribeToShard", SUBSCRIBE, "host");
-    let (sender, body) = scripted::pieces();
+    let (sender, body) = scripted::channel_body();
     sender.send(Bytes::from(SUBSCRIBE)).await.unwrap();
     drop(sender);
     let asked = client.send(&headers, body);
     let answered = async {
         let call = calls.recv().await.unwrap();
-        call.answer(200, "application/vnd.amazon.eventstream")
+        call.respond(200, "application/vnd.amazon.eventstream")
     };
     let (response, (_, events)) = tokio::join!(asked, answered);
     let mut body = response.unwrap().into_body();
@@ -69,7 +69,7 @@ async fn subscribe(
 #[test]
 fn events_arrive_one_by_one_without_delay() {
     let authority = Arc::new(Authority::create().unwrap());
-    for http in BOTH {
+    for http in HTTP_VERSIONS {
         http2::block_on(async {
             let (address, mut calls) = scripted::upstream(&authority, http).await;
             let gate = gate(&authority, address);
@@ -99,9 +99,9 @@ fn gate(authority: &Arc<Authority>, upstream: SocketAddr) -> Gate {
     gate.limits("drain = \"100ms\"").start()
 }
 
-fn large_headers(http: Http, length: Option<usize>) -> Vec<(String, String)> {
+fn large_headers(http: HttpVersion, length: Option<usize>) -> Vec<(String, String)> {
     let mut headers = http2::signed_headers("PutRecords", "", "host");
-    if let (Http::One, Some(length)) = (http, length) {
+    if let (HttpVersion::Http1, Some(length)) = (http, length) {
         headers.push(("content-length".to_owned(), length.to_string()));
     }
     headers
@@ -116,19 +116,19 @@ fn beginning() -> Bytes {
 #[test]
 fn an_answer_before_the_end_of_the_body_is_passed_on() {
     let authority = Arc::new(Authority::create().unwrap());
-    for http in BOTH {
+    for http in HTTP_VERSIONS {
         for length in [Some(2 << 20), None] {
             http2::block_on(async {
                 let (address, mut calls) = scripted::upstream(&authority, http).await;
                 let gate = gate(&authority, address);
                 let mut client = Client::connect(&authority, gate.address(), HOST, http).await;
-                let (sender, body) = scripted::pieces();
+                let (sender, body) = scripted::channel_body();
                 let headers = large_headers(http, length);
                 let asked = client.send(&headers, body);
                 let answered = async {
                     sender.send(beginning()).await.unwrap();
                     let call = calls.recv().await.unwrap();
-                    let (request, answer) = call.answer(413, "application/x-amz-json-1.1");
+                    let (request, answer) = call.respond(413, "application/x-amz-json-1.1");
                     answer
                         .send(Bytes::from(r#"{"__type":"TooMuch"}"#))
                         .await
@@ -153,13 +153,13 @@ fn an_answer_before_the_end_of_the_body_is_passed_on() {
 #[test]
 fn a_client_that_leaves_cancels_upstream() {
     let authority = Arc::new(Authority::create().unwrap());
-    for http in BOTH {
+    for http in HTTP_VERSIONS {
         for length in [Some(2 << 20), None] {
             http2::block_on(async {
                 let (address, mut calls) = scripted::upstream(&authority, http).await;
                 let gate = gate(&authority, address);
                 let mut client = Client::connect(&authority, gate.address(), HOST, http).await;
-                let (sender, body) = scripted::pieces();
+                let (sender, body) = scripted::channel_body();
                 sender.send(beginning()).await.unwrap();
                 let headers = large_headers(http, length);
                 let request = {
@@ -195,19 +195,19 @@ fn a_client_that_leaves_cancels_upstream() {
 #[test]
 fn a_client_that_leaves_its_event_stream_ends_it_upstream() {
     let authority = Arc::new(Authority::create().unwrap());
-    for http in BOTH {
+    for http in HTTP_VERSIONS {
         http2::block_on(async {
             let (address, mut calls) = scripted::upstream(&authority, http).await;
             let gate = gate(&authority, address);
             let mut client = Client::connect(&authority, gate.address(), HOST, http).await;
             let headers = http2::signed_headers("SubscribeToShard", SUBSCRIBE, "host");
-            let (sender, body) = scripted::pieces();
+            let (sender, body) = scripted::channel_body();
             sender.send(Bytes::from(SUBSCRIBE)).await.unwrap();
             drop(sender);
             let asked = client.send(&headers, body);
             let answered = async {
                 let call = calls.recv().await.unwrap();
-                call.answer(200, "application/vnd.amazon.eventstream")
+                call.respond(200, "application/vnd.amazon.eventstream")
             };
             let (response, (_request, events)) = tokio::join!(asked, answered);
             events.send(Bytes::from("event")).await.unwrap();

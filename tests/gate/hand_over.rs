@@ -22,33 +22,36 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 #[test]
 fn a_request_that_crosses_with_the_drain_is_answered() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
     let request = Request::new("ListStreams", "{}");
     let mut idle = Connection::open(&authority, gate.address(), HOST);
     idle.write(&request.bytes());
-    assert_eq!(idle.answer().status, 200);
+    assert_eq!(idle.response().status, 200);
 
     let admin = gate.admin();
     let drain = gate.drain();
     wait_until("it never drained", || get(admin, "/readyz").0 == 503);
     idle.write(&request.bytes());
-    let answer = idle.try_answer().expect("it was on its way");
+    let answer = idle.try_response().expect("it was on its way");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("connection"), Some("close"));
-    assert!(idle.try_answer().is_none(), "then the connection is closed");
+    assert!(
+        idle.try_response().is_none(),
+        "then the connection is closed"
+    );
     drain.join().unwrap();
 }
 
 #[test]
 fn a_head_that_has_begun_is_not_hurried_by_the_drain() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
     let request = Request::new("ListStreams", "{}");
     let mut slow = Connection::open(&authority, gate.address(), HOST);
     slow.write(&request.bytes());
-    assert_eq!(slow.answer().status, 200);
+    assert_eq!(slow.response().status, 200);
 
     let admin = gate.admin();
     let drain = gate.drain();
@@ -59,7 +62,7 @@ fn a_head_that_has_begun_is_not_hurried_by_the_drain() {
     // Longer than an idle connection has.
     std::thread::sleep(Duration::from_millis(1500));
     slow.write(rest);
-    let answer = slow.try_answer().expect("it had begun");
+    let answer = slow.try_response().expect("it had begun");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("connection"), Some("close"));
     drain.join().unwrap();
@@ -81,7 +84,7 @@ fn load(
             .take()
             .unwrap_or_else(|| Connection::open(authority, address, HOST));
         connection.write(&request);
-        let answer = connection.try_answer().expect("no request is lost");
+        let answer = connection.try_response().expect("no request is lost");
         assert_eq!(answer.status, 200);
         answered.fetch_add(1, Ordering::Relaxed);
         let stays = answer.header("connection") != Some("close");
@@ -101,7 +104,7 @@ impl Drop for Stop<'_> {
 #[test]
 fn another_gate_takes_over_without_a_lost_request() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
     let address = gate.address();
     let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));

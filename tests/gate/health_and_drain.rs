@@ -30,7 +30,7 @@ pub fn get(admin: SocketAddr, path: &str) -> (u16, String) {
 #[test]
 fn health_and_metrics() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     Request::new("ListStreams", "{}").send(&authority, gate.address());
     Request::new("PutRecord", "{").send(&authority, gate.address());
@@ -56,7 +56,7 @@ fn health_and_metrics() {
 #[test]
 fn a_drain_finishes_what_was_accepted() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
     let address = gate.address();
     let request = Request::new("ListStreams", "{}");
@@ -65,7 +65,7 @@ fn a_drain_finishes_what_was_accepted() {
     busy.write(&request.head());
     let mut idle = Connection::open(&authority, address, HOST);
     idle.write(&request.bytes());
-    assert_eq!(idle.answer().status, 200);
+    assert_eq!(idle.response().status, 200);
     std::thread::sleep(Duration::from_millis(100));
 
     let admin = gate.admin();
@@ -74,9 +74,12 @@ fn a_drain_finishes_what_was_accepted() {
     while get(admin, "/readyz").0 != 503 {
         assert!(Instant::now() < deadline, "never stopped being ready");
     }
-    assert!(idle.try_answer().is_none(), "an idle connection is closed");
+    assert!(
+        idle.try_response().is_none(),
+        "an idle connection is closed"
+    );
     busy.write(&request.body);
-    let answer = busy.answer();
+    let answer = busy.response();
     assert_eq!(answer.status, 200, "an accepted request is finished");
     assert_eq!(answer.header("connection"), Some("close"));
     drop((busy, idle));

@@ -53,7 +53,7 @@ const ENDS: &[(&str, u16, &str)] = &[
 fn what_is_found_late_never_reaches_the_end() {
     let authority = Arc::new(Authority::create().unwrap());
     for (end, status, error) in ENDS {
-        let recorder = Recorder::start(&authority, Behaviour::Answer);
+        let recorder = Recorder::start(&authority, Behaviour::Respond);
         let gate = GateBuilder::new(&authority, recorder.address())
             .endpoint("vpce-33cc44dd", POLICY)
             .start();
@@ -69,10 +69,10 @@ fn what_is_found_late_never_reaches_the_end() {
                 let arrived = recorder.requests().pop().unwrap();
                 assert!(arrived.body == body.as_bytes(), "{end}");
             } else {
-                assert_eq!(answer.error(), *error, "{end}: {answer:?}");
+                assert_eq!(answer.error_type(), *error, "{end}: {answer:?}");
                 assert!(recorder.requests().is_empty(), "{end}: it was executed");
                 // It had begun to leave, so this is the tail's doing; the end never came.
-                let broken = recorder.broken().pop().unwrap();
+                let broken = recorder.aborted_requests().pop().unwrap();
                 assert!((200 << 10..body.len()).contains(&broken), "{end}: {broken}");
             }
         }
@@ -99,13 +99,13 @@ fn the_same_over_http2() {
         let body = large(end);
         let headers = http2::signed_headers("PutRecords", &body, "host");
         let request = http2::request(&headers, &body);
-        let answered = http2::send(&authority, gate.address(), http2::H2, request);
+        let answered = http2::send_for_status(&authority, gate.address(), http2::H2, request);
         assert_eq!(answered, *status, "{end}");
         if *status == 200 {
             assert!(recorder.requests()[0].body == body.as_bytes(), "{end}");
         } else {
             assert!(recorder.requests().is_empty(), "{end}: it was executed");
-            assert!(recorder.broken()[0] > 0, "{end}");
+            assert!(recorder.aborted_requests()[0] > 0, "{end}");
         }
     }
 }
@@ -113,14 +113,14 @@ fn the_same_over_http2() {
 #[test]
 fn a_large_body_of_a_denied_stream_never_leaves() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .start();
     let body = large("}").replace(r#""orders""#, r#""private""#);
     let answer = Request::new("PutRecords", body).send(&authority, gate.address());
     assert_eq!(
-        (answer.status, answer.error().as_str()),
+        (answer.status, answer.error_type().as_str()),
         (400, "AccessDeniedException")
     );
     assert_eq!(recorder.connections(), 0);
@@ -130,7 +130,7 @@ fn a_large_body_of_a_denied_stream_never_leaves() {
 fn a_client_that_leaves_or_stalls_executes_nothing() {
     let authority = Arc::new(Authority::create().unwrap());
     for stalls in [false, true] {
-        let recorder = Recorder::start(&authority, Behaviour::Answer);
+        let recorder = Recorder::start(&authority, Behaviour::Respond);
         let gate = GateBuilder::new(&authority, recorder.address())
             .limits("body-timeout = \"500ms\"")
             .endpoint("vpce-33cc44dd", POLICY)
@@ -140,16 +140,16 @@ fn a_client_that_leaves_or_stalls_executes_nothing() {
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&bytes[..bytes.len() - 1]);
         if stalls {
-            let answer = connection.answer();
+            let answer = connection.response();
             assert_eq!(
-                (answer.status, answer.error().as_str()),
+                (answer.status, answer.error_type().as_str()),
                 (400, "RequestTimeoutException")
             );
         } else {
             std::thread::sleep(Duration::from_millis(100));
             drop(connection);
         }
-        assert!(recorder.broken()[0] > 0);
+        assert!(recorder.aborted_requests()[0] > 0);
         assert!(recorder.requests().is_empty());
     }
 }

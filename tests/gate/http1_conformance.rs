@@ -339,13 +339,13 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Fate)> {
 #[test]
 fn http1() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let (mut arrived, mut logged) = (0, Vec::new());
     for (title, bytes, fate) in cases() {
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&bytes);
-        let answer = connection.answer();
+        let answer = connection.response();
         let status = match fate {
             Fate::Passes => 200,
             Fate::Refused(status) => status,
@@ -403,7 +403,7 @@ fn assert_strict(head: &str, title: &str) {
 #[test]
 fn nothing_is_smuggled_behind_a_refused_request() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let second = put().bytes();
     let hidden = [
@@ -418,7 +418,7 @@ fn nothing_is_smuggled_behind_a_refused_request() {
     for first in hidden {
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&[first, second.clone()].concat());
-        assert_eq!(connection.answer().status, 400);
+        assert_eq!(connection.response().status, 400);
         let mut rest = Vec::new();
         while connection.read_some(&mut rest) {}
         assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
@@ -429,7 +429,7 @@ fn nothing_is_smuggled_behind_a_refused_request() {
 #[test]
 fn pipelined_requests_are_judged_each_by_itself() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let policy = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:PutRecord",
         "Resource":"arn:aws:kinesis:*:*:stream/orders"}}"#;
     let gate = GateBuilder::new(&authority, recorder.address())
@@ -455,7 +455,7 @@ fn pipelined_requests_are_judged_each_by_itself() {
 #[test]
 fn a_client_that_expects_100_continue() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("body-bytes = 4000\nbuffered-bytes = 4000")
         .start();
@@ -468,14 +468,14 @@ fn a_client_that_expects_100_continue() {
     ] {
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&request.head());
-        assert_eq!(connection.answer().status, status);
+        assert_eq!(connection.response().status, status);
     }
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     let request = expects(put());
     connection.write(&request.head());
-    assert_eq!(connection.answer().status, 100);
+    assert_eq!(connection.response().status, 100);
     connection.write(&request.body);
-    assert_eq!(connection.answer().status, 200);
+    assert_eq!(connection.response().status, 200);
     assert_eq!(recorder.requests().len(), 1);
 }
 
@@ -699,7 +699,7 @@ fn http2_in_frames() {
     ));
     for (title, bytes, fate) in all {
         let mut connection =
-            Connection::offering(&authority.pem(), gate.address(), HOST, b"h2").unwrap();
+            Connection::open_with_alpn(&authority.pem(), gate.address(), HOST, b"h2").unwrap();
         connection.write(&bytes);
         assert_eq!(answer(&mut connection), fate, "{title}");
         arrived += usize::from(fate == Fate2::Passes);

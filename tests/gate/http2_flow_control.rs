@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{sleep, timeout};
 
 use crate::health_and_drain::get;
-use crate::support::scripted::{self, Call, Http, Sender};
+use crate::support::scripted::{self, BodySender, HttpVersion, PendingRequest};
 use crate::support::{Gate, GateBuilder, http2};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -20,7 +20,7 @@ const TIME: Duration = Duration::from_secs(1);
 const PIECE: usize = 16 << 10;
 
 struct Parts {
-    calls: Receiver<Call>,
+    calls: Receiver<PendingRequest>,
     gate: Gate,
     client: hyper::client::conn::http2::SendRequest<http2::Body>,
 }
@@ -28,11 +28,11 @@ struct Parts {
 /// A client with so large a window for each stream, which opens as it takes what came.
 async fn parts(window: u32) -> Parts {
     let authority = Arc::new(Authority::create().unwrap());
-    let (address, calls) = scripted::upstream(&authority, Http::Two).await;
+    let (address, calls) = scripted::upstream(&authority, HttpVersion::Http2).await;
     let gate = GateBuilder::new(&authority, address)
         .limits("body-timeout = \"1s\"\ndrain = \"100ms\"")
         .start();
-    let windows = Some(http2::Windows(window, 16 << 20));
+    let windows = Some(http2::FlowControlWindows(window, 16 << 20));
     let (client, connection) = http2::connect(&authority, gate.address(), http2::H2, windows).await;
     tokio::spawn(connection);
     Parts {
@@ -43,12 +43,16 @@ async fn parts(window: u32) -> Parts {
 }
 
 impl Parts {
-    async fn ask(&mut self, operation: &str, content_type: &str) -> (Response<Incoming>, Sender) {
+    async fn ask(
+        &mut self,
+        operation: &str,
+        content_type: &str,
+    ) -> (Response<Incoming>, BodySender) {
         let headers = http2::signed_headers(operation, "{}", "host");
         let asked = self.client.send_request(http2::request(&headers, "{}"));
         let answered = async {
             let call = timeout(PATIENCE, self.calls.recv()).await.unwrap();
-            call.unwrap().answer(200, content_type).1
+            call.unwrap().respond(200, content_type).1
         };
         let (response, body) = tokio::join!(asked, answered);
         (response.unwrap(), body)

@@ -34,7 +34,7 @@ fn frame(stream: &mut impl Read) -> Option<(u8, Vec<u8>)> {
 #[test]
 fn an_idle_connection_is_told_and_closed() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
     let mut config = client_config(&authority);
     config.alpn_protocols = vec![b"h2".to_vec()];

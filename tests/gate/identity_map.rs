@@ -8,9 +8,9 @@ use kinesis_gate::app;
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
-use crate::support::process::Process;
+use crate::support::process::GateProcess;
 use crate::support::raw::Request;
-use crate::support::{ACCOUNT, ANALYST, Behaviour, KEY_ID, Recorder};
+use crate::support::{ACCOUNT, ANALYST_KEY_ID, Behaviour, KEY_ID, Recorder};
 
 /// Keys of another account, and of temporary credentials.
 const OTHER_ACCOUNT: &str = "ASIAY34FZKBOKMUTVV7A";
@@ -31,7 +31,7 @@ impl Site {
             r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{condition}}}}}"#
         );
         std::fs::write(folder.path().join("policy.json"), policy).unwrap();
-        let recorder = Recorder::start(&authority, Behaviour::Answer);
+        let recorder = Recorder::start(&authority, Behaviour::Respond);
         Site {
             folder,
             authority,
@@ -58,7 +58,7 @@ impl Site {
 
     /// Which of the keys may list shards.
     fn allowed(&self, top: &str, endpoint: &str, keys: &[&str]) -> Vec<bool> {
-        let gate = Process::start(&self.configure(top, endpoint), &[]);
+        let gate = GateProcess::start(&self.configure(top, endpoint), &[]);
         let ask = |key: &&str| {
             let request = Request::with_key("ListShards", r#"{"StreamName":"s"}"#, key);
             request.send(&self.authority, gate.address()).status == 200
@@ -90,7 +90,7 @@ org-paths = ["o-other/r-def/"]
 
 #[test]
 fn what_is_stated_is_known_and_nothing_else() {
-    let keys = [ANALYST, KEY_ID, OTHER_ACCOUNT];
+    let keys = [ANALYST_KEY_ID, KEY_ID, OTHER_ACCOUNT];
     let only_analyst = vec![true, false, false];
     let only_other = vec![false, false, true];
     for (condition, expected) in [
@@ -184,7 +184,10 @@ fn a_hundred_thousand_entries_and_no_more() {
     };
     write(&entry(99_997, KEY_ID));
     let top = "identity-map = \"identities.json\"";
-    assert_eq!(site.allowed(top, "", &[KEY_ID, ANALYST]), [true, false]);
+    assert_eq!(
+        site.allowed(top, "", &[KEY_ID, ANALYST_KEY_ID]),
+        [true, false]
+    );
     write(&format!(
         "{},{},{}",
         entry(1, "A"),

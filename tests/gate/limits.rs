@@ -22,7 +22,7 @@ fn counts(gate: &Gate, line: &str) -> bool {
 #[test]
 fn all_have_so_many_connections() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("connections = 1")
         .start();
@@ -30,19 +30,19 @@ fn all_have_so_many_connections() {
     assert!(Connection::try_open(&authority, gate.address(), HOST).is_err());
     assert!(counts(&gate, "kinesis_gate_connections_refused_total 1"));
     first.write(&Request::new("ListStreams", "{}").bytes());
-    assert_eq!(first.answer().status, 200);
+    assert_eq!(first.response().status, 200);
 }
 
 #[test]
 fn a_client_has_so_many_connections() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("connections-per-client = 2")
         .start();
     let ask = |connection: &mut Connection| {
         connection.write(&Request::new("ListStreams", "{}").bytes());
-        connection.answer().status
+        connection.response().status
     };
     let open = || Connection::try_open(&authority, gate.address(), HOST);
     let mut first = open().unwrap();
@@ -78,7 +78,7 @@ fn hello(authority: &Authority, tcp: &mut TcpStream) -> ClientConnection {
 #[test]
 fn so_many_handshakes_are_under_way_and_others_wait() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("handshakes = 1")
         .start();
@@ -105,7 +105,7 @@ fn so_many_handshakes_are_under_way_and_others_wait() {
 #[test]
 fn a_handshake_that_gets_no_place_in_its_time_is_dropped() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("handshakes = 1\nhandshake-timeout = \"1s\"")
         .start();
@@ -127,7 +127,7 @@ fn a_handshake_that_gets_no_place_in_its_time_is_dropped() {
 #[test]
 fn requests_in_flight_are_limited_and_throttled() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("requests = 1")
         .start();
@@ -145,11 +145,11 @@ fn requests_in_flight_are_limited_and_throttled() {
         assert!(Instant::now() < deadline, "nothing is refused");
     };
     assert_eq!(
-        (refused.status, refused.error().as_str()),
+        (refused.status, refused.error_type().as_str()),
         (503, "ThrottlingException")
     );
     first.write(rest);
-    assert_eq!(first.answer().status, 200);
+    assert_eq!(first.response().status, 200);
     let line = r#"kinesis_gate_requests_limited_total{limit="requests"} 1"#;
     assert!(counts(&gate, line));
 }
@@ -157,7 +157,7 @@ fn requests_in_flight_are_limited_and_throttled() {
 /// One byte after another, each well within `body-timeout`, until the gate gives the body up.
 fn trickle(body: &[u8], at_once: usize) {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("body-timeout = \"400ms\"\nbody-rate = \"1MiB\"")
         .start();
@@ -172,9 +172,9 @@ fn trickle(body: &[u8], at_once: usize) {
         slow.write(&[*byte]);
         std::thread::sleep(Duration::from_millis(50));
     }
-    let answer = slow.answer();
+    let answer = slow.response();
     assert_eq!(
-        (answer.status, answer.error().as_str()),
+        (answer.status, answer.error_type().as_str()),
         (400, "RequestTimeoutException")
     );
     assert!(recorder.requests().is_empty(), "none arrived whole");
@@ -198,7 +198,7 @@ fn nor_is_the_rest_of_a_large_one() {
 #[test]
 fn bodies_that_wait_for_each_other_do_not_stand() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("body-bytes = 200000\nbuffered-bytes = 200000\nbody-timeout = \"20s\"")
         .start();
@@ -217,7 +217,7 @@ fn bodies_that_wait_for_each_other_do_not_stand() {
     // One of the two may be refused, and close, before it has sent everything.
     let ask = &|connection: &mut Connection| {
         connection.write(rest);
-        connection.answer().status
+        connection.response().status
     };
     let answers: Vec<u16> = std::thread::scope(|scope| {
         let asked: Vec<_> = both
@@ -291,7 +291,7 @@ fn literal(name: &str, value: &str) -> Vec<u8> {
 /// Begins HTTP/2 with what comes first in a flood.
 fn begin(authority: &Authority, gate: &Gate) -> Connection {
     let pem = authority.pem();
-    let mut client = Connection::offering(&pem, gate.address(), HOST, b"h2").unwrap();
+    let mut client = Connection::open_with_alpn(&pem, gate.address(), HOST, b"h2").unwrap();
     client.write(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat());
     client
 }
@@ -299,7 +299,7 @@ fn begin(authority: &Authority, gate: &Gate) -> Connection {
 /// Sends a flood and asserts that the gate ends the connection for it, and serves others.
 fn assert_ended(limits: &str, flood: &[u8]) {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits(limits)
         .start();
@@ -404,13 +404,13 @@ fn so_many_streams_are_open_and_the_next_is_refused() {
 #[test]
 fn pings_and_settings_of_a_client_that_does_not_read_are_ended() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("body-timeout = \"3s\"")
         .start();
     for one in [frame(PING, 0, 0, &[0; 8]), frame(SETTINGS, 0, 0, &[])] {
         let mut client = begin(&authority, &gate);
-        client.give_up_writing_after(Duration::from_secs(1));
+        client.set_write_timeout(Duration::from_secs(1));
         let flood = one.repeat(4096);
         // Far more than both sides' sockets and the gate's buffers hold.
         let stood = (0..2048).any(|_| client.try_write(&flood).is_err());

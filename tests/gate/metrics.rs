@@ -7,7 +7,7 @@ use kinesis_gate::sandbox::Authority;
 
 use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
-use crate::support::{ANALYST, Behaviour, Gate, GateBuilder, HOST, Recorder};
+use crate::support::{ANALYST_KEY_ID, Behaviour, Gate, GateBuilder, HOST, Recorder};
 
 const POLICY: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*",
     "Resource":"arn:aws:kinesis:*:*:stream/allowed*"}}"#;
@@ -15,7 +15,7 @@ const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/";
 
 fn gate(streams: u16) -> (Gate, Arc<Authority>, Recorder) {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .log(&format!("[metrics]\nstreams = {streams}"))
@@ -27,7 +27,7 @@ fn gate(streams: u16) -> (Gate, Arc<Authority>, Recorder) {
 fn put(connection: &mut Connection, stream: &str, key_id: &str) {
     let body = format!(r#"{{"StreamName":"{stream}","PartitionKey":"1","Data":"eA=="}}"#);
     connection.write(&Request::with_key("PutRecord", body, key_id).bytes());
-    connection.answer();
+    connection.response();
 }
 
 /// The value of a series, 0 where it is not there.
@@ -60,7 +60,7 @@ fn streams_and_layers_are_counted_and_nobody_makes_up_series() {
         for stream in ["allowed-1", "allowed-2", "allowed-3", "allowed-4"] {
             put(&mut connection, stream, crate::support::KEY_ID);
         }
-        put(&mut connection, "MyStream", ANALYST);
+        put(&mut connection, "MyStream", ANALYST_KEY_ID);
     }
     // A record closes after its response: every line in the log means every request counted.
     gate.log(150);

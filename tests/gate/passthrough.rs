@@ -13,7 +13,7 @@ use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2, raw, signatu
 #[test]
 fn http1_heads_and_bodies_arrive_unchanged() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let body = r#"{ "Records" : [],  "StreamName":"orders" }"#;
     let sent = Request::new("PutRecords", body)
@@ -29,7 +29,7 @@ fn http1_heads_and_bodies_arrive_unchanged() {
 
     let arrived = &recorder.requests()[0];
     assert_eq!(arrived.body, body.as_bytes());
-    assert!(signature::verifies(&arrived.headers, &arrived.body));
+    assert!(signature::is_valid(&arrived.headers, &arrived.body));
     // Every header with its name's case and its value, none added, none gone but `Connection`.
     let mut expected = sent.without("connection").headers;
     let mut headers = arrived.headers.clone();
@@ -42,7 +42,7 @@ fn http1_heads_and_bodies_arrive_unchanged() {
 #[test]
 fn the_host_of_an_endpoint_override_is_kept() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     for host in ["localhost", "gate.test", "127.0.0.1"] {
         let host = format!("{host}:{}", gate.address().port());
@@ -63,7 +63,7 @@ fn the_host_of_an_endpoint_override_is_kept() {
 #[test]
 fn a_presigned_query_is_passed_on() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let line = "POST /?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIARZPUZDIKGB2VALC4%2F20261123%2F\
                 us-east-1%2Fkinesis%2Faws4_request&X-Amz-Date=20261123T120000Z&X-Amz-Expires=300&\
@@ -80,13 +80,13 @@ fn a_presigned_query_is_passed_on() {
 #[test]
 fn connections_to_the_service_are_kept() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let request = Request::new("ListStreams", "{}");
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     for _ in 0..20 {
         connection.write(&request.bytes());
-        assert_eq!(connection.answer().status, 200);
+        assert_eq!(connection.response().status, 200);
     }
     assert_eq!(recorder.requests().len(), 20);
     assert_eq!(recorder.connections(), 1);
@@ -95,17 +95,17 @@ fn connections_to_the_service_are_kept() {
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let mut bytes = Request::new("ListStreams", "{}").bytes();
     bytes.extend(Request::new("ListStreams", "[").bytes());
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     connection.write(&bytes);
     // Both answers may come in one piece: read them as one.
-    let first = connection.answer();
+    let first = connection.response();
     assert_eq!(first.status, 200);
     if first.body.len() == 2 {
-        assert_eq!(connection.answer().status, 400);
+        assert_eq!(connection.response().status, 400);
     } else {
         assert!(raw::find(&first.body, b"HTTP/1.1 400").is_some());
     }
@@ -115,22 +115,22 @@ fn pipelined_requests_are_answered_in_order() {
 #[test]
 fn a_client_that_expects_100_continue_gets_it() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let request = Request::new("PutRecords", r#"{"StreamName":"orders","Records":[]}"#)
         .header("Expect", "100-continue");
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     connection.write(&request.head());
-    assert_eq!(connection.answer().status, 100);
+    assert_eq!(connection.response().status, 100);
     connection.write(&request.body);
-    assert_eq!(connection.answer().status, 200);
+    assert_eq!(connection.response().status, 200);
     assert_eq!(recorder.requests()[0].body, request.body);
 }
 
 #[test]
 fn large_bodies_arrive_whole() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let data = "QUJD".repeat(1 << 20);
     let body = format!(r#"{{"Data":"{data}","PartitionKey":"1","StreamName":"orders"}}"#);
@@ -138,7 +138,7 @@ fn large_bodies_arrive_whole() {
     assert_eq!(answer.status, 200);
     let arrived = recorder.requests().pop().unwrap();
     assert!(arrived.body == body.as_bytes());
-    assert!(signature::verifies(&arrived.headers, &arrived.body));
+    assert!(signature::is_valid(&arrived.headers, &arrived.body));
 }
 
 /// The JavaScript SDK signs a header that is literally named `:authority`; Java's async client
@@ -150,16 +150,16 @@ fn http2_is_forwarded_as_http2() {
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let body = r#"{"StreamName":"orders","Records":[]}"#;
     let headers = http2::signed_headers("PutRecords", body, ":authority");
-    for alpn in [http2::H2, http2::NOTHING] {
+    for alpn in [http2::H2, http2::NO_ALPN] {
         let request = http2::request(&headers, body);
-        let status = http2::send(&authority, gate.address(), alpn, request);
+        let status = http2::send_for_status(&authority, gate.address(), alpn, request);
         assert_eq!(status, 200, "{alpn:?}");
     }
     let requests = recorder.requests();
     assert_eq!(requests.len(), 2);
     for arrived in requests {
         assert_eq!(arrived.body, body.as_bytes());
-        assert!(signature::verifies(&arrived.headers, &arrived.body));
+        assert!(signature::is_valid(&arrived.headers, &arrived.body));
         let mut arrived = arrived.headers;
         let mut expected = headers.clone();
         expected.push(("content-length".to_owned(), body.len().to_string()));
@@ -178,7 +178,7 @@ fn unread_answers_do_not_hold_up_others() {
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let headers = http2::signed_headers("ListStreams", "{}", "host");
     http2::block_on(async {
-        let windows = Some(http2::Windows(16 << 10, 16 << 20));
+        let windows = Some(http2::FlowControlWindows(16 << 10, 16 << 20));
         let (mut sender, connection) =
             http2::connect(&authority, gate.address(), http2::H2, windows).await;
         tokio::spawn(connection);

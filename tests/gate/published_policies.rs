@@ -6,7 +6,7 @@ use kinesis_gate::sandbox::Authority;
 use serde_json::json;
 
 use crate::support::raw::Request;
-use crate::support::{ACCOUNT, ANALYST, Behaviour, Gate, GateBuilder, KEY_ID, Recorder};
+use crate::support::{ACCOUNT, ANALYST_KEY_ID, Behaviour, Gate, GateBuilder, KEY_ID, Recorder};
 
 const READ_ONLY: &str = include_str!("../../config/policies/read-only.json");
 const ONE_STREAM: &str = include_str!("../../config/policies/one-stream.json");
@@ -22,7 +22,7 @@ struct Parts {
 /// Three endpoints: read-only, one stream, and the one that the third policy names.
 fn three_endpoints() -> Parts {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-22bb33cc", READ_ONLY)
         .endpoint("vpce-33cc44dd", ONE_STREAM)
@@ -140,35 +140,35 @@ const CASES: &[Case] = &[
     ),
     (
         2,
-        ANALYST,
+        ANALYST_KEY_ID,
         "PutRecord",
         r#"{"StreamName":"MyStream","Data":"aA==","PartitionKey":"1"}"#,
         None,
     ),
     (
         2,
-        ANALYST,
+        ANALYST_KEY_ID,
         "PutRecord",
         r#"{"StreamName":"Other","Data":"aA==","PartitionKey":"1"}"#,
         None,
     ),
     (
         1,
-        ANALYST,
+        ANALYST_KEY_ID,
         "PutRecord",
         r#"{"StreamName":"MyStream","Data":"aA==","PartitionKey":"1"}"#,
         IDENTITY_DENIES,
     ),
     (
         0,
-        ANALYST,
+        ANALYST_KEY_ID,
         "DescribeStream",
         r#"{"StreamName":"MyStream"}"#,
         IDENTITY_DENIES,
     ),
     (
         0,
-        ANALYST,
+        ANALYST_KEY_ID,
         "DescribeStream",
         r#"{"StreamName":"Other"}"#,
         None,
@@ -194,7 +194,7 @@ fn they_behave_as_published() {
             }
             Some(words) => {
                 assert_eq!(answer.status, 400, "{case}: {answer:?}");
-                assert_eq!(answer.error(), "AccessDeniedException", "{case}");
+                assert_eq!(answer.error_type(), "AccessDeniedException", "{case}");
                 assert!(
                     answer.message().contains(words),
                     "{case}: {}",
@@ -288,7 +288,7 @@ fn the_log_says_who_what_and_why() {
     let allowed = Request::new("PutRecord", put).send(&authority, gate.addresses()[1]);
     let implicit = Request::new("PutRecord", put).send(&authority, gate.addresses()[0]);
     let explicit =
-        Request::with_key("PutRecord", put, ANALYST).send(&authority, gate.addresses()[1]);
+        Request::with_key("PutRecord", put, ANALYST_KEY_ID).send(&authority, gate.addresses()[1]);
     let log = gate.log(3);
     let member = |n: usize, name: &str| log[n][name].clone();
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::rate_limits::{BUT_PRIVATE, Site, THROUGHPUT, record, rule};
 use crate::re_sign::{ALL, EVERYONE, SIGV4, parts};
-use crate::support::local_credentials::{ROLE, Signing, USER};
+use crate::support::local_credentials::{ROLE, SigningParams, USER};
 use crate::support::{Behaviour, ENDPOINT, Gate, GateBuilder, KEY_ID, Recorder};
 use crate::token_binding::{Caller, POLICY, WIRES, kinesis};
 
@@ -27,9 +27,7 @@ fn configured(
          [[listener]]\naddress = \"127.0.0.1:0\"\nendpoint = \"{ENDPOINT}\"\n\
          tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n{rules}"
     );
-    GateBuilder::new(authority, upstream)
-        .configured(&text)
-        .start()
+    GateBuilder::new(authority, upstream).config(&text).start()
 }
 
 #[test]
@@ -79,7 +77,7 @@ fn what_names_only_a_token_counts_for_the_tokens_stream() {
 #[test]
 fn what_an_audited_endpoint_forwards_counts() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
     let policy = folder.path().join("policy.json");
     std::fs::write(&policy, BUT_PRIVATE).unwrap();
@@ -107,13 +105,14 @@ fn who_is_proven_counts_where_the_gate_signs() {
     // Two sessions of a role, each with a key of its own, and a user.
     let [first, second, user] = [ROLE, ROLE, USER].map(|principal| parts.issue(principal));
     let put = |client| {
-        let request = Signing::new(client).request("PutRecord", record("orders").to_string(), &[]);
+        let request =
+            SigningParams::new(client).request("PutRecord", record("orders").to_string(), &[]);
         parts.send(&request)
     };
     let before = parts.recorder.requests().len();
     // Who cannot prove who it is takes nothing.
     let mut forged = first.clone();
-    forged.secret = "another".to_owned();
+    forged.secret_access_key = "another".to_owned();
     for _ in 0..3 {
         assert_eq!(put(&forged).1, "InvalidSignatureException");
     }

@@ -16,7 +16,7 @@ use crate::support::{ACCOUNT, Behaviour, Gate, GateBuilder, HOST, KEY_ID, Record
 #[test]
 fn room_comes_back_with_time_and_no_faster() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .tables("[[rate]]\nname = \"each\"\nper = \"principal\"\nrequests = 5\nburst = 2\n")
         .start();
@@ -25,7 +25,7 @@ fn room_comes_back_with_time_and_no_faster() {
     let (mut passed, mut refused) = (0, 0);
     while passed < 8 {
         connection.write(&Request::new("ListStreams", "{}").bytes());
-        match connection.answer().status {
+        match connection.response().status {
             200 => passed += 1,
             _ => refused += 1,
         }

@@ -7,7 +7,7 @@ use kinesis_gate::sandbox::Authority;
 use serde_json::{Value, json};
 
 use crate::health_and_drain::get;
-use crate::support::raw::{Answer, Connection, Request};
+use crate::support::raw::{Connection, Request, Response};
 use crate::support::{Behaviour, ENDPOINT, Gate, GateBuilder, HOST, KEY_ID, Recorder, http2};
 use crate::token_binding::{Caller, WIRES, kinesis};
 
@@ -46,7 +46,7 @@ pub struct Site {
 impl Site {
     fn new(tables: &str) -> Site {
         let authority = Arc::new(Authority::create().unwrap());
-        let recorder = Recorder::start(&authority, Behaviour::Answer);
+        let recorder = Recorder::start(&authority, Behaviour::Respond);
         let gate = GateBuilder::new(&authority, recorder.address())
             .endpoint(ENDPOINT, BUT_PRIVATE)
             .tables(&format!("{KEYS}{tables}"))
@@ -58,7 +58,7 @@ impl Site {
         }
     }
 
-    fn ask(&self, key: &str, operation: &str, body: &Value) -> Answer {
+    fn ask(&self, key: &str, operation: &str, body: &Value) -> Response {
         let request = Request::with_key(operation, body.to_string(), key);
         request.send(&self.authority, self.gate.address())
     }
@@ -90,7 +90,7 @@ fn one_principal_is_limited_and_another_is_not() {
     }
     let refused = site.ask(KEY_ID, "PutRecord", &record("a"));
     assert_eq!(
-        (refused.status, refused.error().as_str()),
+        (refused.status, refused.error_type().as_str()),
         (400, THROUGHPUT)
     );
     assert_eq!(
@@ -143,7 +143,7 @@ fn a_stream_is_limited_across_connections_loops_and_versions() {
         }
         assert_eq!(caller.call("PutRecord", &record("clicks")).0, 200);
     }
-    assert_eq!(kinesis.asked().len(), 8);
+    assert_eq!(kinesis.requests().len(), 8);
 }
 
 #[test]
@@ -179,12 +179,12 @@ fn what_the_policy_denies_takes_nothing() {
     assert_eq!(site.put(KEY_ID, ["orders", "orders"]), [200, 400]);
     // What is denied is told so, whether there is room or not.
     let answer = site.ask(KEY_ID, "PutRecord", &record("private"));
-    assert_eq!(answer.error(), "AccessDeniedException");
+    assert_eq!(answer.error_type(), "AccessDeniedException");
     // What cannot be judged takes nothing either.
     let twice = r#"{"Data":"QQ==","PartitionKey":"1","StreamName":"a","StreamName":"b"}"#;
     let other = Request::with_key("PutRecord", twice, STRANGERS[0]);
     let answer = other.send(&site.authority, site.gate.address());
-    assert_eq!(answer.error(), "SerializationException");
+    assert_eq!(answer.error_type(), "SerializationException");
     assert_eq!(site.put(STRANGERS[0], ["orders", "orders"]), [200, 400]);
 }
 
@@ -234,7 +234,7 @@ fn a_consumer_counts_for_its_stream_and_a_stream_that_cannot_be_known_with_other
     let by_name = json!({"StreamARN": format!("{STREAM}orders"), "ConsumerName": "c"});
     let describe = |body: &Value| site.ask(KEY_ID, "DescribeStreamConsumer", body);
     assert_eq!(describe(&by_arn).status, 200);
-    assert_eq!(describe(&by_name).error(), "ThrottlingException");
+    assert_eq!(describe(&by_name).error_type(), "ThrottlingException");
     assert_eq!(site.put(KEY_ID, ["orders"]), [400]);
     // `StreamId` is reserved. No statement but those for everything can be about it.
     let all = Site {
@@ -259,7 +259,7 @@ fn every_stream_of_a_request_must_have_room() {
         site.ask(KEY_ID, "CreateQueue", &body)
     };
     assert_eq!(queue(["a", "b"]).status, 200);
-    assert_eq!(queue(["c", "a"]).error(), "ThrottlingException");
+    assert_eq!(queue(["c", "a"]).error_type(), "ThrottlingException");
     // It took nothing from `c`.
     assert_eq!(site.put(KEY_ID, ["a", "b", "c"]), [400, 400, 200]);
 }
@@ -278,17 +278,20 @@ fn nothing_of_a_large_request_leaves_that_has_no_room() {
     };
     assert_eq!(site.put(KEY_ID, ["clicks"]), [200]);
     assert_eq!(send(KEY_ID, large("")).status, 200);
-    assert_eq!(send(KEY_ID, large("")).error(), THROUGHPUT);
+    assert_eq!(send(KEY_ID, large("")).error_type(), THROUGHPUT);
     assert_eq!(site.gate.log(3)[2]["upstream_us"], Value::Null);
     // Over HTTP/2 as well the answer comes before the body has.
     let body = large("");
     let headers = http2::signed_headers("PutRecord", &body, "host");
     let request = http2::request(&headers, &body);
-    let answer = http2::ask(&site.authority, site.gate.address(), request).unwrap();
-    assert_eq!((answer.status, answer.error().as_str()), (400, THROUGHPUT));
+    let answer = http2::try_send(&site.authority, site.gate.address(), request).unwrap();
+    assert_eq!(
+        (answer.status, answer.error_type().as_str()),
+        (400, THROUGHPUT)
+    );
     // Whose stream a caller of no known account means may be told at the end.
     let late = format!(r#","StreamARN":"{STREAM}orders""#);
-    assert_eq!(send(HIDDEN, large(&late)).error(), THROUGHPUT);
+    assert_eq!(send(HIDDEN, large(&late)).error_type(), THROUGHPUT);
     assert_eq!(send(HIDDEN, large("")).status, 200);
     assert_eq!(site.recorder.requests().len(), 3);
     assert_eq!(site.recorder.connections(), 1, "none was cut off");
@@ -303,7 +306,7 @@ fn a_reload_changes_rules_and_those_that_stay_go_on() {
     let mut connection = Connection::open(&site.authority, site.gate.address(), HOST);
     let mut put = |stream: &str| {
         connection.write(&Request::new("PutRecord", record(stream).to_string()).bytes());
-        connection.answer().status
+        connection.response().status
     };
     assert_eq!(["orders", "orders"].map(&mut put), [200, 400]);
     let file = site.gate.path("gate.toml");

@@ -14,17 +14,18 @@ use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
 use crate::sdk_client::{Speaks, http_client};
-use crate::support::local_credentials::{Local, ROLE, Signing, USER, local, sha256};
-use crate::support::process::Process;
+use crate::support::local_credentials::{LocalCredentials, ROLE, SigningParams, USER, issue_local};
+use crate::support::process::GateProcess;
 use crate::support::raw::Request;
-use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET, http2, signature};
+use crate::support::signature::sha256;
+use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET_KEY, http2, signature};
 
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const ALL: &str =
     r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
 pub const OWN: [(&str, &str); 3] = [
     ("AWS_ACCESS_KEY_ID", KEY_ID),
-    ("AWS_SECRET_ACCESS_KEY", SECRET),
+    ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
     ("AWS_SESSION_TOKEN", "gate/token=="),
 ];
 
@@ -40,7 +41,7 @@ pub struct Parts {
     pub folder: TempDir,
     authority: Arc<Authority>,
     pub recorder: Recorder,
-    pub gate: Process,
+    pub gate: GateProcess,
 }
 
 /// Writes a configuration for one endpoint; `endpoint` and `rest` are TOML.
@@ -62,11 +63,11 @@ pub fn parts(endpoint: &str, rest: &str, policy: &str) -> Parts {
     let folder = tempfile::tempdir().unwrap();
     let authority = Arc::new(Authority::create().unwrap());
     authority.write(folder.path()).unwrap();
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     std::fs::write(folder.path().join("policy.json"), policy).unwrap();
     std::fs::write(folder.path().join("all.json"), IDENTITY).unwrap();
     let file = configure(folder.path(), &recorder, endpoint, rest);
-    let gate = Process::start(&file, &OWN);
+    let gate = GateProcess::start(&file, &OWN);
     Parts {
         folder,
         authority,
@@ -82,16 +83,16 @@ pub fn sigv4(policy: &str) -> Parts {
 
 impl Parts {
     /// Credentials that the running gate has read.
-    pub fn issue(&self, principal: &str) -> Local {
+    pub fn issue(&self, principal: &str) -> LocalCredentials {
         let store = self.folder.path().join("local.jsonl");
-        let issued = local(&store, principal, app::clock(), HOUR);
-        let request = Signing::new(&issued).request("ListStreams", "{}", &[]);
+        let issued = issue_local(&store, principal, app::clock(), HOUR);
+        let request = SigningParams::new(&issued).request("ListStreams", "{}", &[]);
         for _ in 0..100 {
             let answer = request.send(&self.authority, self.gate.address());
             if answer.status == 200 {
                 return issued;
             }
-            assert_eq!(answer.error(), "UnrecognizedClientException");
+            assert_eq!(answer.error_type(), "UnrecognizedClientException");
             std::thread::sleep(Duration::from_millis(50));
         }
         panic!("the gate does not read what was issued");
@@ -103,7 +104,7 @@ impl Parts {
         if answer.status == 200 {
             return (200, String::new(), String::new());
         }
-        (answer.status, answer.error(), answer.message())
+        (answer.status, answer.error_type(), answer.message())
     }
 }
 
@@ -113,8 +114,8 @@ fn what_arrives_is_signed_by_the_gate_and_nobody_else() {
     let client = parts.issue(ROLE);
     let before = parts.recorder.requests().len();
     let body = r#"{"StreamName":"orders","Data":"aGVsbG8=","PartitionKey":"1"}"#;
-    let mut signing = Signing::new(&client);
-    signing.signed.insert(2, "x-amz-content-sha256");
+    let mut signing = SigningParams::new(&client);
+    signing.signed_headers.insert(2, "x-amz-content-sha256");
     let hash = sha256(body);
     let more = [
         ("X-Amz-Content-Sha256", hash.as_str()),
@@ -123,8 +124,8 @@ fn what_arrives_is_signed_by_the_gate_and_nobody_else() {
         ("Proxy-Authorization", "Basic eA=="),
     ];
     let headers = signing.request("PutRecord", body, &more);
-    let mut presigned = Signing::new(&client);
-    presigned.signed = vec!["content-type", "host", "x-amz-target"];
+    let mut presigned = SigningParams::new(&client);
+    presigned.signed_headers = vec!["content-type", "host", "x-amz-target"];
     presigned.expires = Some(60);
     let query = presigned.request("PutRecord", body, &[]);
     for request in [headers, query] {
@@ -133,15 +134,15 @@ fn what_arrives_is_signed_by_the_gate_and_nobody_else() {
     let arrived = parts.recorder.requests();
     assert_eq!(arrived.len(), before + 2);
     for arrived in &arrived[before..] {
-        assert!(signature::verifies(&arrived.headers, &arrived.body));
+        assert!(signature::is_valid(&arrived.headers, &arrived.body));
         assert_eq!(arrived.body, body.as_bytes());
         let text = String::from_utf8(arrived.head.clone()).unwrap();
         assert!(text.starts_with("POST / HTTP/1.1\r\n"), "{text}");
-        let token = client.token.as_ref().unwrap();
+        let token = client.session_token.as_ref().unwrap();
         let lower = text.to_lowercase();
         for gone in [
             token.as_str(),
-            &client.id,
+            &client.access_key_id,
             "Basic",
             "session=1",
             "content-sha256",
@@ -187,7 +188,7 @@ fn an_operation_in_the_path_is_proven_and_signed() {
     let parts = sigv4(ALL);
     let client = parts.issue(ROLE);
     let before = parts.recorder.requests().len();
-    let signing = Signing::rpc(&client, PUT);
+    let signing = SigningParams::rpc(&client, PUT);
     let request = signing.request("", body, &[]);
     // Signed for one operation, sent for another.
     let mut moved = request.clone();
@@ -211,11 +212,11 @@ fn an_operation_in_the_path_is_proven_and_signed() {
         "{text}"
     );
     assert!(
-        signature::verifies_at(PUT, &arrived.headers, &arrived.body),
+        signature::is_valid_for_path(PUT, &arrived.headers, &arrived.body),
         "{text}"
     );
     assert!(text.contains(";smithy-protocol;"), "{text}");
-    assert!(!text.contains(&client.id), "{text}");
+    assert!(!text.contains(&client.access_key_id), "{text}");
 }
 
 /// The real SDK for Rust, with the session token of local credentials, in both HTTP versions.
@@ -226,22 +227,28 @@ fn the_rust_sdk_authenticates() {
         let authority = Arc::new(Authority::create().unwrap());
         authority.write(folder.path()).unwrap();
         let recorder = match speaks {
-            Speaks::Http1 => Recorder::start(&authority, Behaviour::Answer),
+            Speaks::Http1 => Recorder::start(&authority, Behaviour::Respond),
             Speaks::Http2 => Recorder::start_http2(&authority),
         };
         std::fs::write(folder.path().join("policy.json"), ALL).unwrap();
         std::fs::write(folder.path().join("all.json"), IDENTITY).unwrap();
         let file = configure(folder.path(), &recorder, SIGV4, EVERYONE);
         let store = folder.path().join("local.jsonl");
-        let issued = local(&store, ROLE, app::clock(), HOUR);
-        let gate = Process::start(&file, &OWN);
-        let wrong = Local {
-            secret: "another".to_owned(),
+        let issued = issue_local(&store, ROLE, app::clock(), HOUR);
+        let gate = GateProcess::start(&file, &OWN);
+        let wrong = LocalCredentials {
+            secret_access_key: "another".to_owned(),
             ..issued.clone()
         };
         for (local, code) in [(issued, None), (wrong, Some("InvalidSignatureException"))] {
-            let token = local.token.clone();
-            let credentials = Credentials::new(local.id, local.secret, token, None, "local");
+            let token = local.session_token.clone();
+            let credentials = Credentials::new(
+                local.access_key_id,
+                local.secret_access_key,
+                token,
+                None,
+                "local",
+            );
             let config = Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .region(Region::new("us-east-1"))
@@ -261,7 +268,7 @@ fn the_rust_sdk_authenticates() {
         }
         let arrived = recorder.requests();
         assert_eq!(arrived.len(), 1);
-        assert!(signature::verifies(&arrived[0].headers, &arrived[0].body));
+        assert!(signature::is_valid(&arrived[0].headers, &arrived[0].body));
         assert!(arrived[0].body.len() > 2 << 20);
     }
 }
@@ -276,14 +283,14 @@ fn http2_clients_sign_authority_or_host() {
     let endpoint = "principal = \"arn:aws:iam::123456789012:user/alice\"\n[endpoint.re-sign]\nauthenticate = \"loopback\"";
     std::fs::write(folder.path().join("all.json"), IDENTITY).unwrap();
     let file = configure(folder.path(), &recorder, endpoint, EVERYONE);
-    let gate = Process::start(&file, &OWN);
+    let gate = GateProcess::start(&file, &OWN);
     for name in [":authority", "host"] {
         let headers = http2::signed_headers("ListStreams", "{}", name);
         let request = http2::request(&headers, "{}");
-        let status = http2::send(&authority, gate.address(), http2::H2, request);
+        let status = http2::send_for_status(&authority, gate.address(), http2::H2, request);
         assert_eq!(status, 200, "{name}");
         let arrived = recorder.requests().pop().unwrap();
-        assert!(signature::verifies(&arrived.headers, &arrived.body));
+        assert!(signature::is_valid(&arrived.headers, &arrived.body));
     }
     assert_eq!(gate.log(2)[1]["principal"]["arn"], USER);
 }
@@ -325,7 +332,7 @@ fn what_an_endpoint_cannot_authenticate_by_is_refused_at_load() {
     let authority = Arc::new(Authority::create().unwrap());
     authority.write(folder.path()).unwrap();
     std::fs::write(folder.path().join("policy.json"), ALL).unwrap();
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let loopback = "[endpoint.re-sign]\nauthenticate = \"loopback\"";
     for (endpoint, address, words) in [
         (loopback, "127.0.0.1:0", "without `principal`"),
@@ -377,8 +384,8 @@ fn a_file_of_local_credentials_is_private() {
     std::fs::write(&store, "").unwrap();
     parts
         .gate
-        .wait(|told| told.iter().any(|line| line.contains("has mode 0640")));
-    let request = Signing::new(&client).request("ListStreams", "{}", &[]);
+        .wait_for_messages(|told| told.iter().any(|line| line.contains("has mode 0640")));
+    let request = SigningParams::new(&client).request("ListStreams", "{}", &[]);
     assert_eq!(parts.send(&request).0, 200, "what was read stays");
     let file = parts.folder.path().join("gate.toml");
     let problems = app::load(&file, app::clock).err().unwrap().to_string();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kinesis_gate::sandbox::Authority;
 
-use crate::cli_run::Program;
+use crate::cli_run::CliProcess;
 use crate::support::raw::{Connection, Request, header};
 use crate::support::{ACCOUNT, Behaviour, KEY_ID, Recorder};
 
@@ -69,12 +69,12 @@ fn configuration(recorder: &Recorder, folder: &std::path::Path) -> String {
 #[test]
 fn the_regions_of_the_page_one_by_one() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
     authority.write(folder.path()).unwrap();
     let file = folder.path().join("gate.toml");
     std::fs::write(&file, configuration(&recorder, folder.path())).unwrap();
-    let program = Program::run(&file);
+    let program = CliProcess::run(&file);
     let mut arrived = 0;
     for (n, region) in REGIONS.iter().enumerate() {
         let address = program.address(&format!("vpce-{region}"));

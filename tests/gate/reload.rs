@@ -30,7 +30,7 @@ fn put(stream: &str) -> Vec<u8> {
 fn statuses<const N: usize>(connection: &mut Connection, streams: [&str; N]) -> [u16; N] {
     streams.map(|stream| {
         connection.write(&put(stream));
-        connection.answer().status
+        connection.response().status
     })
 }
 
@@ -66,7 +66,7 @@ fn replace(path: &Path, text: &str) {
 #[test]
 fn a_changed_policy_holds_for_the_next_request_of_an_open_connection() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint(ENDPOINT, &only("a"))
         .start();
@@ -87,7 +87,7 @@ fn a_changed_policy_holds_for_the_next_request_of_an_open_connection() {
 #[test]
 fn what_is_not_valid_is_not_taken_over_and_told_with_its_place() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint(ENDPOINT, &only("a"))
         .start();
@@ -126,7 +126,7 @@ fn what_is_not_valid_is_not_taken_over_and_told_with_its_place() {
 #[test]
 fn a_turned_link_is_a_change() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint(ENDPOINT, &only("a"))
         .start();
@@ -148,7 +148,7 @@ fn a_turned_link_is_a_change() {
 #[test]
 fn what_cannot_change_is_named_and_the_rest_holds() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint(ENDPOINT, &only("a"))
         .start();
@@ -172,7 +172,7 @@ fn what_cannot_change_is_named_and_the_rest_holds() {
 #[test]
 fn an_endpoint_that_is_gone_refuses_its_connections_and_closes_them() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint(ENDPOINT, &only("a"))
         .start();
@@ -183,8 +183,8 @@ fn an_endpoint_that_is_gone_refuses_its_connections_and_closes_them() {
     replace(&file, &text.replace(ENDPOINT, "vpce-44dd55ee"));
     reloaded(&gate, 1);
     connection.write(&put("a"));
-    let answer = connection.answer();
-    assert_eq!(answer.error(), "UnrecognizedClientException");
+    let answer = connection.response();
+    assert_eq!(answer.error_type(), "UnrecognizedClientException");
     assert_eq!(answer.header("connection"), Some("close"));
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     assert_eq!(statuses(&mut connection, ["a"]), [200]);
@@ -197,9 +197,9 @@ fn an_endpoint_that_is_gone_refuses_its_connections_and_closes_them() {
 #[test]
 fn certificates_and_log_settings_are_taken_over() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
-    let before = Connection::open(&authority, gate.address(), HOST).certificate();
+    let before = Connection::open(&authority, gate.address(), HOST).server_certificate();
     let other = Arc::new(Authority::create().unwrap());
     let file = gate.path("gate.toml");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -216,11 +216,11 @@ fn certificates_and_log_settings_are_taken_over() {
     replace(&file, &text);
     reloaded(&gate, 1);
     let mut connection = Connection::open(&other, gate.address(), HOST);
-    assert_ne!(connection.certificate(), before);
+    assert_ne!(connection.server_certificate(), before);
     connection.write(&Request::new("ListStreams", "{}").bytes());
-    assert_eq!(connection.answer().status, 200);
+    assert_eq!(connection.response().status, 200);
     connection.write(&Request::new("PutRecord", "{").bytes());
-    assert_eq!(connection.answer().status, 400);
+    assert_eq!(connection.response().status, 400);
     let log = gate.log(1);
     assert_eq!((log.len(), &log[0]["decision"]), (1, &json!("refused")));
 }
@@ -229,7 +229,7 @@ fn certificates_and_log_settings_are_taken_over() {
 #[test]
 fn reloads_under_load_lose_no_request_and_mix_nothing() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint(ENDPOINT, &only("a"))
         .workers(2)

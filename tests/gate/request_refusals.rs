@@ -15,7 +15,7 @@ struct Parts {
 
 fn parts() -> Parts {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     Parts {
         authority,
@@ -91,7 +91,7 @@ fn requests_that_say_too_little_get_the_errors_of_aws() {
     for (n, (case, request, status, error)) in cases.iter().enumerate() {
         let answer = request.send(&authority, gate.address());
         assert_eq!(
-            (answer.status, answer.error().as_str()),
+            (answer.status, answer.error_type().as_str()),
             (*status, *error),
             "{case}: {answer:?}"
         );
@@ -176,9 +176,9 @@ fn only_the_names_of_this_endpoint_are_served() {
                 .replace("Host", name)
                 .bytes(),
         );
-        let answer = connection.answer();
+        let answer = connection.response();
         assert_eq!(
-            (answer.status, answer.error().as_str()),
+            (answer.status, answer.error_type().as_str()),
             (421, "MisdirectedRequestException"),
             "{name}"
         );
@@ -190,14 +190,14 @@ fn only_the_names_of_this_endpoint_are_served() {
             .replace("Host", "localhost")
             .bytes(),
     );
-    assert_eq!(connection.answer().status, 421);
+    assert_eq!(connection.response().status, 421);
     assert_eq!(recorder.requests().len(), served.len());
 }
 
 #[test]
 fn bodies_have_a_cap() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("body-bytes = 1000\nbuffered-bytes = 1000\nbody-timeout = \"300ms\"")
         .start();
@@ -213,9 +213,9 @@ fn bodies_have_a_cap() {
     // A body that stalls does not hold its memory for ever.
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     connection.write(&put().head());
-    let answer = connection.answer();
+    let answer = connection.response();
     assert_eq!(
-        (answer.status, answer.error().as_str()),
+        (answer.status, answer.error_type().as_str()),
         (400, "RequestTimeoutException")
     );
     assert!(recorder.requests().is_empty());
@@ -226,7 +226,8 @@ fn leaves_are_minted_for_the_name_asked_for() {
     let Parts {
         authority, gate, ..
     } = parts();
-    let shown = |name: &str| Connection::open(&authority, gate.address(), name).certificate();
+    let shown =
+        |name: &str| Connection::open(&authority, gate.address(), name).server_certificate();
     assert_eq!(shown(HOST), shown(HOST), "minted once");
     assert_ne!(shown(HOST), shown("localhost"));
     // No name is asked for where the client was given an address.

@@ -55,7 +55,7 @@ fn apply(bytes: &mut Vec<u8>, changes: &[Change]) {
 #[test]
 fn changed_bytes_never_open_the_gate() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("body-timeout = \"50ms\"\nhead-timeout = \"50ms\"")
         .endpoint("vpce-33cc44dd", POLICY)
@@ -94,7 +94,7 @@ fn changed_bytes_never_open_the_gate() {
         };
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&bytes);
-        if let Some(answer) = connection.try_answer() {
+        if let Some(answer) = connection.try_response() {
             prop_assert!((400..=503).contains(&answer.status), "{answer:?}");
         }
         prop_assert_eq!(recorder.requests().len(), 0);

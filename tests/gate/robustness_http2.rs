@@ -156,7 +156,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn any_body_is_answered() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .start();
@@ -181,7 +181,7 @@ fn any_body_is_answered() {
         let (body, operation, format) = strategy.new_tree(&mut runner).unwrap().current();
         let request = Request::new(operation, body.clone()).replace("Content-Type", format);
         connection.write(&request.bytes());
-        let answer = connection.answer();
+        let answer = connection.response();
         assert_eq!(
             answer.status, 400,
             "{operation} {format} {body:?}: {answer:?}"

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use kinesis_gate::sandbox::Authority;
 
-use crate::support::raw::{Answer, Request};
+use crate::support::raw::{Request, Response};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 
 const POLICY: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:PutRecord",
@@ -44,7 +44,7 @@ fn over_http2(request: &Request) -> http::Request<http2::Body> {
         .unwrap()
 }
 
-fn assert_form(answer: &Answer, error: &str) {
+fn assert_form(answer: &Response, error: &str) {
     assert_eq!(
         answer.header("smithy-protocol"),
         Some("rpc-v2-cbor"),
@@ -67,7 +67,7 @@ fn assert_form(answer: &Answer, error: &str) {
 #[test]
 fn what_is_allowed_arrives_unchanged() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .start();
@@ -91,7 +91,7 @@ fn what_is_allowed_arrives_unchanged() {
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .start();
-    let answer = http2::ask(&authority, gate.address(), over_http2(&sent)).unwrap();
+    let answer = http2::try_send(&authority, gate.address(), over_http2(&sent)).unwrap();
     assert_eq!(answer.status, 200);
     let arrived = recorder.requests().pop().unwrap();
     assert_eq!(arrived.body, sent.body);
@@ -110,7 +110,7 @@ fn what_is_allowed_arrives_unchanged() {
 #[test]
 fn denials_are_of_its_form() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .start();
@@ -137,7 +137,7 @@ fn denials_are_of_its_form() {
         let request = request(path, body);
         let name = path.rsplit('/').next().unwrap();
         let over_http1 = request.send(&authority, gate.address());
-        let over_http2 = http2::ask(&authority, gate.address(), over_http2(&request)).unwrap();
+        let over_http2 = http2::try_send(&authority, gate.address(), over_http2(&request)).unwrap();
         for answer in [over_http1, over_http2] {
             assert_eq!(answer.status, 400);
             assert_form(&answer, "AccessDeniedException");
@@ -156,7 +156,7 @@ fn denials_are_of_its_form() {
 #[test]
 fn half_of_it_is_refused() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let good = || request(PUT, body("orders"));
     let path = |path: &str| request(path, body("orders"));
@@ -279,7 +279,7 @@ fn half_of_it_is_refused() {
     for (n, (title, request, status, error)) in cases.iter().enumerate() {
         let answer = request.send(&authority, gate.address());
         assert_eq!(answer.status, *status, "{title}: {answer:?}");
-        let shown = answer.error();
+        let shown = answer.error_type();
         assert_eq!(
             shown.rsplit('#').next().unwrap(),
             *error,

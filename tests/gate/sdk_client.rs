@@ -13,7 +13,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provi
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use kinesis_gate::sandbox::{Authority, Emulator};
 
-use crate::support::{ACCOUNT, ANALYST, Gate, GateBuilder, KEY_ID, SECRET, http1};
+use crate::support::{ACCOUNT, ANALYST_KEY_ID, Gate, GateBuilder, KEY_ID, SECRET_KEY, http1};
 
 const READ_ONLY: &str = include_str!("../../config/policies/read-only.json");
 const ONE_STREAM: &str = include_str!("../../config/policies/one-stream.json");
@@ -74,7 +74,7 @@ pub fn client_with(
         .behavior_version(BehaviorVersion::latest())
         .retry_config(retry)
         .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::from_keys(key_id, SECRET, None))
+        .credentials_provider(Credentials::from_keys(key_id, SECRET_KEY, None))
         .endpoint_url(format!(
             "https://localhost:{}",
             gate.addresses()[endpoint].port()
@@ -182,7 +182,7 @@ async fn denials(gate: &Gate, speaks: Speaks) {
         message.ends_with("because no VPC endpoint policy allows the kinesis:PutRecord action")
     );
 
-    let denied = client(gate, 1, ANALYST, speaks)
+    let denied = client(gate, 1, ANALYST_KEY_ID, speaks)
         .describe_stream_summary()
         .stream_name("MyStream")
         .send()
@@ -197,7 +197,7 @@ async fn denials(gate: &Gate, speaks: Speaks) {
             .ends_with("with an explicit deny in an identity-based policy")
     );
 
-    let named = client(gate, 2, ANALYST, speaks)
+    let named = client(gate, 2, ANALYST_KEY_ID, speaks)
         .describe_stream_summary()
         .stream_name("MyStream");
     let summary = named.send().await.unwrap();

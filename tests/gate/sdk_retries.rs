@@ -18,7 +18,7 @@ fn an_upstream_failure_is_retried_by_the_sdk() {
     let (_down, down) = refusing();
     let closing = Recorder::start(&authority, Behaviour::Close);
     let hanging = Recorder::start(&authority, Behaviour::Hang);
-    let impostor = Recorder::start(&Authority::create().unwrap(), Behaviour::Answer);
+    let impostor = Recorder::start(&Authority::create().unwrap(), Behaviour::Respond);
     for (upstream, kind) in [
         (down, "connect"),
         (closing.address(), "broken"),

@@ -6,8 +6,9 @@ use kinesis_gate::app;
 
 use crate::re_sign::{ALL, HOUR, sigv4};
 use crate::support::KEY_ID;
-use crate::support::local_credentials::{ROLE, Signing, USER, local, sha256};
+use crate::support::local_credentials::{ROLE, SigningParams, USER, issue_local};
 use crate::support::raw::Request;
+use crate::support::signature::sha256;
 
 /// Each would pass were it not for what was changed.
 #[test]
@@ -17,8 +18,8 @@ fn tampering_is_refused() {
     let client = parts.issue(ROLE);
     let other = parts.issue(USER);
     let now = app::clock();
-    let over = local(&store, USER, now - 2 * HOUR, HOUR);
-    let of_over = Signing::new(&over).request("ListStreams", "{}", &[]);
+    let over = issue_local(&store, USER, now - 2 * HOUR, HOUR);
+    let of_over = SigningParams::new(&over).request("ListStreams", "{}", &[]);
     for _ in 0..100 {
         if parts.send(&of_over).1 != "UnrecognizedClientException" {
             break;
@@ -28,17 +29,17 @@ fn tampering_is_refused() {
     let before = parts.recorder.requests().len();
 
     let body = r#"{"StreamName":"orders"}"#;
-    let good = || Signing::new(&client);
-    let sign = |signing: &Signing| signing.request("ListShards", body, &[]);
+    let good = || SigningParams::new(&client);
+    let sign = |signing: &SigningParams| signing.request("ListShards", body, &[]);
     let changed = |change: fn(Request) -> Request| change(sign(&good()));
-    let with = |change: &dyn Fn(&mut Signing)| {
+    let with = |change: &dyn Fn(&mut SigningParams)| {
         let mut signing = good();
         change(&mut signing);
         signing
     };
     let presigned = |expires: u32, age: Duration| {
-        let mut signing = Signing::at(&client, now - age);
-        signing.signed = vec!["content-type", "host", "x-amz-target"];
+        let mut signing = SigningParams::at(&client, now - age);
+        signing.signed_headers = vec!["content-type", "host", "x-amz-target"];
         signing.expires = Some(expires);
         sign(&signing)
     };
@@ -65,13 +66,13 @@ fn tampering_is_refused() {
     let empty_hash = sha256("");
     let of_payload = |value: &str, payload: Option<&str>| {
         let mut signing = good();
-        signing.signed.insert(2, "x-amz-content-sha256");
-        signing.payload = payload.map(str::to_owned);
+        signing.signed_headers.insert(2, "x-amz-content-sha256");
+        signing.payload_hash = payload.map(str::to_owned);
         signing.request("ListShards", body, &[("X-Amz-Content-Sha256", value)])
     };
     let without = |name: &'static str| {
         sign(&with(&|signing| {
-            signing.signed.retain(|known| *known != name)
+            signing.signed_headers.retain(|known| *known != name)
         }))
     };
 
@@ -126,7 +127,7 @@ fn tampering_is_refused() {
             "a header that was signed is gone",
             {
                 let mut signing = good();
-                signing.signed.insert(3, "x-amz-meta");
+                signing.signed_headers.insert(3, "x-amz-meta");
                 signing
                     .request("ListShards", body, &[("X-Amz-Meta", "1")])
                     .without("X-Amz-Meta")
@@ -137,7 +138,7 @@ fn tampering_is_refused() {
             "a header that was signed is there twice",
             {
                 let mut signing = good();
-                signing.signed.insert(3, "x-amz-meta");
+                signing.signed_headers.insert(3, "x-amz-meta");
                 signing
                     .request("ListShards", body, &[("X-Amz-Meta", "1")])
                     .header("X-Amz-Meta", "2")
@@ -147,25 +148,27 @@ fn tampering_is_refused() {
         ("another signature", flip(sign(&good())), mismatch),
         (
             "another secret",
-            sign(&with(&|s| s.local.secret = other.secret.clone())),
+            sign(&with(&|s| {
+                s.credentials.secret_access_key = other.secret_access_key.clone()
+            })),
             mismatch,
         ),
         (
             "another key, its own token",
             sign(&with(&|s| {
-                s.local.id = other.id.clone();
-                s.local.token = other.token.clone();
+                s.credentials.access_key_id = other.access_key_id.clone();
+                s.credentials.session_token = other.session_token.clone();
             })),
             mismatch,
         ),
         (
             "old",
-            sign(&Signing::at(&client, now - minutes(6))),
+            sign(&SigningParams::at(&client, now - minutes(6))),
             (invalid, "Signature expired: "),
         ),
         (
             "of the future",
-            sign(&Signing::at(&client, now + minutes(6))),
+            sign(&SigningParams::at(&client, now + minutes(6))),
             (invalid, "Signature not yet current: "),
         ),
         (
@@ -185,30 +188,35 @@ fn tampering_is_refused() {
         ),
         (
             "a key that was never issued",
-            swap(sign(&good()), &client.id, KEY_ID),
+            swap(sign(&good()), &client.access_key_id, KEY_ID),
             unknown,
         ),
         (
             "no token",
             sign(&with(&|s| {
-                s.local.token = None;
-                s.signed.retain(|name| *name != "x-amz-security-token");
+                s.credentials.session_token = None;
+                s.signed_headers
+                    .retain(|name| *name != "x-amz-security-token");
             })),
             unknown,
         ),
         (
             "another token",
-            sign(&with(&|s| s.local.token = Some("x".to_owned()))),
+            sign(&with(&|s| {
+                s.credentials.session_token = Some("x".to_owned())
+            })),
             unknown,
         ),
         (
             "another's token",
-            sign(&with(&|s| s.local.token = other.token.clone())),
+            sign(&with(&|s| {
+                s.credentials.session_token = other.session_token.clone()
+            })),
             unknown,
         ),
         (
             "over",
-            sign(&Signing::new(&over)),
+            sign(&SigningParams::new(&over)),
             ("ExpiredTokenException", "is expired"),
         ),
         (
@@ -261,7 +269,7 @@ fn tampering_is_refused() {
         ),
         (
             "headers in another order",
-            sign(&with(&|s| s.signed.reverse())),
+            sign(&with(&|s| s.signed_headers.reverse())),
             (invalid, "alphabetical order"),
         ),
         (
@@ -329,10 +337,20 @@ fn tampering_is_refused() {
     assert_eq!(parts.send(&sign(&good())).0, 200);
     assert_eq!(parts.send(&presigned(300, minutes(2))).0, 200);
     // Nothing secret is told.
-    let log = format!("{:?}{:?}", parts.gate.log(cases.len()), parts.gate.told());
-    for secret in [&client.secret, client.token.as_ref().unwrap()] {
+    let log = format!(
+        "{:?}{:?}",
+        parts.gate.log(cases.len()),
+        parts.gate.messages()
+    );
+    for secret in [
+        &client.secret_access_key,
+        client.session_token.as_ref().unwrap(),
+    ] {
         assert!(!log.contains(secret.as_str()));
     }
     let store = std::fs::read_to_string(store).unwrap();
-    assert!(!store.contains(&client.secret) && !store.contains(client.token.as_ref().unwrap()));
+    assert!(
+        !store.contains(&client.secret_access_key)
+            && !store.contains(client.session_token.as_ref().unwrap())
+    );
 }

@@ -13,7 +13,9 @@ use kinesis_gate::sandbox::Authority;
 use serde_json::{Value, json};
 
 use crate::support::raw::{Connection, Request};
-use crate::support::responder::{Asked, Reply, Responder, content_type, decode, encode};
+use crate::support::responder::{
+    ReceivedRequest, Responder, StreamedResponse, content_type, decode, encode,
+};
 use crate::support::{ACCOUNT, ENDPOINT, Gate, GateBuilder, HOST, KEY_ID, http2};
 
 /// Iterators of every stream, records of one.
@@ -101,9 +103,9 @@ impl<'a> Caller<'a> {
         if !self.wire.http2 {
             let mut connection = Connection::open(self.authority, self.address, HOST);
             connection.write(&request.bytes());
-            let answer = connection.answer();
+            let answer = connection.response();
             let body = match answer.header("transfer-encoding") {
-                Some(_) => connection.chunked(answer.body).unwrap(),
+                Some(_) => connection.read_chunked(answer.body).unwrap(),
                 None => answer.body,
             };
             return (answer.status, body.into());
@@ -156,19 +158,22 @@ impl<'a> Caller<'a> {
 /// An upstream whose tokens tell nothing, each handed out once.
 pub fn kinesis(authority: &Authority) -> Responder {
     let handed = AtomicUsize::new(0);
-    Responder::start(authority, move |asked: &Asked| -> Reply {
-        let token = format!("token-{}", handed.fetch_add(1, Ordering::Relaxed));
-        let answer = match asked.operation.as_str() {
-            "GetShardIterator" => json!({"ShardIterator": token}),
-            "GetRecords" => {
-                json!({"Records": [], "NextShardIterator": token, "MillisBehindLatest": 0})
-            }
-            "ListShards" => json!({"Shards": [], "NextToken": token}),
-            "ListStreamConsumers" => json!({"Consumers": [], "NextToken": token}),
-            _ => json!({}),
-        };
-        asked.reply(&answer)
-    })
+    Responder::start(
+        authority,
+        move |asked: &ReceivedRequest| -> StreamedResponse {
+            let token = format!("token-{}", handed.fetch_add(1, Ordering::Relaxed));
+            let answer = match asked.operation.as_str() {
+                "GetShardIterator" => json!({"ShardIterator": token}),
+                "GetRecords" => {
+                    json!({"Records": [], "NextShardIterator": token, "MillisBehindLatest": 0})
+                }
+                "ListShards" => json!({"Shards": [], "NextToken": token}),
+                "ListStreamConsumers" => json!({"Consumers": [], "NextToken": token}),
+                _ => json!({}),
+            };
+            asked.respond(&answer)
+        },
+    )
 }
 
 struct Parts {
@@ -363,7 +368,7 @@ fn nor_with_an_invented_one() {
         });
         assert_eq!((status, answer), (400, expected));
     }
-    assert_eq!(kinesis.asked().len(), 0);
+    assert_eq!(kinesis.requests().len(), 0);
     assert_eq!(metric(&gate, "tokens_unknown"), 4);
     let line = &gate.log(4)[0];
     assert_eq!(line["decision"], "refused");

@@ -9,7 +9,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::support::raw::{Connection, Request};
-use crate::support::responder::{Asked, Broken, Reply, Responder, encode};
+use crate::support::responder::{
+    BodyAborted, ReceivedRequest, Responder, StreamedResponse, encode,
+};
 use crate::support::{ENDPOINT, Gate, GateBuilder, HOST};
 use crate::token_binding::{Caller, POLICY, WIRES, metric};
 
@@ -24,10 +26,10 @@ fn gate(authority: &Arc<Authority>, kinesis: &Responder) -> Gate {
 /// Iterators called `first`; records by `records`.
 fn kinesis(
     authority: &Authority,
-    records: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    records: impl Fn(&ReceivedRequest) -> StreamedResponse + Send + Sync + 'static,
 ) -> Responder {
     Responder::start(authority, move |asked| match asked.operation.as_str() {
-        "GetShardIterator" => asked.reply(&json!({"ShardIterator": "first"})),
+        "GetShardIterator" => asked.respond(&json!({"ShardIterator": "first"})),
         _ => records(asked),
     })
 }
@@ -62,7 +64,9 @@ fn large(cbor: bool) -> Vec<Bytes> {
 #[test]
 fn a_large_answer_streams_and_is_read_to_its_end() {
     let authority = Arc::new(Authority::create().unwrap());
-    let kinesis = kinesis(&authority, |asked| asked.reply_in(large(asked.cbor)));
+    let kinesis = kinesis(&authority, |asked| {
+        asked.respond_in_chunks(large(asked.cbor))
+    });
     for wire in WIRES {
         let gate = gate(&authority, &kinesis);
         let caller = Caller::new(&gate, wire);
@@ -85,8 +89,8 @@ fn pieces_pass_while_others_are_still_to_come_but_for_the_last() {
     let pieces = Mutex::new(Some(pieces));
     let kinesis = kinesis(&authority, move |asked| {
         match pieces.lock().unwrap().take() {
-            Some(pieces) => asked.reply_from(pieces),
-            None => asked.reply(&json!({})),
+            Some(pieces) => asked.respond_from(pieces),
+            None => asked.respond(&json!({})),
         }
     });
     let gate = gate(&authority, &kinesis);
@@ -102,16 +106,16 @@ fn pieces_pass_while_others_are_still_to_come_but_for_the_last() {
             .send(Ok(Bytes::copy_from_slice(piece.as_bytes())))
             .unwrap();
     }
-    let answer = connection.answer();
+    let answer = connection.response();
     assert_eq!(answer.status, 200);
     // Two pieces are here, chunk heads and all; the third waits for a fourth.
-    let arrived = connection.at_least(begin.len() + records.len(), answer.body);
+    let arrived = connection.read_at_least(begin.len() + records.len(), answer.body);
     assert_eq!(caller.read_error("second"), EXPIRED);
     sender
         .send(Ok(Bytes::from(r#"],"NextShardIterator":"second"}"#)))
         .unwrap();
     drop(sender);
-    let body = connection.chunked(arrived).unwrap();
+    let body = connection.read_chunked(arrived).unwrap();
     assert_eq!(
         String::from_utf8(body).unwrap(),
         format!(r#"{begin}{records}2],"NextShardIterator":"second"}}"#)
@@ -128,17 +132,17 @@ fn an_answer_that_breaks_off_binds_nothing() {
         let token = br#"{"NextShardIterator":"second","Records":[1"#;
         sender.send(Ok(Bytes::from_static(token))).unwrap();
         sender.send(Ok(Bytes::from(",1".repeat(10_000)))).unwrap();
-        sender.send(Err(Broken)).unwrap();
-        asked.reply_from(pieces)
+        sender.send(Err(BodyAborted)).unwrap();
+        asked.respond_from(pieces)
     });
     let gate = gate(&authority, &kinesis);
     let caller = Caller::new(&gate, WIRES[0]);
     let body = json!({"ShardIterator": caller.iterator("orders")}).to_string();
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     connection.write(&Request::new("GetRecords", body).bytes());
-    let answer = connection.try_answer();
+    let answer = connection.try_response();
     if let Some(answer) = answer {
-        assert!(connection.chunked(answer.body).is_err());
+        assert!(connection.read_chunked(answer.body).is_err());
     }
     assert_eq!(caller.read_error("second"), EXPIRED);
     assert_eq!(metric(&gate, "tokens_bound"), 1);
@@ -228,7 +232,7 @@ fn an_answer_that_cannot_be_read_in_one_way_binds_nothing_and_is_passed_on() {
         let authority = Arc::new(Authority::create().unwrap());
         let kinesis = kinesis(&authority, move |asked| {
             let (first, second) = text.split_at(text.len() / 2);
-            let mut reply = asked.reply_in([Bytes::from(first), Bytes::from(second)]);
+            let mut reply = asked.respond_in_chunks([Bytes::from(first), Bytes::from(second)]);
             for (name, value) in *headers {
                 reply = reply.header(name, value);
             }
@@ -252,7 +256,9 @@ fn an_answer_says_its_encoding_itself() {
     let kinesis = kinesis(&authority, |asked| {
         let answer = encode(!asked.cbor, &json!({"NextShardIterator": "second"}));
         let other = crate::support::responder::content_type(!asked.cbor);
-        asked.reply_in([answer]).header("content-type", other)
+        asked
+            .respond_in_chunks([answer])
+            .header("content-type", other)
     });
     for wire in WIRES {
         let gate = gate(&authority, &kinesis);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
-use crate::support::redis_tls::{GuardedRedis, PASSWORD};
+use crate::support::redis_tls::{PASSWORD, TlsRedis};
 use crate::support::responder::Responder;
 use crate::support::{ENDPOINT, Gate, GateBuilder};
 use crate::token_binding::{Caller, POLICY, WIRES, kinesis, metric};
@@ -41,14 +41,14 @@ impl Told<'_> {
 struct Site {
     authority: Arc<Authority>,
     kinesis: Responder,
-    redis: GuardedRedis,
+    redis: TlsRedis,
 }
 
 /// `None` where there is no Redis.
 fn site() -> Option<Site> {
     let authority = Arc::new(Authority::create().unwrap());
     Some(Site {
-        redis: GuardedRedis::start(&authority)?,
+        redis: TlsRedis::start(&authority)?,
         kinesis: kinesis(&authority),
         authority,
     })

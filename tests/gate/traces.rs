@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::Message;
 
 use crate::support::raw::{Connection, Request};
-use crate::support::{ACCOUNT, Behaviour, ENDPOINT, Gate, GateBuilder, HOST, Recorder, SECRET};
+use crate::support::{ACCOUNT, Behaviour, ENDPOINT, Gate, GateBuilder, HOST, Recorder, SECRET_KEY};
 
 use collector::{Collector, TAKES, attribute};
 
@@ -34,7 +34,7 @@ struct Setting {
 
 impl Setting {
     fn new(traces: &str) -> Setting {
-        Setting::answering(traces, Behaviour::Answer)
+        Setting::answering(traces, Behaviour::Respond)
     }
 
     fn answering(traces: &str, behaviour: Behaviour) -> Setting {
@@ -216,7 +216,7 @@ fn a_request_that_only_carries_a_token_tells_the_stream_it_stands_for() {
         Content-Type: application/x-amz-json-1.1\r\nContent-Length: 31\r\n\r\n\
         {\"ShardIterator\":\"token-12345\"}";
     let collector = Collector::start(TAKES);
-    let mut setting = Setting::answering(&collector.table(EVERY), Behaviour::Say(SAYS));
+    let mut setting = Setting::answering(&collector.table(EVERY), Behaviour::RespondWith(SAYS));
     let mut connection = setting.connect();
     let iterator = |stream: &str| {
         let body = format!(
@@ -225,15 +225,15 @@ fn a_request_that_only_carries_a_token_tells_the_stream_it_stands_for() {
         Request::new("GetShardIterator", body)
     };
     connection.write(&iterator("orders").bytes());
-    assert_eq!(connection.answer().status, 200);
+    assert_eq!(connection.response().status, 200);
     let records = |token: &str| {
         let body = format!(r#"{{"ShardIterator":"{token}"}}"#);
         Request::new("GetRecords", body)
     };
     connection.write(&records("token-12345").bytes());
-    assert_eq!(connection.answer().status, 200);
+    assert_eq!(connection.response().status, 200);
     connection.write(&records("token-67890").bytes());
-    assert_eq!(connection.answer().status, 400);
+    assert_eq!(connection.response().status, 400);
     setting.drain();
 
     let spans = collector.spans();
@@ -267,7 +267,7 @@ fn what_the_upstream_does_wrong_is_an_error() {
     assert!(status >= 500);
     closing.drain();
     const BAD: &str = "HTTP/1.1 500 Not Ok\r\nContent-Length: 2\r\n\r\n{}";
-    let mut failing = Setting::answering(&collector.table(EVERY), Behaviour::Say(BAD));
+    let mut failing = Setting::answering(&collector.table(EVERY), Behaviour::RespondWith(BAD));
     assert_eq!(failing.send(&put("orders")), 500);
     failing.drain();
 
@@ -333,7 +333,7 @@ fn secrets_and_records_are_in_no_span() {
         );
         let secrets = [
             made.as_str(),
-            SECRET,
+            SECRET_KEY,
             "session-token",
             "cmVjb3Jk",
             "p-key",

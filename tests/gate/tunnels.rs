@@ -47,16 +47,16 @@ fn text(listener: &str) -> String {
 fn a_listed_host_is_reached_undecrypted_and_no_other() {
     let authority = Arc::new(Authority::create().unwrap());
     let other = Authority::create().unwrap();
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let (address, host) = host(&other);
     let tunnels = format!("tunnels = [{{ name = \"{STS}\", connect = \"{address}\" }}]");
     let gate = GateBuilder::new(&authority, recorder.address())
-        .configured(&text(&tunnels))
+        .config(&text(&tunnels))
         .start();
     // The client trusts the host's authority alone: nobody is in between.
-    let mut connection = Connection::open_trusting(&other.pem(), gate.address(), STS);
+    let mut connection = Connection::open_with_ca(&other.pem(), gate.address(), STS);
     connection.write(b"hello");
-    assert_eq!(connection.answer().status, 200);
+    assert_eq!(connection.response().status, 200);
     drop(connection);
     assert_eq!(host.join().unwrap(), b"hello");
     let told = &gate.log(1)[0];
@@ -69,7 +69,7 @@ fn a_listed_host_is_reached_undecrypted_and_no_other() {
         "sts.eu-west-1.amazonaws.com",
     ] {
         for pem in [authority.pem(), other.pem()] {
-            let offered = Connection::offering(&pem, gate.address(), name, b"http/1.1");
+            let offered = Connection::open_with_alpn(&pem, gate.address(), name, b"http/1.1");
             assert!(offered.is_err(), "{name}");
         }
     }
@@ -103,14 +103,14 @@ enum Use {
 fn ended(limits: &str, with: Use) -> (Duration, serde_json::Value) {
     let authority = Arc::new(Authority::create().unwrap());
     let other = Authority::create().unwrap();
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let address = echo(&other);
     let tunnels = format!("tunnels = [{{ name = \"{STS}\", connect = \"{address}\" }}]");
     let gate = GateBuilder::new(&authority, recorder.address())
-        .configured(&format!("{}[limits]\n{limits}\n", text(&tunnels)))
+        .config(&format!("{}[limits]\n{limits}\n", text(&tunnels)))
         .start();
     let began = Instant::now();
-    let mut connection = Connection::open_trusting(&other.pem(), gate.address(), STS);
+    let mut connection = Connection::open_with_ca(&other.pem(), gate.address(), STS);
     let mut heard = Vec::new();
     connection.write(b"x");
     assert!(connection.read_some(&mut heard));
@@ -150,7 +150,7 @@ fn kinesis_itself_is_no_tunnel() {
         "localhost",
     ] {
         let problems = GateBuilder::new(&authority, ([127, 0, 0, 1], 9).into())
-            .configured(&text(&format!("tunnels = [\"{name}\"]")))
+            .config(&text(&format!("tunnels = [\"{name}\"]")))
             .try_start()
             .err()
             .unwrap_or_else(|| panic!("{name} was taken for a tunnel"));

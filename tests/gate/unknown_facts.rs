@@ -17,7 +17,7 @@ const ORGANIZATION: &str = r#"{"Statement":{"Sid":"Ours","Effect":"Allow","Princ
 #[test]
 fn the_log_names_the_unknown_that_decided() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", STREAM)
         .endpoint("vpce-22bb33cc", ORGANIZATION)
@@ -49,7 +49,7 @@ fn the_log_names_the_unknown_that_decided() {
     for (n, (endpoint, key, operation, body, unknown)) in cases.into_iter().enumerate() {
         let request = Request::with_key(operation, body, key);
         let answer = request.send(&authority, gate.addresses()[endpoint]);
-        assert_eq!(answer.error(), "AccessDeniedException", "{answer:?}");
+        assert_eq!(answer.error_type(), "AccessDeniedException", "{answer:?}");
         let line = &gate.log(n + 1)[n];
         assert_eq!(line["decision"], "implicit-deny", "{line}");
         assert_eq!(line["unknown"], unknown, "{line}");

@@ -101,7 +101,7 @@ const CASES: &[(&str, &str, &str, Option<&str>)] = &[
 fn they_are_decided_by_what_they_name() {
     let authority = Arc::new(Authority::create().unwrap());
     for (policy, operation, body, allowed) in CASES {
-        let recorder = Recorder::start(&authority, Behaviour::Answer);
+        let recorder = Recorder::start(&authority, Behaviour::Respond);
         let gate = GateBuilder::new(&authority, recorder.address())
             .endpoint("vpce-33cc44dd", policy)
             .start();
@@ -116,7 +116,7 @@ fn they_are_decided_by_what_they_name() {
             }
             None => {
                 assert_eq!(
-                    answer.error(),
+                    answer.error_type(),
                     "AccessDeniedException",
                     "{operation} {body}: {line}"
                 );
@@ -130,11 +130,15 @@ fn they_are_decided_by_what_they_name() {
 #[test]
 fn a_known_name_in_another_case_is_no_operation() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     for operation in ["putRecord", "PUTRECORD", "Putrecord", "ListSTREAMS"] {
         let answer = Request::new(operation, "{}").send(&authority, gate.address());
-        assert_eq!(answer.error(), "UnknownOperationException", "{operation}");
+        assert_eq!(
+            answer.error_type(),
+            "UnknownOperationException",
+            "{operation}"
+        );
     }
     assert_eq!(recorder.connections(), 0);
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use kinesis_gate::sandbox::Authority;
 
-use crate::support::raw::{Answer, Request};
+use crate::support::raw::{Request, Response};
 use crate::support::{Behaviour, Gate, GateBuilder, Recorder};
 
 /// An AWS-shaped 503 that SDKs retry, and a log line that says which failure it was.
-fn assert_unavailable(answer: &Answer, gate: &Gate, kind: &str) {
+fn assert_unavailable(answer: &Response, gate: &Gate, kind: &str) {
     assert_eq!(answer.status, 503, "{answer:?}");
-    assert_eq!(answer.error(), "ServiceUnavailable");
+    assert_eq!(answer.error_type(), "ServiceUnavailable");
     let line = &gate.log(1)[0];
     assert_eq!(line["upstream_failure"], kind, "{line}");
     assert_eq!(line["decision"], "allow");
@@ -80,7 +80,7 @@ fn resets_and_nothing_is_sent_twice() {
 #[test]
 fn closes_kept_connections() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::CloseAfterAnswer);
+    let recorder = Recorder::start(&authority, Behaviour::RespondThenClose);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     for sent in 1..=20 {
         let answer = put().send(&authority, gate.address());
@@ -93,7 +93,7 @@ fn closes_kept_connections() {
 #[test]
 fn shows_a_certificate_of_another_name() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .upstream(&format!(
             "connect = \"{}\"\nca-file = \"ca.pem\"\n",
@@ -112,7 +112,7 @@ fn shows_a_certificate_of_another_name() {
 #[test]
 fn shows_a_certificate_of_another_authority() {
     let authority = Arc::new(Authority::create().unwrap());
-    let impostor = Recorder::start(&Authority::create().unwrap(), Behaviour::Answer);
+    let impostor = Recorder::start(&Authority::create().unwrap(), Behaviour::Respond);
     let gate = GateBuilder::new(&authority, impostor.address()).start();
     assert_unavailable(
         &put().send(&authority, gate.address()),

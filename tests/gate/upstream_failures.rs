@@ -28,12 +28,13 @@ fn failure(gate: &Gate, speaks: Speaks) -> String {
         Speaks::Http1 => {
             let answer = Request::new("PutRecord", BODY).send(&gate.authority, gate.address());
             assert_eq!(answer.status, 503, "{answer:?}");
-            assert_eq!(answer.error(), "ServiceUnavailable");
+            assert_eq!(answer.error_type(), "ServiceUnavailable");
         }
         Speaks::Http2 => {
             let headers = http2::signed_headers("PutRecord", BODY, "host");
             let request = http2::request(&headers, BODY);
-            let status = http2::send(&gate.authority, gate.address(), http2::H2, request);
+            let status =
+                http2::send_for_status(&gate.authority, gate.address(), http2::H2, request);
             assert_eq!(status, 503);
         }
     }
@@ -203,7 +204,7 @@ fn an_answer_that_breaks_off() {
     let gate = gate(&authority, &upstream.to_string());
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     connection.write(&Request::new("GetRecords", r#"{"ShardIterator":"x"}"#).bytes());
-    let answer = connection.answer();
+    let answer = connection.response();
     assert_eq!((answer.status, answer.body.len()), (200, 12), "{answer:?}");
     let line = &gate.log(1)[0];
     let reason = line["reason"].as_str().unwrap_or_default();
@@ -215,7 +216,7 @@ fn an_answer_that_breaks_off() {
 #[test]
 fn a_failure_is_over_when_the_upstream_is_back() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let (socket, address) = refusing();
     let gate = gate(&authority, &address.to_string());
     assert_eq!(failure(&gate, Speaks::Http1), "connect");

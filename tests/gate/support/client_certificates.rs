@@ -1,4 +1,4 @@
-//! A CA for clients, and certificates of it.
+//! A CA for client certificates, and the certificates and CRLs that it issues.
 
 use std::path::Path;
 
@@ -10,48 +10,46 @@ use rustls::client::WantsClientCert;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, ConfigBuilder};
 
-/// The serial number that is revoked.
-pub const REVOKED: u64 = 66;
+/// The serial number that [`ClientCa::write`] revokes.
+pub const REVOKED_SERIAL: u64 = 66;
 
-/// A CA for clients.
-pub struct Clients(CertifiedIssuer<'static, KeyPair>);
+/// A CA for client certificates.
+pub struct ClientCa(CertifiedIssuer<'static, KeyPair>);
 
-/// A client's certificate and key.
-pub struct Client(CertificateDer<'static>, KeyPair);
+/// A client certificate and its key.
+pub struct ClientCertificate(CertificateDer<'static>, KeyPair);
 
-impl Clients {
-    /// A new one.
-    pub fn new() -> Clients {
+impl ClientCa {
+    pub fn new() -> ClientCa {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
-        Clients(CertifiedIssuer::self_signed(params, key).unwrap())
+        ClientCa(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    /// A certificate with these names.
-    pub fn client(&self, serial: u64, names: &[SanType]) -> Client {
+    /// Issues a certificate with these subject alternative names.
+    pub fn issue(&self, serial: u64, names: &[SanType]) -> ClientCertificate {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names.to_vec();
         params.serial_number = Some(SerialNumber::from(serial));
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
-        Client(certificate.der().clone(), key)
+        ClientCertificate(certificate.der().clone(), key)
     }
 
-    /// Writes `clients.pem`, and `clients.crl.pem`, which revokes one serial number.
+    /// Writes `clients.pem`, and `clients.crl.pem` that revokes [`REVOKED_SERIAL`].
     pub fn write(&self, folder: &Path) {
         std::fs::write(folder.join("clients.pem"), self.0.pem()).unwrap();
-        self.revoke(folder, REVOKED);
+        self.revoke(folder, REVOKED_SERIAL);
     }
 
-    /// Writes a `clients.crl.pem` that revokes another serial number.
+    /// Writes a `clients.crl.pem` that revokes this serial number instead.
     pub fn revoke(&self, folder: &Path, serial: u64) {
-        let list = self.revoking(serial);
-        std::fs::write(folder.join("clients.crl.pem"), list).unwrap();
+        std::fs::write(folder.join("clients.crl.pem"), self.crl(serial)).unwrap();
     }
 
-    fn revoking(&self, serial: u64) -> String {
+    fn crl(&self, serial: u64) -> String {
         let revoked = RevokedCertParams {
             serial_number: SerialNumber::from(serial),
             revocation_time: date_time_ymd(2025, 1, 1),
@@ -70,21 +68,21 @@ impl Clients {
     }
 }
 
-pub fn uri(name: &str) -> SanType {
+pub fn uri_san(name: &str) -> SanType {
     SanType::URI(name.try_into().unwrap())
 }
 
-pub fn dns(name: &str) -> SanType {
+pub fn dns_san(name: &str) -> SanType {
     SanType::DnsName(name.try_into().unwrap())
 }
 
-impl Client {
-    /// A configuration that shows it.
-    pub fn authenticate(
+impl ClientCertificate {
+    /// A configuration that presents the certificate.
+    pub fn with_client_auth(
         &self,
         config: ConfigBuilder<ClientConfig, WantsClientCert>,
     ) -> ClientConfig {
-        let Client(certificate, key) = self;
+        let ClientCertificate(certificate, key) = self;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let chain = vec![certificate.clone()];
         config.with_client_auth_cert(chain, key).unwrap()

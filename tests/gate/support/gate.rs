@@ -1,4 +1,4 @@
-//! A gate in this process.
+//! A gate in the process of the tests.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use kinesis_gate::sandbox::Authority;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{ACCOUNT, ANALYST, ENDPOINT, KEY_ID};
+use super::{ACCOUNT, ANALYST_KEY_ID, ENDPOINT, KEY_ID};
 
-/// A running gate. Dropped, it drains.
+/// A running gate, drained on drop.
 pub struct Gate {
     _folder: TempDir,
     pub authority: Arc<Authority>,
@@ -25,7 +25,7 @@ pub struct Gate {
     running: Option<RunningGate>,
 }
 
-/// What a gate is started with.
+/// The configuration of a gate.
 pub struct GateBuilder {
     authority: Arc<Authority>,
     upstream: String,
@@ -38,15 +38,15 @@ pub struct GateBuilder {
     clock: Clock,
     workers: usize,
     port: u16,
-    text: Option<String>,
+    config: Option<String>,
 }
 
-/// What the gate wrote.
+/// The decision log, as the gate writes it.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl GateBuilder {
-    /// In front of an upstream whose certificate `authority` signed for `localhost`.
+    /// A gate in front of an upstream with a certificate of `authority` for `localhost`.
     pub fn new(authority: &Arc<Authority>, upstream: SocketAddr) -> GateBuilder {
         GateBuilder {
             authority: Arc::clone(authority),
@@ -62,85 +62,85 @@ impl GateBuilder {
             clock: app::clock,
             workers: 1,
             port: 0,
-            text: None,
+            config: None,
         }
     }
 
-    /// The port of the first listener.
+    /// Sets the port of the first listener.
     pub fn first_port(mut self, port: u16) -> GateBuilder {
         self.port = port;
         self
     }
 
-    /// Other settings of the upstream.
+    /// Replaces the settings of `[upstream]`.
     pub fn upstream(mut self, settings: &str) -> GateBuilder {
         self.upstream = settings.to_owned();
         self
     }
 
-    /// Settings of `[limits]`.
+    /// Sets `[limits]`.
     pub fn limits(mut self, settings: &str) -> GateBuilder {
         self.limits = settings.to_owned();
         self
     }
 
-    /// Settings of `[tokens]`.
+    /// Sets `[tokens]`.
     pub fn tokens(mut self, settings: &str) -> GateBuilder {
         self.tokens = settings.to_owned();
         self
     }
 
-    /// Settings of `[log]`.
+    /// Sets `[log]`.
     pub fn log(mut self, settings: &str) -> GateBuilder {
         self.log = settings.to_owned();
         self
     }
 
-    /// Settings of `[admin]` beside its address.
+    /// Sets `[admin]`, except its address.
     pub fn admin(mut self, settings: &str) -> GateBuilder {
         self.admin = settings.to_owned();
         self
     }
 
-    /// Further tables, such as `[[rate]]`.
+    /// Adds tables, such as `[[rate]]`.
     pub fn tables(mut self, tables: &str) -> GateBuilder {
         self.tables = tables.to_owned();
         self
     }
 
-    /// Another clock than the process's.
+    /// Replaces the clock.
     pub fn clock(mut self, clock: Clock) -> GateBuilder {
         self.clock = clock;
         self
     }
 
-    /// So many event loops.
+    /// Sets the number of event loops.
     pub fn workers(mut self, workers: usize) -> GateBuilder {
         self.workers = workers;
         self
     }
 
-    /// An endpoint with a policy document, and a listener for it.
+    /// Adds an endpoint with a policy document, and a listener for the endpoint.
     pub fn endpoint(mut self, id: &'static str, policy: &str) -> GateBuilder {
         self.policies.push((id, policy.to_owned()));
         self
     }
 
-    /// A whole configuration instead of everything else; `ca.pem` and `ca-key.pem` lie beside it.
-    pub fn configured(mut self, text: &str) -> GateBuilder {
-        self.text = Some(text.to_owned());
+    /// Replaces the whole configuration file, which lies beside `ca.pem` and `ca-key.pem`.
+    pub fn config(mut self, text: &str) -> GateBuilder {
+        self.config = Some(text.to_owned());
         self
     }
 
-    /// Starts it, with an endpoint that allows everything if none was named.
+    /// Starts the gate; without an endpoint, with one that allows everything.
     pub fn start(self) -> Gate {
         self.try_start()
             .unwrap_or_else(|problems| panic!("{problems}"))
     }
 
-    /// Starts it, or says why not.
+    /// Starts the gate, or returns the errors of its configuration.
     pub fn try_start(mut self) -> Result<Gate, Problems> {
-        end_at_panics();
+        abort_on_gate_panic();
         if self.policies.is_empty() {
             let all =
                 r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
@@ -149,7 +149,7 @@ impl GateBuilder {
         let folder = tempfile::tempdir().unwrap();
         self.authority.write(folder.path()).unwrap();
         let file = folder.path().join("gate.toml");
-        std::fs::write(&file, self.text(folder.path())).unwrap();
+        std::fs::write(&file, self.config_text(folder.path())).unwrap();
         let bound = app::load(&file, self.clock)?.bind()?;
         let (addresses, admin) = (bound.addresses().to_vec(), bound.admin_address().unwrap());
         let log = Log::default();
@@ -166,14 +166,14 @@ impl GateBuilder {
         })
     }
 
-    fn text(&self, folder: &Path) -> String {
-        if let Some(text) = &self.text {
+    fn config_text(&self, folder: &Path) -> String {
+        if let Some(text) = &self.config {
             return text.clone();
         }
         let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policies");
         let mut text = format!(
             "workers = {}\n[upstream]\n{}\n[limits]\n{}\n[tokens]\n{}\n[log]\n{}\n[admin]\naddress = \"127.0.0.1:0\"\n{}\n\
-             [[principal]]\naccess-key-id = \"{ANALYST}\"\n\
+             [[principal]]\naccess-key-id = \"{ANALYST_KEY_ID}\"\n\
              arn = \"arn:aws:iam::{ACCOUNT}:user/analyst\"\n\
              [[principal]]\naccess-key-id = \"{KEY_ID}\"\n\
              arn = \"arn:aws:iam::{ACCOUNT}:user/producer\"\n\
@@ -203,17 +203,17 @@ impl GateBuilder {
     }
 }
 
-/// A panic of a gate's own threads ends the tests: the runtime would turn it into a connection that
-/// closes, which some tests expect of bad input.
-fn end_at_panics() {
+/// Makes a panic of a gate's own threads end the tests: the runtime would only close the connection,
+/// which some tests expect of bad input.
+fn abort_on_gate_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let usual = std::panic::take_hook();
+        let default_hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            usual(panic);
+            default_hook(panic);
             let name = std::thread::current().name().unwrap_or_default().to_owned();
             if name.starts_with("loop-") || name == "admin" || name == "log" || name == "traces" {
-                // Past the capture of the harness, which would be lost with the process.
+                // Not through the harness, whose captured output is lost with the process.
                 let _ = writeln!(std::io::stderr(), "`{name}` of a gate panicked: {panic}");
                 std::process::abort();
             }
@@ -222,12 +222,12 @@ fn end_at_panics() {
 }
 
 impl Gate {
-    /// A file of its configuration: `gate.toml`, `policy-0.json`, `ca.pem`.
+    /// The path of a file of the configuration: `gate.toml`, `policy-0.json`, `ca.pem`.
     pub fn path(&self, name: &str) -> PathBuf {
         self._folder.path().join(name)
     }
 
-    /// Reloads it, as SIGHUP does.
+    /// Reloads the configuration, as SIGHUP does.
     pub fn reload(&self) -> Result<(), Problems> {
         self.running.as_ref().unwrap().reload()
     }
@@ -247,28 +247,28 @@ impl Gate {
         self.admin
     }
 
-    /// The lines of the decision log so far, once there are so many.
+    /// The decision log, once it has at least `lines` lines.
     pub fn log(&self, lines: usize) -> Vec<Value> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let text = String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap();
-            let found: Vec<Value> = text
+            let records: Vec<Value> = text
                 .lines()
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect();
-            if found.len() >= lines {
-                return found;
+            if records.len() >= lines {
+                return records;
             }
             assert!(
                 Instant::now() < deadline,
                 "{} of {lines} lines: {text}",
-                found.len()
+                records.len()
             );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Drains it on another thread, as SIGTERM does.
+    /// Drains the gate on another thread, as SIGTERM does.
     pub fn drain(&mut self) -> std::thread::JoinHandle<()> {
         let running = self.running.take().unwrap();
         std::thread::spawn(move || running.drain().unwrap())
@@ -281,13 +281,13 @@ impl Drop for Gate {
             let _ = running.drain();
         }
         if !std::thread::panicking() {
-            self.log.is_as_documented();
+            self.log.assert_matches_schema();
         }
     }
 }
 
 /// The schema of a line of the decision log.
-pub fn schema() -> &'static jsonschema::Validator {
+pub fn log_schema() -> &'static jsonschema::Validator {
     static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
         let text = include_str!("../../../docs/decision-log.schema.json");
         jsonschema::draft202012::new(&serde_json::from_str(text).unwrap()).unwrap()
@@ -296,16 +296,16 @@ pub fn schema() -> &'static jsonschema::Validator {
 }
 
 impl Log {
-    /// Every line that a test made a gate write is as the schema says; of very many, the first.
-    fn is_as_documented(&self) {
+    /// Asserts that the first thousand lines are as the schema says.
+    fn assert_matches_schema(&self) {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         for line in text.lines().take(1000) {
             let value: Value = serde_json::from_str(line).unwrap();
-            let wrong: Vec<String> = schema()
+            let errors: Vec<String> = log_schema()
                 .iter_errors(&value)
                 .map(|error| format!("{} at {}", error, error.instance_path()))
                 .collect();
-            assert!(wrong.is_empty(), "{line}: {wrong:#?}");
+            assert!(errors.is_empty(), "{line}: {errors:#?}");
         }
     }
 }

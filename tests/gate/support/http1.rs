@@ -1,4 +1,4 @@
-//! An HTTP client for the SDK that speaks HTTP/1.1 only; the SDK's own takes HTTP/2 if it can.
+//! An HTTP client for the AWS SDK that speaks HTTP/1.1 only: the SDK's own prefers HTTP/2.
 
 use std::sync::Arc;
 
@@ -64,10 +64,10 @@ impl Http1 {
             .map_or("/", |path| path.as_str())
             .parse()?;
         let body = Bytes::copy_from_slice(body.bytes().expect("a body in memory"));
-        let answer = sender
+        let response = sender
             .send_request(http::Request::from_parts(parts, Full::new(body)))
             .await?;
-        let (parts, body) = answer.into_parts();
+        let (parts, body) = response.into_parts();
         let body = SdkBody::from(body.collect().await?.to_bytes().to_vec());
         Ok(HttpResponse::try_from(http::Response::from_parts(
             parts, body,

@@ -1,4 +1,4 @@
-//! Requests over HTTP/2.
+//! An HTTP/2 client.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::raw::{Answer, client_config};
+use super::raw::{Response, client_config};
 use super::signature::sign;
 use super::{HOST, KEY_ID};
 
 pub type Body = Full<Bytes>;
 
-/// Bytes that the gate may send ahead, on one stream and on the connection.
-pub struct Windows(pub u32, pub u32);
+/// Initial flow-control windows (RFC 9113, section 5.2) of a stream and of the connection, in bytes.
+pub struct FlowControlWindows(pub u32, pub u32);
 
-/// What TLS offers: HTTP/2, or nothing, as Java's async client and the KCL do.
+/// What a client offers by ALPN: HTTP/2, or nothing, as Java's async client and the KCL do.
 pub const H2: &[&[u8]] = &[b"h2"];
-pub const NOTHING: &[&[u8]] = &[];
+pub const NO_ALPN: &[&[u8]] = &[];
 
-/// The headers of a signed request, `:authority` first where that is what the signature covers, as
-/// the JavaScript SDK's does.
+/// The headers of a signed request; `authority` is the signed name of the host: `host`, or `:authority`
+/// as in the JavaScript SDK.
 pub fn signed_headers(operation: &str, body: &str, authority: &str) -> Vec<(String, String)> {
     let signed = [authority, "content-type", "x-amz-date", "x-amz-target"];
     let target = format!("Kinesis_20131202.{operation}");
@@ -47,7 +47,7 @@ pub fn signed_headers(operation: &str, body: &str, authority: &str) -> Vec<(Stri
     headers
 }
 
-/// A request with these headers; the authority is in its target.
+/// A request with these headers; the authority is in the URI.
 pub fn request(headers: &[(String, String)], body: &str) -> http::Request<Body> {
     let mut request = http::Request::post(format!("https://{HOST}/"));
     for (name, value) in headers
@@ -61,12 +61,12 @@ pub fn request(headers: &[(String, String)], body: &str) -> http::Request<Body> 
         .unwrap()
 }
 
-/// A connection, and the task that drives it.
+/// Opens a connection; a task must drive its second half.
 pub async fn connect(
     authority: &Authority,
     address: SocketAddr,
     alpn: &[&[u8]],
-    windows: Option<Windows>,
+    windows: Option<FlowControlWindows>,
 ) -> (
     SendRequest<Body>,
     Connection<TokioIo<TlsStream<TcpStream>>, Body, TokioExecutor>,
@@ -80,7 +80,7 @@ pub async fn connect(
         .await
         .unwrap();
     let mut builder = Builder::new(TokioExecutor::new());
-    if let Some(Windows(stream, connection)) = windows {
+    if let Some(FlowControlWindows(stream, connection)) = windows {
         builder
             .initial_stream_window_size(stream)
             .initial_connection_window_size(connection);
@@ -88,8 +88,8 @@ pub async fn connect(
     builder.handshake(TokioIo::new(tls)).await.unwrap()
 }
 
-/// Sends a request over a connection of its own and returns the status of its answer.
-pub fn send(
+/// Sends a request on a new connection and returns the status of the response.
+pub fn send_for_status(
     authority: &Authority,
     address: SocketAddr,
     alpn: &[&[u8]],
@@ -105,13 +105,13 @@ pub fn send(
     })
 }
 
-/// Sends a request over a connection of its own and returns its answer, in the form of one over
-/// HTTP/1.1. The stream may be reset instead.
-pub fn ask(
+/// Sends a request on a new connection and returns the response in the form of HTTP/1.1; `None` if the
+/// stream is reset.
+pub fn try_send(
     authority: &Authority,
     address: SocketAddr,
     request: http::Request<Body>,
-) -> Option<Answer> {
+) -> Option<Response> {
     block_on(async {
         let (mut sender, connection) = connect(authority, address, H2, None).await;
         tokio::spawn(connection);
@@ -120,7 +120,7 @@ pub fn ask(
         for (name, value) in response.headers() {
             head += &format!("{name}: {}\r\n", value.to_str().unwrap());
         }
-        Some(Answer {
+        Some(Response {
             status: response.status().as_u16(),
             head,
             body: response.into_body().collect().await.ok()?.to_bytes().into(),

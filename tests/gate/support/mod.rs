@@ -1,4 +1,4 @@
-//! Parts that tests are made of.
+//! Support for the tests: gates, clients, upstreams, and the servers beside them.
 
 pub mod client_certificates;
 pub mod credential_servers;
@@ -19,11 +19,12 @@ pub mod signature;
 pub use gate::{Gate, GateBuilder};
 pub use recorder::{Behaviour, Recorder};
 
-/// The account in the published policies, and a key id that says so.
+/// The account in the published policies.
 pub const ACCOUNT: &str = "123456789012";
+/// An access key id of that account.
 pub const KEY_ID: &str = "AKIARZPUZDIKGB2VALC4";
-/// Another key of that account, which tests give to a user with identity policies.
-pub const ANALYST: &str = "AKIARZPUZDIKGBANALYS";
-pub const SECRET: &str = "throw-away";
+/// Another access key id of that account, of a user with identity policies.
+pub const ANALYST_KEY_ID: &str = "AKIARZPUZDIKGBANALYS";
+pub const SECRET_KEY: &str = "throw-away";
 pub const ENDPOINT: &str = "vpce-33cc44dd";
 pub const HOST: &str = "kinesis.us-east-1.amazonaws.com";

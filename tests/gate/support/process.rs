@@ -1,4 +1,4 @@
-//! A gate as a process of its own, with an environment of its own.
+//! A gate in its own process, with its own environment.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -9,22 +9,22 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// A running gate. Dropped, it is ended.
-pub struct Process {
+/// A running gate, killed on drop.
+pub struct GateProcess {
     child: Child,
     pub addresses: Vec<SocketAddr>,
     records: Arc<Mutex<Vec<Value>>>,
-    told: Arc<Mutex<Vec<String>>>,
+    messages: Arc<Mutex<Vec<String>>>,
 }
 
-impl Process {
-    /// Starts the program on a configuration and waits until it listens.
-    pub fn start(configuration: &Path, environment: &[(&str, &str)]) -> Process {
+impl GateProcess {
+    /// Starts `run` with a configuration file and waits until the gate listens.
+    pub fn start(configuration: &Path, environment: &[(&str, &str)]) -> GateProcess {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
             .args(["run", "--config"])
             .arg(configuration)
             .env_clear()
-            // No instance is asked unless a test says where it is.
+            // No request to the metadata service of an instance, unless a test sets its address.
             .envs([
                 ("HOME", "/nonexistent"),
                 ("AWS_EC2_METADATA_DISABLED", "true"),
@@ -35,19 +35,23 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (records, told) = (Arc::default(), Arc::default());
+        let (records, messages) = (Arc::default(), Arc::default());
         let out = child.stdout.take().unwrap();
         collect(out, &records, |line| serde_json::from_str(line).unwrap());
-        collect(child.stderr.take().unwrap(), &told, str::to_owned);
-        let mut process = Process {
+        collect(child.stderr.take().unwrap(), &messages, str::to_owned);
+        let mut process = GateProcess {
             child,
             addresses: Vec::new(),
             records,
-            told,
+            messages,
         };
-        process.wait(|told| told.iter().any(|line| line.starts_with("listening on ")));
-        let told = process.told();
-        let addresses = told.iter().filter_map(|line| {
+        process.wait_for_messages(|messages| {
+            messages
+                .iter()
+                .any(|line| line.starts_with("listening on "))
+        });
+        let messages = process.messages();
+        let addresses = messages.iter().filter_map(|line| {
             let rest = line.strip_prefix("listening on ")?;
             Some(rest.split(' ').next()?.parse().unwrap())
         });
@@ -60,40 +64,40 @@ impl Process {
         self.addresses[0]
     }
 
-    /// What it told its operator so far.
-    pub fn told(&self) -> Vec<String> {
-        self.told.lock().unwrap().clone()
+    /// The lines of standard error so far.
+    pub fn messages(&self) -> Vec<String> {
+        self.messages.lock().unwrap().clone()
     }
 
-    /// Waits until what it told is as it should be.
-    pub fn wait(&mut self, told: impl Fn(&[String]) -> bool) {
+    /// Waits until `is_enough` holds of the lines of standard error.
+    pub fn wait_for_messages(&mut self, is_enough: impl Fn(&[String]) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !told(&self.told()) {
+        while !is_enough(&self.messages()) {
             let ended = self.child.try_wait().unwrap();
             assert!(
                 ended.is_none() && Instant::now() < deadline,
                 "{ended:?}: {:#?}",
-                self.told()
+                self.messages()
             );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// The decision log, once it has so many lines.
+    /// The decision log, once it has at least `lines` lines.
     pub fn log(&self, lines: usize) -> Vec<Value> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            let found = self.records.lock().unwrap().clone();
-            if found.len() >= lines {
-                return found;
+            let records = self.records.lock().unwrap().clone();
+            if records.len() >= lines {
+                return records;
             }
-            assert!(Instant::now() < deadline, "{lines} lines: {found:#?}");
+            assert!(Instant::now() < deadline, "{lines} lines: {records:#?}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
 
-impl Drop for Process {
+impl Drop for GateProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -103,12 +107,12 @@ impl Drop for Process {
 fn collect<T: Send + 'static>(
     stream: impl std::io::Read + Send + 'static,
     into: &Arc<Mutex<Vec<T>>>,
-    read: impl Fn(&str) -> T + Send + 'static,
+    parse: impl Fn(&str) -> T + Send + 'static,
 ) {
     let into = Arc::clone(into);
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            into.lock().unwrap().push(read(&line));
+            into.lock().unwrap().push(parse(&line));
         }
     });
 }

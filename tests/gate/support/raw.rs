@@ -1,4 +1,4 @@
-//! Requests as bytes, over TLS, without an HTTP library between the test and the wire.
+//! HTTP/1.1 requests and responses as bytes over TLS, without an HTTP library.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use super::recorder::dechunk;
 use super::signature::sign;
 use super::{HOST, KEY_ID};
 
-/// An HTTP/1.1 request, before it becomes bytes.
+/// An HTTP/1.1 request.
 #[derive(Clone)]
 pub struct Request {
     pub line: String,
@@ -22,15 +22,15 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// An answer.
+/// A response; `head` includes the status line and the empty line.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub head: String,
     pub body: Vec<u8>,
 }
 
-/// A TLS connection to a gate.
+/// A client's TLS connection to a gate.
 pub struct Connection(StreamOwned<ClientConnection, TcpStream>);
 
 impl Request {
@@ -39,10 +39,10 @@ impl Request {
         Request::with_key(operation, body, KEY_ID)
     }
 
-    /// One signed with another key.
+    /// The same, signed with another key.
     pub fn with_key(operation: &str, body: impl Into<Vec<u8>>, key_id: &str) -> Request {
         let body = body.into();
-        let mut request = Request {
+        let request = Request {
             line: "POST / HTTP/1.1".to_owned(),
             headers: Vec::new(),
             body: body.clone(),
@@ -54,8 +54,7 @@ impl Request {
         .header("Content-Length", &body.len().to_string());
         let signed = ["content-type", "host", "x-amz-date", "x-amz-target"];
         let authorization = sign(&request.headers, &signed, &body, key_id);
-        request = request.header("Authorization", &authorization);
-        request
+        request.header("Authorization", &authorization)
     }
 
     /// With one more header.
@@ -64,7 +63,7 @@ impl Request {
         self
     }
 
-    /// With another value for a header, whatever was signed.
+    /// With another value of a header; the signature stays.
     pub fn replace(mut self, name: &str, value: &str) -> Request {
         self.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
@@ -84,7 +83,7 @@ impl Request {
         self
     }
 
-    /// The head's bytes, up to and with the empty line.
+    /// The bytes of the head, with the empty line.
     pub fn head(&self) -> Vec<u8> {
         let mut head = format!("{}\r\n", self.line);
         for (name, value) in &self.headers {
@@ -94,15 +93,15 @@ impl Request {
         head.into_bytes()
     }
 
-    /// All bytes.
+    /// The bytes of the head and the body.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.head();
         bytes.extend(&self.body);
         bytes
     }
 
-    /// Sends it over a connection of its own and reads the answer.
-    pub fn send(&self, authority: &Authority, address: SocketAddr) -> Answer {
+    /// Sends the request on a new connection and reads the response.
+    pub fn send(&self, authority: &Authority, address: SocketAddr) -> Response {
         let name = self
             .headers
             .iter()
@@ -111,60 +110,60 @@ impl Request {
         let name = name.rsplit_once(':').map_or(name, |(name, _)| name);
         let mut connection = Connection::open(authority, address, name);
         connection.write(&self.bytes());
-        connection.answer()
+        connection.response()
     }
 }
 
 impl Connection {
-    /// Opens a connection that asks for `name` and offers HTTP/1.1.
+    /// Opens a connection with SNI `name` that offers HTTP/1.1.
     pub fn open(authority: &Authority, address: SocketAddr, name: &str) -> Connection {
         Connection::try_open(authority, address, name).expect("a TLS connection")
     }
 
-    /// Opens a connection, or says why not.
+    /// Opens a connection, or returns the error.
     pub fn try_open(
         authority: &Authority,
         address: SocketAddr,
         name: &str,
     ) -> std::io::Result<Connection> {
-        Connection::try_over(TcpStream::connect(address)?, authority, name)
+        Connection::try_over_tcp(TcpStream::connect(address)?, authority, name)
     }
 
-    /// TLS over a connection that has been opened, or says why not.
-    pub fn try_over(
+    /// Opens TLS on a TCP connection, or returns the error.
+    pub fn try_over_tcp(
         tcp: TcpStream,
         authority: &Authority,
         name: &str,
     ) -> std::io::Result<Connection> {
-        let config = offering(&authority.pem(), b"http/1.1");
-        Connection::over(tcp, config, name)
+        let config = config_with_alpn(&authority.pem(), b"http/1.1");
+        Connection::handshake(tcp, config, name)
     }
 
-    /// Opens a connection that trusts a CA's certificate, PEM.
-    pub fn open_trusting(pem: &str, address: SocketAddr, name: &str) -> Connection {
-        Connection::offering(pem, address, name, b"http/1.1").expect("a TLS connection")
+    /// Opens a connection that trusts a CA certificate (PEM).
+    pub fn open_with_ca(pem: &str, address: SocketAddr, name: &str) -> Connection {
+        Connection::open_with_alpn(pem, address, name, b"http/1.1").expect("a TLS connection")
     }
 
-    /// Opens a connection that trusts a CA's certificate, PEM, and offers one protocol.
-    pub fn offering(
+    /// Opens a connection that trusts a CA certificate (PEM) and offers one ALPN protocol.
+    pub fn open_with_alpn(
         pem: &str,
         address: SocketAddr,
         name: &str,
         protocol: &[u8],
     ) -> std::io::Result<Connection> {
-        Connection::open_with(offering(pem, protocol), address, name)
+        Connection::open_with_config(config_with_alpn(pem, protocol), address, name)
     }
 
-    /// Opens a connection with a configuration of the test's own, or says why not.
-    pub fn open_with(
+    /// Opens a connection with a TLS configuration, or returns the error.
+    pub fn open_with_config(
         config: ClientConfig,
         address: SocketAddr,
         name: &str,
     ) -> std::io::Result<Connection> {
-        Connection::over(TcpStream::connect(address)?, config, name)
+        Connection::handshake(TcpStream::connect(address)?, config, name)
     }
 
-    fn over(tcp: TcpStream, config: ClientConfig, name: &str) -> std::io::Result<Connection> {
+    fn handshake(tcp: TcpStream, config: ClientConfig, name: &str) -> std::io::Result<Connection> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let tls = ClientConnection::new(Arc::new(config), name).unwrap();
         tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
@@ -176,35 +175,35 @@ impl Connection {
         Ok(Connection(stream))
     }
 
-    /// The certificate that was shown, DER.
-    pub fn certificate(&self) -> Vec<u8> {
+    /// The server's certificate (DER).
+    pub fn server_certificate(&self) -> Vec<u8> {
         self.0.conn.peer_certificates().unwrap()[0].to_vec()
     }
 
-    /// Sends bytes.
+    /// Sends bytes, and ignores an error.
     pub fn write(&mut self, bytes: &[u8]) {
-        // A gate that refuses early may close before it has read everything.
+        // A gate that refuses early may close the connection before it has read everything.
         let _ = self.0.write_all(bytes).and_then(|()| self.0.flush());
     }
 
-    /// Sends bytes, or says why not.
+    /// Sends bytes, or returns the error.
     pub fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.0.write_all(bytes)?;
         self.0.flush()
     }
 
-    /// Has writing fail once nothing was taken for so long.
-    pub fn give_up_writing_after(&self, patience: Duration) {
-        self.0.sock.set_write_timeout(Some(patience)).unwrap();
+    /// Makes a write fail that the peer does not read within `timeout`.
+    pub fn set_write_timeout(&self, timeout: Duration) {
+        self.0.sock.set_write_timeout(Some(timeout)).unwrap();
     }
 
-    /// Reads one answer.
-    pub fn answer(&mut self) -> Answer {
-        self.try_answer().expect("an answer")
+    /// Reads a response.
+    pub fn response(&mut self) -> Response {
+        self.try_response().expect("a response")
     }
 
-    /// Reads one answer; `None` where the connection ends without one.
-    pub fn try_answer(&mut self) -> Option<Answer> {
+    /// Reads a response; `None` if the connection ends before its head.
+    pub fn try_response(&mut self) -> Option<Response> {
         let mut bytes = Vec::new();
         let end = loop {
             if let Some(end) = find(&bytes, b"\r\n\r\n") {
@@ -217,14 +216,7 @@ impl Connection {
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         if status == 100 {
-            let mut rest = bytes[end..].to_vec();
-            assert!(rest.is_empty(), "bytes before the body was sent");
-            rest.clear();
-            return Some(Answer {
-                status,
-                head,
-                body: rest,
-            });
+            assert!(bytes.len() == end, "bytes before the body was sent");
         }
         let len = header(&head, "content-length").map_or(0, |len| len.parse().unwrap());
         while bytes.len() < end + len {
@@ -232,16 +224,16 @@ impl Connection {
                 break;
             }
         }
-        Some(Answer {
+        Some(Response {
             status,
             head,
             body: bytes[end..].to_vec(),
         })
     }
 
-    /// Reads a chunked body to its end, of which `bytes` came with the head; what came of it where
-    /// it breaks off.
-    pub fn chunked(&mut self, mut bytes: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
+    /// Reads a chunked body to its end; `bytes` of it came with the head. `Err` holds what was received
+    /// of a body that is aborted.
+    pub fn read_chunked(&mut self, mut bytes: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
         loop {
             if let Some((body, _)) = dechunk(&bytes) {
                 return Ok(body);
@@ -252,20 +244,20 @@ impl Connection {
         }
     }
 
-    /// Reads until so many bytes of a body are there, of which `bytes` came with the head.
-    pub fn at_least(&mut self, len: usize, mut bytes: Vec<u8>) -> Vec<u8> {
+    /// Reads at least `len` bytes of a body; `bytes` of it came with the head.
+    pub fn read_at_least(&mut self, len: usize, mut bytes: Vec<u8>) -> Vec<u8> {
         while bytes.len() < len && self.read_some(&mut bytes) {}
         bytes
     }
 
     /// Reads until the connection ends.
-    pub fn rest(&mut self) -> String {
+    pub fn read_to_end(&mut self) -> String {
         let mut bytes = Vec::new();
         while self.read_some(&mut bytes) {}
         String::from_utf8(bytes).unwrap()
     }
 
-    /// Reads what comes next; none at the end.
+    /// Reads once and appends to `bytes`; false at the end.
     pub fn read_some(&mut self, bytes: &mut Vec<u8>) -> bool {
         let mut buffer = [0; 16384];
         match self.0.read(&mut buffer) {
@@ -278,7 +270,7 @@ impl Connection {
     }
 }
 
-impl Answer {
+impl Response {
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.head, name)
@@ -290,8 +282,8 @@ impl Answer {
             .unwrap_or_else(|_| panic!("{}{:?}", self.head, String::from_utf8_lossy(&self.body)))
     }
 
-    /// The AWS error type, in whichever encoding.
-    pub fn error(&self) -> String {
+    /// The AWS error type, in any encoding.
+    pub fn error_type(&self) -> String {
         match self.header("content-type") {
             Some("application/x-amz-cbor-1.1" | "application/cbor") => {
                 self.cbor("__type").unwrap_or_default()
@@ -308,39 +300,36 @@ impl Answer {
         }
     }
 
-    /// A text member of a CBOR body.
+    /// A string member of a CBOR body.
     pub fn cbor(&self, key: &str) -> Option<String> {
         let body: ciborium::Value = ciborium::from_reader(self.body.as_slice()).unwrap();
         let pairs = body.into_map().unwrap();
-        let mut named = pairs
-            .into_iter()
-            .filter(|(known, _)| known.as_text() == Some(key));
-        named.next()?.1.into_text().ok()
+        let mut pairs = pairs.into_iter();
+        let (_, value) = pairs.find(|(known, _)| known.as_text() == Some(key))?;
+        value.into_text().ok()
     }
 
-    /// The AWS error message, whichever way it is spelled.
+    /// The AWS error message: `Message` or `message`.
     pub fn message(&self) -> String {
         let json = self.json();
         let message = json.get("Message").or(json.get("message"));
-        message
-            .and_then(|message| message.as_str())
-            .unwrap_or_default()
-            .to_owned()
+        let text = message.and_then(serde_json::Value::as_str);
+        text.unwrap_or_default().to_owned()
     }
 }
 
-/// Trusts the authority and nobody else.
+/// A configuration that trusts the authority alone.
 pub fn client_config(authority: &Authority) -> ClientConfig {
-    trusting(&authority.pem())
+    config_with_ca(&authority.pem())
 }
 
-fn offering(pem: &str, protocol: &[u8]) -> ClientConfig {
-    let mut config = trusting(pem);
+fn config_with_alpn(pem: &str, protocol: &[u8]) -> ClientConfig {
+    let mut config = config_with_ca(pem);
     config.alpn_protocols = vec![protocol.to_vec()];
     config
 }
 
-fn trusting(pem: &str) -> ClientConfig {
+fn config_with_ca(pem: &str) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
@@ -357,7 +346,7 @@ pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         .position(|window| window == needle)
 }
 
-/// A header's value in a head's text.
+/// The value of a header in a head.
 pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| {
         let (known, value) = line.split_once(':')?;

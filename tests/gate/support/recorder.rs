@@ -1,7 +1,8 @@
-//! An upstream that keeps every byte that arrives.
+//! A recording upstream: a server that keeps every request, byte for byte.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,173 +16,168 @@ use kinesis_gate::sandbox::Authority;
 use rustls::{ServerConnection, StreamOwned};
 use tokio_rustls::TlsAcceptor;
 
+use super::http2::block_on;
 use super::raw::{find, header};
 
-/// Records requests and answers them.
+/// An upstream that records requests and responds to them.
 pub struct Recorder {
     address: SocketAddr,
-    requests: Arc<Mutex<Vec<Recorded>>>,
-    connections: Arc<Mutex<usize>>,
-    broken: Arc<Mutex<Vec<usize>>>,
+    record: Arc<Record>,
 }
 
-/// What arrived. `head` holds the very bytes of an HTTP/1.1 head.
+#[derive(Default)]
+struct Record {
+    requests: Mutex<Vec<RecordedRequest>>,
+    connections: AtomicUsize,
+    /// Bytes received of each request that was aborted.
+    aborted: Mutex<Vec<usize>>,
+}
+
+/// A request. `head` holds the very bytes of an HTTP/1.1 head.
 #[derive(Debug, Clone, Default)]
-pub struct Recorded {
+pub struct RecordedRequest {
     pub head: Vec<u8>,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-/// How the upstream treats a request.
+/// What the upstream does with a request that it has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
-    /// Answers `{}`.
-    Answer,
-    /// Reads the request and closes the connection.
+    /// Responds with `{}`.
+    Respond,
+    /// Closes the connection without a response.
     Close,
-    /// Reads the request and says nothing.
+    /// Sends nothing.
     Hang,
-    /// Closes the connection after each answer, without saying so first.
-    CloseAfterAnswer,
-    /// Answers with these bytes.
-    Say(&'static str),
-    /// Answers with these bytes and ends the connection in due form.
-    SayAndEnd(&'static str),
+    /// Closes the connection after each response, without `Connection: close`.
+    RespondThenClose,
+    /// Sends these bytes.
+    RespondWith(&'static str),
+    /// Sends these bytes, then close_notify, and closes the connection.
+    RespondWithThenClose(&'static str),
 }
 
-pub const ANSWER: &str = "HTTP/1.1 200 OK\r\nx-amzn-RequestId: upstream-id\r\n\
+const OK_RESPONSE: &str = "HTTP/1.1 200 OK\r\nx-amzn-RequestId: upstream-id\r\n\
     Content-Type: application/x-amz-json-1.1\r\nContent-Length: 2\r\n\r\n{}";
 
 impl Recorder {
-    /// Speaks HTTP/1.1, byte by byte.
+    /// An upstream that speaks HTTP/1.1.
     pub fn start(authority: &Authority, behaviour: Behaviour) -> Recorder {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut tls = authority.server("localhost").unwrap();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let tls = Arc::new(tls);
-        let recorder = Recorder::new(socket.local_addr().unwrap());
-        let (requests, connections) = (recorder.requests.clone(), recorder.connections.clone());
-        let broken = recorder.broken.clone();
+        let recorder = Recorder::new(&socket);
+        let record = Arc::clone(&recorder.record);
         std::thread::spawn(move || {
             for tcp in socket.incoming().map_while(Result::ok) {
-                *connections.lock().unwrap() += 1;
-                let (tls, requests, broken) = (tls.clone(), requests.clone(), broken.clone());
+                record.connections.fetch_add(1, Ordering::SeqCst);
+                let (tls, record) = (tls.clone(), record.clone());
                 std::thread::spawn(move || {
                     let tls = ServerConnection::new(tls).unwrap();
-                    serve(StreamOwned::new(tls, tcp), &requests, &broken, behaviour);
+                    serve(StreamOwned::new(tls, tcp), &record, behaviour);
                 });
             }
         });
         recorder
     }
 
-    /// Speaks HTTP/2.
+    /// An upstream that speaks HTTP/2.
     pub fn start_http2(authority: &Authority) -> Recorder {
         Recorder::start_http2_with(authority, Bytes::from_static(b"{}"))
     }
 
-    /// Speaks HTTP/2 and answers every request with these bytes.
-    pub fn start_http2_with(authority: &Authority, answer: Bytes) -> Recorder {
+    /// An upstream that speaks HTTP/2 and sends this body in every response.
+    pub fn start_http2_with(authority: &Authority, body: Bytes) -> Recorder {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let tls = TlsAcceptor::from(Arc::new(authority.server("localhost").unwrap()));
-        let recorder = Recorder::new(socket.local_addr().unwrap());
-        let (requests, connections) = (recorder.requests.clone(), recorder.connections.clone());
-        let broken = recorder.broken.clone();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async move {
-                let socket = tokio::net::TcpListener::from_std(socket).unwrap();
-                while let Ok((tcp, _)) = socket.accept().await {
-                    *connections.lock().unwrap() += 1;
-                    let Ok(stream) = tls.accept(tcp).await else {
-                        continue;
-                    };
-                    let (requests, broken) = (requests.clone(), broken.clone());
-                    let answer = answer.clone();
-                    let service = service_fn(move |request| {
-                        record_http2(request, requests.clone(), broken.clone(), answer.clone())
-                    });
-                    tokio::spawn(async move {
-                        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                            .serve_connection(TokioIo::new(stream), service)
-                            .await;
-                    });
-                }
-            });
-        });
+        let recorder = Recorder::new(&socket);
+        let record = Arc::clone(&recorder.record);
+        let serve = async move {
+            let socket = tokio::net::TcpListener::from_std(socket).unwrap();
+            while let Ok((tcp, _)) = socket.accept().await {
+                record.connections.fetch_add(1, Ordering::SeqCst);
+                let Ok(stream) = tls.accept(tcp).await else {
+                    continue;
+                };
+                let (record, body) = (record.clone(), body.clone());
+                let service =
+                    service_fn(move |request| record_http2(request, record.clone(), body.clone()));
+                tokio::spawn(async move {
+                    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        };
+        std::thread::spawn(move || block_on(serve));
         recorder
     }
 
-    fn new(address: SocketAddr) -> Recorder {
+    fn new(socket: &TcpListener) -> Recorder {
         Recorder {
-            address,
-            requests: Arc::default(),
-            connections: Arc::default(),
-            broken: Arc::default(),
+            address: socket.local_addr().unwrap(),
+            record: Arc::default(),
         }
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What has arrived so far.
-    pub fn requests(&self) -> Vec<Recorded> {
-        self.requests.lock().unwrap().clone()
+    /// The whole requests so far.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.record.requests.lock().unwrap().clone()
     }
 
-    /// Requests that broke off before their end, once there is one: how many bytes came.
-    pub fn broken(&self) -> Vec<usize> {
+    /// The number of bytes received of each request that was aborted, once there is one.
+    pub fn aborted_requests(&self) -> Vec<usize> {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while self.broken.lock().unwrap().is_empty() && Instant::now() < deadline {
+        loop {
+            let aborted = self.record.aborted.lock().unwrap().clone();
+            if !aborted.is_empty() || Instant::now() >= deadline {
+                return aborted;
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
-        self.broken.lock().unwrap().clone()
     }
 
-    /// How many connections were opened so far.
+    /// The number of connections opened so far.
     pub fn connections(&self) -> usize {
-        *self.connections.lock().unwrap()
+        self.record.connections.load(Ordering::SeqCst)
     }
 }
 
 fn serve(
     mut stream: StreamOwned<ServerConnection, TcpStream>,
-    requests: &Mutex<Vec<Recorded>>,
-    broken: &Mutex<Vec<usize>>,
+    record: &Record,
     behaviour: Behaviour,
 ) {
     let mut bytes = Vec::new();
     let mut buffer = [0; 65536];
     loop {
-        if let Some((recorded, len)) = parse(&bytes) {
+        if let Some((request, len)) = parse(&bytes) {
             bytes.drain(..len);
-            requests.lock().unwrap().push(recorded);
-            match behaviour {
-                Behaviour::Answer | Behaviour::CloseAfterAnswer => {
-                    stream.write_all(ANSWER.as_bytes()).unwrap();
-                    stream.flush().unwrap();
-                }
-                Behaviour::Say(answer) | Behaviour::SayAndEnd(answer) => {
-                    stream.write_all(answer.as_bytes()).unwrap();
-                    if let Behaviour::SayAndEnd(_) = behaviour {
-                        stream.conn.send_close_notify();
-                    }
-                    stream.flush().unwrap();
-                }
+            record.requests.lock().unwrap().push(request);
+            let (response, is_last) = match behaviour {
+                Behaviour::Respond => (OK_RESPONSE, false),
+                Behaviour::RespondThenClose => (OK_RESPONSE, true),
+                Behaviour::RespondWith(response) => (response, false),
+                Behaviour::RespondWithThenClose(response) => (response, true),
                 Behaviour::Close => return,
-                Behaviour::Hang => std::thread::sleep(Duration::from_secs(30)),
+                Behaviour::Hang => {
+                    std::thread::sleep(Duration::from_secs(30));
+                    continue;
+                }
+            };
+            stream.write_all(response.as_bytes()).unwrap();
+            if let Behaviour::RespondWithThenClose(_) = behaviour {
+                stream.conn.send_close_notify();
             }
-            if matches!(
-                behaviour,
-                Behaviour::CloseAfterAnswer | Behaviour::SayAndEnd(_)
-            ) {
+            stream.flush().unwrap();
+            if is_last {
                 return;
             }
             continue;
@@ -189,7 +185,7 @@ fn serve(
         match stream.read(&mut buffer) {
             Ok(0) | Err(_) => {
                 if !bytes.is_empty() {
-                    broken.lock().unwrap().push(bytes.len());
+                    record.aborted.lock().unwrap().push(bytes.len());
                 }
                 return;
             }
@@ -199,7 +195,7 @@ fn serve(
 }
 
 /// The first whole request in `bytes`, and its length.
-fn parse(bytes: &[u8]) -> Option<(Recorded, usize)> {
+fn parse(bytes: &[u8]) -> Option<(RecordedRequest, usize)> {
     let end = find(bytes, b"\r\n\r\n")? + 4;
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let (body, len) = match header(&head, "transfer-encoding") {
@@ -215,9 +211,10 @@ fn parse(bytes: &[u8]) -> Option<(Recorded, usize)> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
+    let head = bytes[..end].to_vec();
     Some((
-        Recorded {
-            head: bytes[..end].to_vec(),
+        RecordedRequest {
+            head,
             headers,
             body,
         },
@@ -225,7 +222,7 @@ fn parse(bytes: &[u8]) -> Option<(Recorded, usize)> {
     ))
 }
 
-/// A whole chunked body, and the bytes it took.
+/// The body of a whole chunked message, and its length with the chunk heads.
 pub(super) fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
@@ -243,11 +240,10 @@ pub(super) fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
 
 async fn record_http2(
     request: Request<Incoming>,
-    requests: Arc<Mutex<Vec<Recorded>>>,
-    broken: Arc<Mutex<Vec<usize>>>,
-    answer: Bytes,
+    record: Arc<Record>,
+    response_body: Bytes,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    let (parts, body) = request.into_parts();
+    let (parts, mut incoming) = request.into_parts();
     let mut headers: Vec<(String, String)> = parts
         .headers
         .iter()
@@ -259,26 +255,26 @@ async fn record_http2(
     if let Some(path) = parts.uri.path_and_query().filter(|path| *path != "/") {
         headers.push((":path".to_owned(), path.to_string()));
     }
-    let mut body = body;
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
+    let mut body = Vec::new();
+    while let Some(frame) = incoming.frame().await {
         match frame {
-            Ok(frame) => bytes.extend(frame.into_data().unwrap()),
+            Ok(frame) => body.extend(frame.into_data().unwrap()),
             Err(error) => {
-                broken.lock().unwrap().push(bytes.len());
+                record.aborted.lock().unwrap().push(body.len());
                 return Err(error);
             }
         }
     }
-    let body = bytes;
-    requests.lock().unwrap().push(Recorded {
-        head: Vec::new(),
+    let head = Vec::new();
+    let request = RecordedRequest {
+        head,
         headers,
         body,
-    });
-    let answer = Response::builder()
+    };
+    record.requests.lock().unwrap().push(request);
+    let response = Response::builder()
         .header("x-amzn-requestid", "upstream-id")
         .header("content-type", "application/x-amz-json-1.1")
-        .body(Full::new(answer));
-    Ok(answer.unwrap())
+        .body(Full::new(response_body));
+    Ok(response.unwrap())
 }

@@ -1,4 +1,4 @@
-//! A Redis server of a test's own, on a socket in a folder of its own.
+//! A Redis server for one test, on a Unix socket in a temporary folder.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A server that runs until it is dropped.
+/// A Redis server, killed on drop.
 pub struct Redis {
     folder: TempDir,
     server: Child,
 }
 
 impl Redis {
-    /// Starts one, and waits until it answers. `None` on a machine without `redis-server`, so that
-    /// `cargo test` needs nothing but Rust; where `CI` is set, it must be there.
+    /// Starts a server and waits until it is ready. `None` without `redis-server`, so that `cargo test`
+    /// needs nothing but Rust; where `CI` is set, `redis-server` must be installed.
     pub fn start() -> Option<Redis> {
-        if !installed() {
+        if !is_installed() {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -32,7 +32,7 @@ impl Redis {
             .and_then(|client| client.get_connection())
             .is_err()
         {
-            assert!(Instant::now() < deadline, "redis-server does not answer");
+            assert!(Instant::now() < deadline, "redis-server is not ready");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -41,12 +41,11 @@ impl Redis {
         self.folder.path().join("redis.sock")
     }
 
-    /// Its URL.
     pub fn url(&self) -> String {
         format!("redis+unix://{}", self.socket().display())
     }
 
-    /// Settings of `[tokens]` that share through it, with a key that all replicas have.
+    /// Settings of `[tokens]` for this store, with the key that all replicas share.
     pub fn settings(&self) -> String {
         let key = self.folder.path().join("tokens.key");
         std::fs::write(&key, "0123456789abcdef0123456789abcdef\n").unwrap();
@@ -57,7 +56,7 @@ impl Redis {
         )
     }
 
-    /// Everything in it.
+    /// Every key, its value, and its TTL in seconds.
     pub fn contents(&self) -> Vec<(String, Vec<u8>, i64)> {
         let mut connection = self.connection();
         let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
@@ -69,7 +68,7 @@ impl Redis {
         keys.into_iter().map(read).collect()
     }
 
-    /// Empties it.
+    /// Removes every key.
     pub fn clear(&self) {
         let flush = redis::cmd("FLUSHALL");
         let () = flush.query(&mut self.connection()).unwrap();
@@ -92,20 +91,20 @@ impl Redis {
             .unwrap()
     }
 
-    /// Ends it; nothing answers then.
+    /// Ends the server: connections are refused.
     pub fn stop(&mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
         let _ = std::fs::remove_file(self.socket());
     }
 
-    /// Starts it again, empty.
+    /// Starts the server again, empty.
     pub fn restart(&mut self) {
         self.server = launch(&self.folder);
         self.wait();
     }
 
-    /// Lets it accept connections and say nothing, until told otherwise.
+    /// Stops or continues the process: while it is stopped, connections open and nothing responds.
     pub fn freeze(&self, frozen: bool) {
         let signal = if frozen { "-STOP" } else { "-CONT" };
         let pid = self.server.id().to_string();
@@ -121,14 +120,14 @@ impl Drop for Redis {
     }
 }
 
-/// Whether there is a server to start; where `CI` is set, it must be there.
-pub fn installed() -> bool {
-    let found =
+/// Whether `redis-server` is installed; where `CI` is set, it must be.
+pub fn is_installed() -> bool {
+    let is_found =
         std::env::var_os("CI").is_some() || Command::new("redis-server").arg("-v").output().is_ok();
-    if !found {
+    if !is_found {
         eprintln!("skipped: no redis-server (`apt-get install redis-server` brings it)");
     }
-    found
+    is_found
 }
 
 fn launch(folder: &TempDir) -> Child {

@@ -1,4 +1,4 @@
-//! A Redis server that speaks TLS and asks for a password, on a port of this machine.
+//! A Redis server with TLS and a password, on a loopback port.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
-use super::redis::installed;
+use super::redis::is_installed;
 use super::server_certificates::write_leaf;
 
-/// A server that runs until it is dropped.
-pub struct GuardedRedis {
+/// A Redis server, killed on drop.
+pub struct TlsRedis {
     folder: TempDir,
     server: Child,
     port: u16,
@@ -19,55 +19,55 @@ pub struct GuardedRedis {
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
-impl GuardedRedis {
-    /// Starts one with a certificate of that CA, and waits until it answers; `None` where
-    /// [`super::redis::Redis::start`] gives none.
-    pub fn start(authority: &Authority) -> Option<GuardedRedis> {
-        if !installed() {
+impl TlsRedis {
+    /// Starts a server with a certificate of this CA and waits until it is ready; `None` without
+    /// `redis-server`.
+    pub fn start(authority: &Authority) -> Option<TlsRedis> {
+        if !is_installed() {
             return None;
         }
-        // It cannot be told to take any port, and another may take the one that was free.
+        // `redis-server` cannot choose a free port, and another process may take this one first.
         (0..5).find_map(|_| {
             let folder = tempfile::tempdir().unwrap();
             write_leaf(folder.path(), authority, "localhost");
-            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            let port = free.local_addr().unwrap().port();
-            drop(free);
+            let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let port = socket.local_addr().unwrap().port();
+            drop(socket);
             let server = launch(&folder, port);
-            let mut redis = GuardedRedis {
+            let mut redis = TlsRedis {
                 folder,
                 server,
                 port,
             };
-            redis.answers().then_some(redis)
+            redis.is_ready().then_some(redis)
         })
     }
 
-    /// Waits until it answers; false if it ended.
-    fn answers(&mut self) -> bool {
+    /// Waits until the server is ready; false if it ended.
+    fn is_ready(&mut self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.connection().is_err() {
             if self.server.try_wait().unwrap().is_some() {
                 return false;
             }
-            assert!(Instant::now() < deadline, "redis-server does not answer");
+            assert!(Instant::now() < deadline, "redis-server is not ready");
             std::thread::sleep(Duration::from_millis(10));
         }
         true
     }
 
-    /// Its port, which speaks TLS as `localhost`.
+    /// The TLS port, whose certificate is for `localhost`.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// How many values it has.
+    /// The number of keys.
     pub fn len(&self) -> usize {
         let mut connection = self.connection().unwrap();
         redis::cmd("DBSIZE").query(&mut connection).unwrap()
     }
 
-    /// Past TLS, by a socket in its folder.
+    /// A connection without TLS, through the Unix socket.
     fn connection(&self) -> redis::RedisResult<redis::Connection> {
         let socket = self.folder.path().join("redis.sock");
         let password = PASSWORD.replace(' ', "%20");
@@ -76,7 +76,7 @@ impl GuardedRedis {
     }
 }
 
-impl Drop for GuardedRedis {
+impl Drop for TlsRedis {
     fn drop(&mut self) {
         let _ = self.server.kill();
         let _ = self.server.wait();

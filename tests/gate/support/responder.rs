@@ -1,4 +1,4 @@
-//! An upstream that answers each request as a test says, over HTTP/1.1 and HTTP/2.
+//! An upstream whose responses a test computes from the requests, over HTTP/1.1 and HTTP/2.
 
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
@@ -18,60 +18,60 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-/// Records requests and answers them.
+use super::http2::block_on;
+
+/// An upstream that records requests and responds to them.
 pub struct Responder {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
-/// What arrived.
+/// What a response depends on of a request.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct ReceivedRequest {
     pub operation: String,
     pub cbor: bool,
 }
 
-/// What is answered: a body that comes piece by piece, and then ends or breaks off.
-pub struct Reply {
+/// A response whose body is streamed, and then ends or is aborted.
+pub struct StreamedResponse {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
-    pub pieces: mpsc::UnboundedReceiver<Result<Bytes, Broken>>,
+    pub chunks: Chunks,
 }
 
-/// The answer ends here, and is not whole.
+pub type Chunks = mpsc::UnboundedReceiver<Result<Bytes, BodyAborted>>;
+
+/// The response body ends here and is not whole.
 #[derive(Debug)]
-pub struct Broken;
+pub struct BodyAborted;
 
 impl Responder {
-    /// Answers by `answer`.
+    /// Starts an upstream that responds with what `respond` returns.
     pub fn start(
         authority: &Authority,
-        answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+        respond: impl Fn(&ReceivedRequest) -> StreamedResponse + Send + Sync + 'static,
     ) -> Responder {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let tls = TlsAcceptor::from(Arc::new(authority.server("localhost").unwrap()));
         let responder = Responder {
             address: socket.local_addr().unwrap(),
-            asked: Arc::default(),
+            requests: Arc::default(),
         };
-        let (asked, answer) = (Arc::clone(&responder.asked), Arc::new(answer));
+        let (requests, respond) = (Arc::clone(&responder.requests), Arc::new(respond));
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async move {
+            block_on(async move {
                 let socket = tokio::net::TcpListener::from_std(socket).unwrap();
                 while let Ok((tcp, _)) = socket.accept().await {
-                    let (tls, asked, answer) = (tls.clone(), asked.clone(), answer.clone());
+                    let (tls, requests, respond) = (tls.clone(), requests.clone(), respond.clone());
                     tokio::spawn(async move {
                         let Ok(stream) = tls.accept(tcp).await else {
                             return;
                         };
                         let service = service_fn(move |request| {
-                            let (asked, answer) = (asked.clone(), answer.clone());
-                            async move { reply(request, &asked, &*answer).await }
+                            let (requests, respond) = (requests.clone(), respond.clone());
+                            async move { serve(request, &requests, &*respond).await }
                         });
                         let _ = auto::Builder::new(TokioExecutor::new())
                             .serve_connection(TokioIo::new(stream), service)
@@ -83,60 +83,59 @@ impl Responder {
         responder
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What has arrived so far.
-    pub fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    /// The requests so far.
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.requests.lock().unwrap().clone()
     }
 
-    /// How many requests for an operation have arrived so far.
+    /// The number of requests for an operation so far.
     pub fn count(&self, operation: &str) -> usize {
-        let asked = self.asked.lock().unwrap();
-        asked.iter().filter(|a| a.operation == operation).count()
+        let requests = self.requests.lock().unwrap();
+        requests.iter().filter(|r| r.operation == operation).count()
     }
 }
 
-impl Asked {
-    /// An answer in the encoding of the request.
-    pub fn reply(&self, value: &Value) -> Reply {
-        self.reply_in([encode(self.cbor, value)])
+impl ReceivedRequest {
+    /// A response in the encoding of the request.
+    pub fn respond(&self, value: &Value) -> StreamedResponse {
+        self.respond_in_chunks([encode(self.cbor, value)])
     }
 
-    /// The same, piece by piece.
-    pub fn reply_in(&self, pieces: impl IntoIterator<Item = Bytes>) -> Reply {
-        let (sender, pieces_of) = mpsc::unbounded_channel();
-        for piece in pieces {
-            sender.send(Ok(piece)).unwrap();
+    /// A response whose body comes in these chunks.
+    pub fn respond_in_chunks(&self, chunks: impl IntoIterator<Item = Bytes>) -> StreamedResponse {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        for chunk in chunks {
+            sender.send(Ok(chunk)).unwrap();
         }
-        self.reply_from(pieces_of)
+        self.respond_from(receiver)
     }
 
-    /// The same, as a test sends them.
-    pub fn reply_from(&self, pieces: mpsc::UnboundedReceiver<Result<Bytes, Broken>>) -> Reply {
-        Reply {
+    /// A response whose body a test sends through a channel.
+    pub fn respond_from(&self, chunks: Chunks) -> StreamedResponse {
+        StreamedResponse {
             status: 200,
             headers: vec![
                 ("content-type", content_type(self.cbor).to_owned()),
                 ("x-amzn-requestid", "upstream-id".to_owned()),
             ],
-            pieces,
+            chunks,
         }
     }
 }
 
-impl Reply {
+impl StreamedResponse {
     /// With another status.
-    pub fn status(mut self, status: u16) -> Reply {
+    pub fn status(mut self, status: u16) -> StreamedResponse {
         self.status = status;
         self
     }
 
-    /// With a header, whatever it was before.
-    pub fn header(mut self, name: &'static str, value: &str) -> Reply {
+    /// With this value of a header instead of any other.
+    pub fn header(mut self, name: &'static str, value: &str) -> StreamedResponse {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value.to_owned()));
         self
@@ -171,11 +170,11 @@ pub fn content_type(cbor: bool) -> &'static str {
     }
 }
 
-async fn reply(
+async fn serve(
     request: Request<Incoming>,
-    asked: &Mutex<Vec<Asked>>,
-    answer: &(dyn Fn(&Asked) -> Reply + Send + Sync),
-) -> Result<Response<Pieces>, hyper::Error> {
+    requests: &Mutex<Vec<ReceivedRequest>>,
+    respond: &(dyn Fn(&ReceivedRequest) -> StreamedResponse + Send + Sync),
+) -> Result<Response<ChannelBody>, hyper::Error> {
     let header = |name| {
         let value = request.headers().get(name).unwrap();
         value.to_str().unwrap().to_owned()
@@ -183,39 +182,39 @@ async fn reply(
     let cbor = header("content-type") == content_type(true);
     let target = header("x-amz-target");
     request.into_body().collect().await?;
-    let arrived = Asked {
+    let received = ReceivedRequest {
         operation: target.split('.').next_back().unwrap().to_owned(),
         cbor,
     };
-    asked.lock().unwrap().push(arrived.clone());
-    let reply = answer(&arrived);
-    let mut response = Response::builder().status(reply.status);
-    for (name, value) in reply.headers {
+    requests.lock().unwrap().push(received.clone());
+    let streamed = respond(&received);
+    let mut response = Response::builder().status(streamed.status);
+    for (name, value) in streamed.headers {
         response = response.header(name, value);
     }
-    Ok(response.body(Pieces(reply.pieces)).unwrap())
+    Ok(response.body(ChannelBody(streamed.chunks)).unwrap())
 }
 
 /// A body that a channel fills.
-struct Pieces(mpsc::UnboundedReceiver<Result<Bytes, Broken>>);
+struct ChannelBody(Chunks);
 
-impl Body for Pieces {
+impl Body for ChannelBody {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = BodyAborted;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let piece = std::task::ready!(self.0.poll_recv(cx));
-        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
+        let chunk = std::task::ready!(self.0.poll_recv(cx));
+        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
     }
 }
 
-impl std::fmt::Display for Broken {
+impl std::fmt::Display for BodyAborted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("broken off")
+        f.write_str("the body is aborted")
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for BodyAborted {}

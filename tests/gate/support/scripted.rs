@@ -1,4 +1,4 @@
-//! An upstream and a client that a test plays step by step, over either version of HTTP.
+//! An upstream and a client that a test drives step by step, over either version of HTTP.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,75 +23,78 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::HOST;
 use super::raw::client_config;
 
-/// A version of HTTP, by its name in ALPN.
+/// A version of HTTP, which ALPN selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Http {
-    One,
-    Two,
+pub enum HttpVersion {
+    Http1,
+    Http2,
 }
 
-pub const BOTH: [Http; 2] = [Http::One, Http::Two];
+pub const HTTP_VERSIONS: [HttpVersion; 2] = [HttpVersion::Http1, HttpVersion::Http2];
 
-/// A request that arrived, and the right to answer it.
-pub struct Call {
+/// A request that the upstream has received and not yet responded to.
+pub struct PendingRequest {
     pub request: Request<Incoming>,
-    answer: oneshot::Sender<Response<Pieces>>,
+    respond: oneshot::Sender<Response<ChannelBody>>,
 }
 
-/// A body that comes as it is sent.
-pub struct Pieces(mpsc::Receiver<Bytes>);
+/// A body whose chunks come through a channel.
+pub struct ChannelBody(mpsc::Receiver<Bytes>);
 
-/// The end of a [`Pieces`] that is written to.
-pub type Sender = mpsc::Sender<Bytes>;
+/// What sends the chunks of a [`ChannelBody`].
+pub type BodySender = mpsc::Sender<Bytes>;
 
-/// A connection of a client.
+/// A client connection.
 pub enum Client {
-    One(http1::SendRequest<Pieces>),
-    Two(http2::SendRequest<Pieces>),
+    Http1(http1::SendRequest<ChannelBody>),
+    Http2(http2::SendRequest<ChannelBody>),
 }
 
-/// Bytes that the system holds of a connection, at the least.
-const BUFFER: usize = 64 << 10;
+/// Bytes of a socket's buffer in the kernel.
+const SOCKET_BUFFER: usize = 64 << 10;
 
-impl Http {
+impl HttpVersion {
     fn alpn(self) -> Vec<u8> {
         match self {
-            Http::One => b"http/1.1".to_vec(),
-            Http::Two => b"h2".to_vec(),
+            HttpVersion::Http1 => b"http/1.1".to_vec(),
+            HttpVersion::Http2 => b"h2".to_vec(),
         }
     }
 }
 
-pub fn pieces() -> (Sender, Pieces) {
+pub fn channel_body() -> (BodySender, ChannelBody) {
     let (sender, receiver) = mpsc::channel(1);
-    (sender, Pieces(receiver))
+    (sender, ChannelBody(receiver))
 }
 
-/// An upstream whose calls come out of the channel.
-pub async fn upstream(authority: &Authority, http: Http) -> (SocketAddr, mpsc::Receiver<Call>) {
+/// Starts an upstream; its requests come out of the channel.
+pub async fn upstream(
+    authority: &Authority,
+    http: HttpVersion,
+) -> (SocketAddr, mpsc::Receiver<PendingRequest>) {
     let mut tls = authority.server("localhost").unwrap();
     tls.alpn_protocols = vec![http.alpn()];
     let tls = TlsAcceptor::from(Arc::new(tls));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    // What is not read is held back soon, however much the system would buffer.
-    let buffers = socket2::SockRef::from(&socket);
-    buffers.set_recv_buffer_size(BUFFER).unwrap();
+    // A small buffer, so that an upstream that does not read soon holds the gate back.
+    let socket_ref = socket2::SockRef::from(&socket);
+    socket_ref.set_recv_buffer_size(SOCKET_BUFFER).unwrap();
     let address = socket.local_addr().unwrap();
-    let (calls, receiver) = mpsc::channel(64);
+    let (requests, receiver) = mpsc::channel(64);
     tokio::spawn(async move {
         while let Ok((tcp, _)) = socket.accept().await {
             tcp.set_nodelay(true).unwrap();
-            let (tls, calls) = (tls.clone(), calls.clone());
+            let (tls, requests) = (tls.clone(), requests.clone());
             tokio::spawn(async move {
                 let Ok(stream) = tls.accept(tcp).await else {
                     return;
                 };
                 let service = service_fn(move |request| {
-                    let calls = calls.clone();
+                    let requests = requests.clone();
                     async move {
-                        let (answer, answered) = oneshot::channel();
-                        let _ = calls.send(Call { request, answer }).await;
-                        match answered.await {
+                        let (respond, response) = oneshot::channel();
+                        let _ = requests.send(PendingRequest { request, respond }).await;
+                        match response.await {
                             Ok(response) => Ok::<_, Infallible>(response),
                             Err(_) => std::future::pending().await,
                         }
@@ -106,16 +109,16 @@ pub async fn upstream(authority: &Authority, http: Http) -> (SocketAddr, mpsc::R
     (address, receiver)
 }
 
-impl Call {
-    /// Answers with a head; the body is what is sent then.
-    pub fn answer(self, status: u16, content_type: &str) -> (Request<Incoming>, Sender) {
-        let (sender, body) = pieces();
+impl PendingRequest {
+    /// Sends a response head; the returned sender sends the body.
+    pub fn respond(self, status: u16, content_type: &str) -> (Request<Incoming>, BodySender) {
+        let (sender, body) = channel_body();
         let response = Response::builder()
             .status(status)
             .header("content-type", content_type)
             .header("x-amzn-requestid", "upstream-id")
             .body(body);
-        let _ = self.answer.send(response.unwrap());
+        let _ = self.respond.send(response.unwrap());
         (self.request, sender)
     }
 }
@@ -125,14 +128,14 @@ impl Client {
         authority: &Authority,
         address: SocketAddr,
         name: &str,
-        http: Http,
+        http: HttpVersion,
     ) -> Client {
         let mut config = client_config(authority);
         config.alpn_protocols = vec![http.alpn()];
         let tcp = TcpStream::connect(address).await.unwrap();
         tcp.set_nodelay(true).unwrap();
-        let buffers = socket2::SockRef::from(&tcp);
-        buffers.set_send_buffer_size(BUFFER).unwrap();
+        let socket_ref = socket2::SockRef::from(&tcp);
+        socket_ref.set_send_buffer_size(SOCKET_BUFFER).unwrap();
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let tls = TlsConnector::from(Arc::new(config))
             .connect(name, tcp)
@@ -140,46 +143,46 @@ impl Client {
             .unwrap();
         let stream = TokioIo::new(tls);
         match http {
-            Http::One => {
+            HttpVersion::Http1 => {
                 let (sender, connection) = http1::handshake(stream).await.unwrap();
                 tokio::spawn(async move { drop(connection.await) });
-                Client::One(sender)
+                Client::Http1(sender)
             }
-            Http::Two => {
+            HttpVersion::Http2 => {
                 let (sender, connection) = http2::handshake(TokioExecutor::new(), stream)
                     .await
                     .unwrap();
                 tokio::spawn(async move { drop(connection.await) });
-                Client::Two(sender)
+                Client::Http2(sender)
             }
         }
     }
 
-    /// Sends a request with these headers, of which one names the host.
+    /// Sends a request with these headers, one of which is `host`.
     pub async fn send(
         &mut self,
         headers: &[(String, String)],
-        body: Pieces,
+        body: ChannelBody,
     ) -> hyper::Result<Response<Incoming>> {
         let uri = match self {
-            Client::One(_) => "/".to_owned(),
-            Client::Two(_) => format!("https://{HOST}/"),
+            Client::Http1(_) => "/".to_owned(),
+            Client::Http2(_) => format!("https://{HOST}/"),
         };
         let mut request = Request::post(uri);
         for (name, value) in headers {
-            if matches!(self, Client::One(_)) || name != "host" {
+            if matches!(self, Client::Http1(_)) || name != "host" {
                 request = request.header(name, value);
             }
         }
         let request = request.body(body).unwrap();
         match self {
-            Client::One(sender) => sender.send_request(request).await,
-            Client::Two(sender) => sender.send_request(request).await,
+            Client::Http1(sender) => sender.send_request(request).await,
+            Client::Http2(sender) => sender.send_request(request).await,
         }
     }
 }
 
-impl Body for Pieces {
+impl Body for ChannelBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -189,6 +192,6 @@ impl Body for Pieces {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.0
             .poll_recv(cx)
-            .map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+            .map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
     }
 }

@@ -1,12 +1,12 @@
-//! Certificates of servers that tests start.
+//! Certificates of the servers that tests start.
 
 use std::path::Path;
 
 use kinesis_gate::sandbox::Authority;
 use rcgen::{CertificateParams, Issuer, KeyPair};
 
-/// `leaf.pem`, a certificate of that name that the authority has signed, and `leaf-key.pem`, beside
-/// the authority's own `ca.pem` and `ca-key.pem`.
+/// Writes `leaf.pem`, a certificate for `name` that the authority issues, `leaf-key.pem`, and the
+/// authority's own `ca.pem` and `ca-key.pem`.
 pub fn write_leaf(folder: &Path, authority: &Authority, name: &str) {
     authority.write(folder).unwrap();
     let ca_key = std::fs::read_to_string(folder.join("ca-key.pem")).unwrap();

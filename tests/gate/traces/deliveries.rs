@@ -10,8 +10,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message;
 
-use crate::decision_log::{counted, until};
-use crate::support::process::Process;
+use crate::decision_log::{metric, wait_until};
+use crate::support::process::GateProcess;
 use crate::support::raw::Connection;
 use crate::support::{Behaviour, ENDPOINT, HOST, Recorder};
 
@@ -20,12 +20,12 @@ use super::{EVERY, POLICY, Setting, put, refused};
 
 impl Setting {
     fn sent(&self) -> u64 {
-        counted(self.gate.admin(), "kinesis_gate_spans_sent_total ")
+        metric(self.gate.admin(), "kinesis_gate_spans_sent_total ")
     }
 
     fn dropped(&self, kind: &str) -> u64 {
         let series = format!("kinesis_gate_spans_dropped_total{{kind=\"{kind}\"}} ");
-        counted(self.gate.admin(), &series)
+        metric(self.gate.admin(), &series)
     }
 }
 
@@ -46,12 +46,12 @@ fn a_collector_that_is_away_holds_nothing_up_and_what_is_lost_is_counted() {
     let mut connection = setting.connect();
     for _ in 0..20 {
         connection.write(&put("orders").bytes());
-        assert_eq!(connection.answer().status, 200);
+        assert_eq!(connection.response().status, 200);
     }
-    until(|| setting.dropped("away") > 0);
-    until(|| {
+    wait_until(|| setting.dropped("away") > 0);
+    wait_until(|| {
         connection.write(&put("orders").bytes());
-        connection.answer().status == 200 && setting.dropped("away") >= 40
+        connection.response().status == 200 && setting.dropped("away") >= 40
     });
     assert_eq!(setting.dropped("queue"), 0);
     assert_eq!(setting.sent(), 0);
@@ -66,11 +66,11 @@ fn a_collector_that_hangs_holds_nothing_up_and_the_queue_is_bounded() {
     collector.wait(1);
     // As many as the thread holds, the queue does and one loop does, and some more.
     refused(&mut connection, 10_000);
-    until(|| setting.dropped("queue") > 0);
+    wait_until(|| setting.dropped("queue") > 0);
     let dropped = setting.dropped("queue");
     assert!((64..2500).contains(&dropped), "{dropped}");
     refused(&mut connection, 200);
-    until(|| setting.dropped("queue") >= dropped + 128);
+    wait_until(|| setting.dropped("queue") >= dropped + 128);
     drop(connection);
     let begun = Instant::now();
     setting.drain();
@@ -86,11 +86,11 @@ fn a_collector_that_is_too_slow_is_given_up() {
     });
     let setting = Setting::new(&collector.table("sample = 1\ntimeout = \"50ms\""));
     assert_eq!(setting.send(&put("invoices")), 400);
-    until(|| setting.dropped("away") == 1);
+    wait_until(|| setting.dropped("away") == 1);
     assert_eq!(collector.deliveries().len(), 4);
     // The next one is taken.
     assert_eq!(setting.send(&put("orders")), 200);
-    until(|| setting.sent() == 2);
+    wait_until(|| setting.sent() == 2);
 }
 
 #[test]
@@ -111,13 +111,13 @@ fn what_a_collector_refuses_is_counted_and_what_it_may_take_later_is_sent_again(
     });
     let setting = Setting::new(&collector.table(EVERY));
     assert_eq!(setting.send(&put("orders")), 200);
-    until(|| setting.sent() == 1);
+    wait_until(|| setting.sent() == 1);
     assert_eq!(setting.dropped("refused"), 1);
     let deliveries = collector.deliveries();
     assert_eq!(deliveries.len(), 2);
     assert_eq!(deliveries[0].bytes, deliveries[1].bytes);
     assert_eq!(setting.send(&put("orders")), 200);
-    until(|| setting.dropped("refused") == 3);
+    wait_until(|| setting.dropped("refused") == 3);
     assert_eq!(collector.deliveries().len(), 3);
     assert_eq!(collector.connections(), 1, "connections are kept");
 }
@@ -131,7 +131,7 @@ fn a_kept_connection_that_has_ended_loses_nothing() {
     let setting = Setting::new(&collector.table(EVERY));
     for sent in [1, 2] {
         assert_eq!(setting.send(&put("invoices")), 400);
-        until(|| setting.sent() == sent);
+        wait_until(|| setting.sent() == sent);
     }
     assert_eq!(collector.deliveries().len(), 3);
     assert_eq!(collector.connections(), 2);
@@ -164,7 +164,7 @@ fn an_https_collector_must_show_a_certificate_that_is_trusted() {
 #[test]
 fn the_operator_is_told_once_that_a_collector_is_away_and_once_that_it_is_back() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = Recorder::start(&authority, Behaviour::Answer);
+    let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
     authority.write(folder.path()).unwrap();
     std::fs::write(folder.path().join("policy.json"), POLICY).unwrap();
@@ -182,26 +182,26 @@ fn the_operator_is_told_once_that_a_collector_is_away_and_once_that_it_is_back()
     std::fs::write(&file, text).unwrap();
     // The environment decides nothing.
     let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:4318")];
-    let mut gate = Process::start(&file, &environment);
-    let told = gate.told();
+    let mut gate = GateProcess::start(&file, &environment);
+    let told = gate.messages();
     let admin = told.iter().find_map(|line| line.strip_prefix("admin on "));
     let admin = admin.unwrap().parse().unwrap();
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     let mut send = || {
         connection.write(&put("orders").bytes());
-        assert_eq!(connection.answer().status, 200);
+        assert_eq!(connection.response().status, 200);
     };
     let dropped = "kinesis_gate_spans_dropped_total{kind=\"away\"} ";
     // Two batches are lost.
     for lost in [2, 4] {
         send();
-        until(|| counted(admin, dropped) >= lost);
+        wait_until(|| metric(admin, dropped) >= lost);
     }
     let lines = |told: &[String]| -> Vec<String> {
         let ours = told.iter().filter(|line| line.starts_with("traces: "));
         ours.cloned().collect()
     };
-    let told = lines(&gate.told());
+    let told = lines(&gate.messages());
     assert_eq!(told.len(), 1, "{told:?}");
     let expected =
         format!("traces: the collector at http://{collector}/v1/traces is not reached: ");
@@ -210,8 +210,8 @@ fn the_operator_is_told_once_that_a_collector_is_away_and_once_that_it_is_back()
     kept.listen(16).unwrap();
     let collector = Collector::at(kept.into(), TAKES, None);
     send();
-    gate.wait(|told| lines(told).len() == 2);
-    let told = lines(&gate.told());
+    gate.wait_for_messages(|told| lines(told).len() == 2);
+    let told = lines(&gate.messages());
     assert!(told[1].ends_with(" takes spans again"), "{told:?}");
     let deliveries = collector.deliveries();
     let resource = deliveries[0].message.resource_spans[0].resource.clone();
