@@ -1,5 +1,5 @@
-//! The corpus of every fuzz target again, and changes of it drawn from a fixed seed: what can be run
-//! of fuzzing with `cargo test` alone. `FUZZ_RUNS` says how many changes for each target.
+//! Fuzzing with `cargo test` alone: every fuzz target runs its corpus, and mutations of it drawn from
+//! a fixed seed. `FUZZ_RUNS` is the number of mutations for each target.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,7 +8,7 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     unreachable_pub,
-    reason = "a test fails by panicking; its parts are shared with libFuzzer's targets"
+    reason = "a test fails by panicking; libFuzzer shares the targets"
 )]
 
 #[path = "fuzz/targets/mod.rs"]
@@ -16,23 +16,22 @@ mod targets;
 
 use std::path::{Path, PathBuf};
 
-/// Quick enough for every run of the tests.
-const RUNS: usize = 20_000;
+/// Mutations per target: quick enough for every run of the tests.
+const DEFAULT_RUNS: usize = 20_000;
 
 #[test]
-fn the_corpus_and_changes_of_it() {
-    let runs = std::env::var("FUZZ_RUNS").map_or(RUNS, |runs| runs.parse().unwrap());
+fn the_corpus_and_its_mutations_pass() {
+    let runs = std::env::var("FUZZ_RUNS").map_or(DEFAULT_RUNS, |runs| runs.parse().unwrap());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
     std::thread::scope(|scope| {
-        for (name, check) in targets::ALL {
-            let corpus = read(&folder.join(name));
+        for (name, check) in targets::TARGETS {
+            let corpus = read_files(&folder.join(name));
             assert!(!corpus.is_empty(), "`{name}` has no corpus");
             scope.spawn(move || {
                 corpus.iter().for_each(|input| check(input));
                 let mut random = fastrand::Rng::with_seed(0x6b67);
                 for run in 0..runs {
-                    let input = change(&corpus, run, &mut random);
-                    check(&input);
+                    check(&mutate(&corpus, run, &mut random));
                 }
                 targets::flush();
             });
@@ -40,7 +39,7 @@ fn the_corpus_and_changes_of_it() {
     });
 }
 
-fn read(folder: &Path) -> Vec<Vec<u8>> {
+fn read_files(folder: &Path) -> Vec<Vec<u8>> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
@@ -52,8 +51,9 @@ fn read(folder: &Path) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// One input of the corpus with a few bytes changed, or a part of another in it.
-fn change(corpus: &[Vec<u8>], run: usize, random: &mut fastrand::Rng) -> Vec<u8> {
+/// An input of the corpus with a few bytes changed, removed or inserted, or with a part of another
+/// input in it.
+fn mutate(corpus: &[Vec<u8>], run: usize, random: &mut fastrand::Rng) -> Vec<u8> {
     let mut input = corpus[run % corpus.len()].clone();
     for _ in 0..random.usize(1..5) {
         let at = random.usize(..=input.len());

@@ -1,4 +1,4 @@
-//! Lines of `simulate --cases` and `check --lines`: each is answered by one line.
+//! `simulate --cases` and `check --lines` write one line for each line that they read.
 
 #![no_main]
 
@@ -6,13 +6,13 @@ use kinesis_gate::cli::{check_lines, simulate_cases};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {
-    let asked = text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let asked = asked.count();
-    let answered = |out: &[u8]| out.iter().filter(|&&byte| byte == b'\n').count();
+    let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let line_count = lines.count();
+    let result_count = |out: &[u8]| out.iter().filter(|&&byte| byte == b'\n').count();
     let mut out = Vec::new();
     simulate_cases(text, &mut out).expect("a vector takes every write");
-    assert_eq!(answered(&out), asked);
+    assert_eq!(result_count(&out), line_count);
     out.clear();
     check_lines(text, &mut out).expect("a vector takes every write");
-    assert_eq!(answered(&out), asked);
+    assert_eq!(result_count(&out), line_count);
 });

@@ -1,4 +1,4 @@
-//! Document text: it compiles or is refused, and the index answers as the scan.
+//! Policy documents: the text compiles or is refused, and the index decides as the scan does.
 
 #![no_main]
 

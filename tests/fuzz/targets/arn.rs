@@ -1,4 +1,4 @@
-//! ARNs: what is read is written back, and its parts are those between the colons.
+//! ARNs: a parsed ARN is written as it was read, and its parts are those between the colons.
 
 use kinesis_gate::kinesis::Arn;
 

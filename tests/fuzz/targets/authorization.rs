@@ -1,5 +1,5 @@
-//! Signatures in the header and in the query, separated by the first line feed: who signed is who
-//! stands in the credential, and there is one.
+//! Signatures in the `Authorization` header and in the query, separated by the first line feed: the
+//! caller is the one of the credential, and there is one credential.
 
 use kinesis_gate::sigv4::{RequestSignature, parse};
 
@@ -14,33 +14,33 @@ pub fn check(input: &[u8]) {
             assert_eq!(header.matches("Signature=").count(), 1);
             let (_, credential) = header.split_once("Credential=").expect("a credential");
             let credential = credential.split(',').next().unwrap_or_default();
-            agrees(&signature, credential.trim_matches(' '));
+            assert_credential(&signature, credential.trim_matches(' '));
         }
-        Err(why) => assert!(!why.message().is_empty()),
+        Err(error) => assert!(!error.message().is_empty()),
     }
     match parse(None, Some(query)) {
         Ok(signature) => {
-            let mut named = query.split('&').filter_map(|part| {
+            let mut credentials = query.split('&').filter_map(|part| {
                 let (name, value) = part.split_once('=')?;
                 (name == "X-Amz-Credential").then_some(value)
             });
-            let credential = named.next().expect("a credential");
-            assert!(named.next().is_none());
-            agrees(
+            let credential = credentials.next().expect("a credential");
+            assert!(credentials.next().is_none());
+            assert_credential(
                 &signature,
                 &credential.replace("%2F", "/").replace("%2f", "/"),
             );
             assert!(!query.contains("Action=") && !query.contains("X-Amz-Target"));
         }
-        Err(why) => assert!(!why.message().is_empty()),
+        Err(error) => assert!(!error.message().is_empty()),
     }
     if let Ok(signature) = parse(Some(header), Some(query)) {
-        // Both are never read: one of them is nothing at all.
+        // Signatures in both places are refused: one of the two is empty.
         assert!(query.is_empty(), "{signature:?}");
     }
 }
 
-fn agrees(signature: &RequestSignature<'_>, credential: &str) {
+fn assert_credential(signature: &RequestSignature<'_>, credential: &str) {
     let parts: Vec<&str> = credential.split('/').collect();
     assert_eq!(
         parts,

@@ -1,16 +1,16 @@
-//! Bodies out of the bytes of a fuzzer: nearly valid ones, which random bytes seldom are, so that what
-//! lies behind the first brace is reached.
+//! Nearly valid bodies, made from the bytes of a fuzzer: random bytes seldom get past the first brace of
+//! a parser.
 
 use kinesis_gate::kinesis::WireFormat;
 
-/// A body: the bytes themselves, or, where `how` has its highest bit, what they choose.
-pub fn body(how: u8, bytes: &[u8], format: WireFormat) -> Vec<u8> {
-    if how & 0x80 == 0 {
+/// The bytes themselves, or, where `mode` has its highest bit, the body that the bytes choose.
+pub fn body(mode: u8, bytes: &[u8], format: WireFormat) -> Vec<u8> {
+    if mode & 0x80 == 0 {
         return bytes.to_vec();
     }
     let mut writer = Writer {
         choices: bytes,
-        cbor: format != WireFormat::Json,
+        is_cbor: format != WireFormat::Json,
         out: Vec::new(),
     };
     writer.document();
@@ -19,7 +19,7 @@ pub fn body(how: u8, bytes: &[u8], format: WireFormat) -> Vec<u8> {
 
 struct Writer<'a> {
     choices: &'a [u8],
-    cbor: bool,
+    is_cbor: bool,
     out: Vec<u8>,
 }
 
@@ -63,16 +63,16 @@ const TEXTS: &[&str] = &[
     "StreamName",
     "QUJD",
 ];
-/// Longer than the blocks in which JSON is read.
-const LONGEST: usize = 24 << 10;
+/// Longer than a block of the JSON scanner.
+const MAX_BYTES: usize = 24 << 10;
 
 impl Writer<'_> {
-    fn choose(&mut self, of: usize) -> usize {
+    fn choose(&mut self, count: usize) -> usize {
         let Some((&byte, rest)) = self.choices.split_first() else {
             return 0;
         };
         self.choices = rest;
-        usize::from(byte) % of
+        usize::from(byte) % count
     }
 
     fn document(&mut self) {
@@ -107,7 +107,7 @@ impl Writer<'_> {
             5 => self.scalar(b"0", b"\x18\x20"),
             6 => self.map(depth - 1),
             7 => self.list(depth - 1),
-            _ if self.cbor => {
+            _ if self.is_cbor => {
                 let tag = self.choose(24) as u8;
                 self.out.push(0xc0 | tag);
                 self.value(depth - 1);
@@ -117,7 +117,7 @@ impl Writer<'_> {
     }
 
     fn scalar(&mut self, json: &[u8], cbor: &[u8]) {
-        self.out.extend(if self.cbor { cbor } else { json });
+        self.out.extend(if self.is_cbor { cbor } else { json });
     }
 
     fn map(&mut self, depth: usize) {
@@ -164,16 +164,16 @@ impl Writer<'_> {
         self.close(true, end);
     }
 
-    /// Records like each other, of which one may be unlike.
+    /// Records of one shape; one of them may be another value.
     fn records(&mut self) {
-        // Many or long ones are rare: they cost what a hundred others do.
+        // Bodies of many or long records are rare: each costs as much as a hundred others.
         let many = self.choose(16) == 15;
         let (count, odd) = (self.choose(if many { 64 } else { 5 }), self.choose(64));
         let (len, spread) = (self.choose(256), self.choose(200) + 1);
         let len = if many { len * 4 } else { len / 4 };
         let end = self.open(false, count);
         for n in 0..count {
-            if self.out.len() > LONGEST {
+            if self.out.len() > MAX_BYTES {
                 break;
             }
             self.comma(n);
@@ -183,10 +183,10 @@ impl Writer<'_> {
             }
             let inner = self.open(true, 2);
             self.key("Data");
-            self.plain(&vec![b'A' + (n % 26) as u8; len + n * 7 % spread]);
+            self.bytes(&vec![b'A' + (n % 26) as u8; len + n * 7 % spread]);
             self.comma(1);
             self.key("PartitionKey");
-            self.plain(n.to_string().as_bytes());
+            self.bytes(n.to_string().as_bytes());
             self.close(true, inner);
         }
         self.close(false, end);
@@ -194,7 +194,7 @@ impl Writer<'_> {
 
     fn key(&mut self, key: &str) {
         self.string(key);
-        if !self.cbor {
+        if !self.is_cbor {
             self.space();
             self.out.push(b':');
             self.space();
@@ -207,12 +207,12 @@ impl Writer<'_> {
     }
 
     fn string(&mut self, text: &str) {
-        if !self.cbor {
+        if !self.is_cbor {
             return self.json_string(text);
         }
         match self.choose(12) {
             9 => {
-                // In two pieces, cut where a character may stand.
+                // In two pieces, whose border may cut a character.
                 let at = text.len() / 2;
                 self.out.push(0x7f);
                 self.head(3, at);
@@ -225,7 +225,7 @@ impl Writer<'_> {
                 self.out.extend([0x7a, 0, 0, 0, text.len() as u8]);
                 self.out.extend(text.as_bytes());
             }
-            11 => self.plain(text.as_bytes()),
+            11 => self.bytes(text.as_bytes()),
             _ => {
                 self.head(3, text.len());
                 self.out.extend(text.as_bytes());
@@ -233,9 +233,9 @@ impl Writer<'_> {
         }
     }
 
-    /// Bytes in CBOR, text as it is in JSON.
-    fn plain(&mut self, bytes: &[u8]) {
-        if self.cbor {
+    /// A byte string in CBOR, a string without escapes in JSON.
+    fn bytes(&mut self, bytes: &[u8]) {
+        if self.is_cbor {
             self.head(2, bytes.len());
             self.out.extend(bytes);
         } else {
@@ -250,8 +250,8 @@ impl Writer<'_> {
         let at = self.choose(8);
         self.out.push(b'"');
         for (n, character) in text.chars().enumerate() {
-            let must = character < ' ' || character == '"' || character == '\\';
-            if must || escaped && n == at {
+            let needs_escape = character < ' ' || character == '"' || character == '\\';
+            if needs_escape || escaped && n == at {
                 for unit in character.encode_utf16(&mut [0; 2]) {
                     self.out.extend(format!("\\u{unit:04x}").bytes());
                 }
@@ -262,13 +262,13 @@ impl Writer<'_> {
         self.out.push(b'"');
     }
 
-    /// Whether the end must be marked.
-    fn open(&mut self, map: bool, count: usize) -> bool {
-        if !self.cbor {
-            self.out.push(if map { b'{' } else { b'[' });
+    /// Opens a map or a list; whether its end needs a mark.
+    fn open(&mut self, is_map: bool, count: usize) -> bool {
+        if !self.is_cbor {
+            self.out.push(if is_map { b'{' } else { b'[' });
             return true;
         }
-        let major = if map { 5 } else { 4 };
+        let major = if is_map { 5 } else { 4 };
         if self.choose(2) == 0 {
             self.out.push(major << 5 | 31);
             true
@@ -278,8 +278,8 @@ impl Writer<'_> {
         }
     }
 
-    fn close(&mut self, map: bool, marked: bool) {
-        match (self.cbor, map, marked) {
+    fn close(&mut self, is_map: bool, has_end: bool) {
+        match (self.is_cbor, is_map, has_end) {
             (true, _, true) => self.out.push(0xff),
             (true, _, false) => {}
             (false, true, _) => self.out.push(b'}'),
@@ -288,7 +288,7 @@ impl Writer<'_> {
     }
 
     fn comma(&mut self, n: usize) {
-        if !self.cbor && n > 0 {
+        if !self.is_cbor && n > 0 {
             self.out.push(b',');
             self.space();
         }

@@ -1,5 +1,5 @@
-//! Request heads: a request line, then a header a line. What passes is read once more from the text,
-//! and can mean one thing only.
+//! Request heads: a request line, then one header on each line. A head that the gate accepts is read
+//! again from the text, and has one meaning only.
 
 use http::Request;
 use kinesis_gate::gate::{RequestHead, check_form};
@@ -32,10 +32,10 @@ pub fn check(input: &[u8]) {
         return;
     }
     let all = |name: &str| -> Vec<&str> {
-        let named = headers
+        let matching = headers
             .iter()
             .filter(|(known, _)| known.eq_ignore_ascii_case(name));
-        named
+        matching
             .map(|(_, value)| value.trim_matches([' ', '\t']))
             .collect()
     };
@@ -72,20 +72,20 @@ pub fn check(input: &[u8]) {
     ] {
         assert!(all(single).len() <= 1, "`{single}` passed twice");
     }
-    for none in ["content-encoding", "x-amzn-target"] {
-        assert!(all(none).is_empty(), "`{none}` passed");
+    for forbidden in ["content-encoding", "x-amzn-target"] {
+        assert!(all(forbidden).is_empty(), "`{forbidden}` passed");
     }
     for coding in all("transfer-encoding") {
         assert!(coding.eq_ignore_ascii_case("chunked"));
     }
     let query = parts.uri.query().unwrap_or_default();
     assert!(!query.contains("Action=") && !query.contains("Target"));
-    let signed = match (&head.caller, &all("authorization")[..]) {
-        // Whoever signs nothing is known in another way, or refused.
+    let signature = match (&head.caller, &all("authorization")[..]) {
+        // Without a signature, the caller is identified in another way or refused.
         (None, []) if query.is_empty() => return,
         (Some(_), [header]) if query.is_empty() => (*header).to_owned(),
         (Some(_), []) => query.replace("%2F", "/").replace("%2f", "/"),
-        _ => panic!("a signature was passed over"),
+        _ => panic!("a signature was ignored"),
     };
-    assert!(signed.contains("/us-east-1/kinesis/aws4_request"));
+    assert!(signature.contains("/us-east-1/kinesis/aws4_request"));
 }

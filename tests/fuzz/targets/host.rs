@@ -1,4 +1,4 @@
-//! Endpoint names and authorities.
+//! Host names of Kinesis endpoints, and authorities.
 
 use kinesis_gate::kinesis::{
     Host, canonical_host, partition_of, regional_endpoint, split_authority,
@@ -13,14 +13,13 @@ pub fn check(input: &[u8]) {
         assert!(regional_endpoint(host.region).is_some());
         assert!(text.ends_with(host.suffix));
         assert_eq!(canonical_host(text), text);
-        // Whatever a name is: it is the service's own name in a domain of AWS, which nobody else can
-        // have names in.
+        // The name is Kinesis's own, in a domain of AWS.
         assert!(text.contains("kinesis") && text.contains(host.region));
         assert!(
             text.bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))
         );
-        // Another spelling is the same name once it is canonical_host, and none before.
+        // A name in another case is the same host once it is canonical, and no host before.
         let upper = text.to_ascii_uppercase();
         assert!(Host::parse(&upper).is_none());
         assert_eq!(Host::parse(&canonical_host(&upper)), Some(host));

@@ -1,5 +1,5 @@
-//! Jackson, which the service's own readers are likely made of, in a program beside this one. It is
-//! asked only where `JACKSON` says how to start it; `jackson/run` is such a command.
+//! Bodies read by Jackson, the parser that the service itself likely uses, in a process of its own.
+//! The variable `JACKSON` is the command that starts it (`jackson/run`); without it nothing is compared.
 
 use std::cell::RefCell;
 use std::io::{BufReader, Read, Write};
@@ -7,16 +7,16 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use kinesis_gate::kinesis::WireFormat;
 
-/// Bodies sent at once.
+/// Bodies in one batch.
 const BATCH: usize = 256;
-/// What stands in place of a count where a body was refused.
+/// The count of a body that Jackson refuses.
 const REFUSED: u32 = u32::MAX;
 
 struct Jackson {
     child: Child,
-    answers: BufReader<ChildStdout>,
-    asked: Vec<(WireFormat, Vec<u8>, Vec<String>)>,
-    compared: u64,
+    stdout: BufReader<ChildStdout>,
+    pending: Vec<(WireFormat, Vec<u8>, Vec<String>)>,
+    agreed: u64,
     refused: u64,
 }
 
@@ -24,23 +24,23 @@ thread_local! {
     static JACKSON: RefCell<Option<Jackson>> = RefCell::new(start());
 }
 
-/// Notes what a body names; every so often Jackson must say the same of all that were noted.
+/// Adds a body and its members to the batch; a full batch is compared with Jackson.
 pub fn compare(format: WireFormat, body: &[u8], ours: Vec<String>) {
     JACKSON.with_borrow_mut(|jackson| {
         if let Some(jackson) = jackson {
-            jackson.asked.push((format, body.to_vec(), ours));
-            if jackson.asked.len() == BATCH {
-                jackson.ask();
+            jackson.pending.push((format, body.to_vec(), ours));
+            if jackson.pending.len() == BATCH {
+                jackson.compare_batch();
             }
         }
     });
 }
 
-/// Compares what was noted.
+/// Compares an incomplete batch.
 pub fn flush() {
     JACKSON.with_borrow_mut(|jackson| {
         if let Some(jackson) = jackson {
-            jackson.ask();
+            jackson.compare_batch();
         }
     });
 }
@@ -52,18 +52,18 @@ fn start() -> Option<Jackson> {
         .spawn()
         .expect("`JACKSON` starts");
     Some(Jackson {
-        answers: BufReader::new(child.stdout.take().expect("a pipe")),
+        stdout: BufReader::new(child.stdout.take().expect("a pipe")),
         child,
-        asked: Vec::new(),
-        compared: 0,
+        pending: Vec::new(),
+        agreed: 0,
         refused: 0,
     })
 }
 
 impl Jackson {
-    fn ask(&mut self) {
-        let mut out = (self.asked.len() as u32).to_be_bytes().to_vec();
-        for (format, body, _) in &self.asked {
+    fn compare_batch(&mut self) {
+        let mut out = (self.pending.len() as u32).to_be_bytes().to_vec();
+        for (format, body, _) in &self.pending {
             out.push(u8::from(*format != WireFormat::Json));
             out.extend((body.len() as u32).to_be_bytes());
             out.extend(body);
@@ -72,44 +72,42 @@ impl Jackson {
         pipe.write_all(&out)
             .and_then(|()| pipe.flush())
             .expect("Jackson reads");
-        for (format, body, ours) in std::mem::take(&mut self.asked) {
-            match self.answer() {
+        for (format, body, ours) in std::mem::take(&mut self.pending) {
+            match self.read_members() {
                 Some(theirs) => {
-                    self.compared += 1;
+                    self.agreed += 1;
                     assert_eq!(ours, theirs, "{format:?} {}", body.escape_ascii());
                 }
-                // What it does not read is executed by nobody who reads with it.
+                // A service that reads with Jackson does not execute this body.
                 None => self.refused += 1,
             }
         }
-        if (self.compared + self.refused).is_multiple_of(BATCH as u64 * 400) {
+        if (self.agreed + self.refused).is_multiple_of(BATCH as u64 * 400) {
             eprintln!(
                 "Jackson: {} agree, {} refused by it",
-                self.compared, self.refused
+                self.agreed, self.refused
             );
         }
     }
 
-    fn answer(&mut self) -> Option<Vec<String>> {
-        let count = self.number();
+    fn read_members(&mut self) -> Option<Vec<String>> {
+        let count = self.read_u32();
         if count == REFUSED {
             return None;
         }
-        let named = (0..count).map(|_| {
-            let mut text = vec![0; self.number() as usize];
-            self.answers.read_exact(&mut text).expect("Jackson answers");
+        let texts = (0..count).map(|_| {
+            let mut text = vec![0; self.read_u32() as usize];
+            self.stdout.read_exact(&mut text).expect("Jackson answers");
             String::from_utf8(text).expect("Jackson writes UTF-8")
         });
-        let mut named: Vec<String> = named.collect();
-        named.sort();
-        Some(named)
+        let mut members: Vec<String> = texts.collect();
+        members.sort();
+        Some(members)
     }
 
-    fn number(&mut self) -> u32 {
+    fn read_u32(&mut self) -> u32 {
         let mut bytes = [0; 4];
-        self.answers
-            .read_exact(&mut bytes)
-            .expect("Jackson answers");
+        self.stdout.read_exact(&mut bytes).expect("Jackson answers");
         u32::from_be_bytes(bytes)
     }
 }

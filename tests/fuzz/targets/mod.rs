@@ -1,7 +1,6 @@
-//! What each fuzz target asserts, as plain functions: libFuzzer drives them, and so does a replay of
-//! the corpus that needs nothing but `cargo test`.
+//! The fuzz targets, as plain functions. libFuzzer calls them, and so does the replay of the corpus
+//! in `cargo test`.
 
-pub mod answer;
 pub mod arn;
 pub mod authorization;
 pub mod cbor;
@@ -10,15 +9,15 @@ pub mod head;
 pub mod host;
 mod jackson;
 pub mod json;
-mod naming;
+mod members;
 pub mod proxy;
+pub mod response;
 
-/// A target's name, which is that of its corpus folder too, and the target.
+/// The name of a target, which is also the name of its corpus folder, and the target.
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: &[Target] = &[
-    ("answer", answer::check),
+pub const TARGETS: &[Target] = &[
     ("arn", arn::check),
     ("authorization", authorization::check),
     ("cbor", cbor::check),
@@ -26,9 +25,10 @@ pub const ALL: &[Target] = &[
     ("host", host::check),
     ("json", json::check),
     ("proxy", proxy::check),
+    ("response", response::check),
 ];
 
-/// Bodies are compared with another program in batches; this ends the last one.
+/// Compares the last, incomplete batch of bodies with Jackson.
 pub fn flush() {
     jackson::flush();
 }

@@ -1,4 +1,4 @@
-//! PROXY headers: read against a second reading of the addresses, which stand at fixed places.
+//! PROXY protocol headers: the gate against a second reader of the addresses, at their fixed offsets.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,13 +7,13 @@ use kinesis_gate::listener::ProxyHeader;
 const PREFIX: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 pub fn check(input: &[u8]) {
-    let Ok(announced) = ProxyHeader::parse(input) else {
+    let Ok(header) = ProxyHeader::parse(input) else {
         return;
     };
-    // A header is taken whole: a byte more or less is another header, or none.
+    // A header ends where its length says: with one more byte it is invalid.
     let longer = [input, b"\x16"].concat();
     assert!(ProxyHeader::parse(&longer).is_err());
-    let ProxyHeader::Client { address, vpce_id } = announced else {
+    let ProxyHeader::Client { address, vpce_id } = header else {
         return;
     };
     assert_eq!(address, address.to_canonical());

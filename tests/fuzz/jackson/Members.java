@@ -14,13 +14,13 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Reads batches of bodies from its input and writes what each names, as Jackson reads it.
+ * Reads batches of bodies from standard input, and writes the members of each as Jackson reads them.
  *
- * A batch is a count, then for each body a byte (0 JSON, 1 CBOR), a length, and the bytes. The answer
- * to each is a count of texts, each with its length, or -1 where Jackson refuses the body.
+ * A batch is a count, then for each body a byte (0 JSON, 1 CBOR), a length, and the bytes. The output
+ * for a body is a count of texts, each with its length, or -1 where Jackson refuses the body.
  */
-public final class Names {
-    private static final String[] MEMBERS = {
+public final class Members {
+    private static final String[] TEXT_MEMBERS = {
         "StreamName", "StreamARN", "StreamId", "ConsumerName", "ConsumerARN", "ResourceARN", "QueueName",
         "QueueARN", "ChannelName", "ChannelARN", "KeyId", "ShardIterator", "NextToken",
     };
@@ -59,28 +59,28 @@ public final class Names {
             DataOutputStream out = new DataOutputStream(bytes);
             for (int n = 0; n < count; n++) {
                 JsonFactory factory = in.readByte() == 0 ? JSON : CBOR;
-                answer(factory, in.readNBytes(in.readInt()), out);
+                writeMembers(factory, in.readNBytes(in.readInt()), out);
             }
             bytes.writeTo(System.out);
             System.out.flush();
         }
     }
 
-    private static void answer(JsonFactory factory, byte[] body, DataOutputStream out) throws IOException {
-        List<String> named;
+    private static void writeMembers(JsonFactory factory, byte[] body, DataOutputStream out) throws IOException {
+        List<String> members;
         try (JsonParser parser = factory.createParser(body)) {
             parser.nextToken();
             Object root = value(parser);
             if (parser.nextToken() != null) {
-                throw new IOException("something follows");
+                throw new IOException("bytes after the body");
             }
-            named = root instanceof Pairs pairs ? named(pairs) : List.of("not a map");
+            members = root instanceof Pairs pairs ? members(pairs) : List.of("not a map");
         } catch (IOException | RuntimeException refused) {
             out.writeInt(-1);
             return;
         }
-        out.writeInt(named.size());
-        for (String text : named) {
+        out.writeInt(members.size());
+        for (String text : members) {
             byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
             out.writeInt(utf8.length);
             out.write(utf8);
@@ -90,7 +90,7 @@ public final class Names {
     private static Object value(JsonParser parser) throws IOException {
         JsonToken token = parser.currentToken();
         if (token == null) {
-            throw new IOException("nothing");
+            throw new IOException("no body");
         }
         switch (token) {
             case START_OBJECT: {
@@ -121,29 +121,29 @@ public final class Names {
         }
     }
 
-    private static List<String> named(Pairs root) {
-        List<String> named = new ArrayList<>();
-        for (String member : MEMBERS) {
+    private static List<String> members(Pairs root) {
+        List<String> members = new ArrayList<>();
+        for (String member : TEXT_MEMBERS) {
             Object value = root.last(member);
             if (value instanceof String text) {
-                named.add(member + "=" + text);
+                members.add(member + "=" + text);
             } else if (value != null) {
-                named.add(member + " is no text");
+                members.add(member + " is no text");
             }
             Object first = root.first(member);
             if (first != null && !first.equals(Map.of()) && !first.equals(value)) {
-                named.add(member + " has two values");
+                members.add(member + " has two values");
             }
         }
         if (root.last("Tags") instanceof Pairs tags) {
             for (Pair tag : tags.all()) {
-                named.add("Tags[" + tag.key() + "]=" + text(tag.value()));
-                named.add("TagKey=" + tag.key());
+                members.add("Tags[" + tag.key() + "]=" + text(tag.value()));
+                members.add("TagKey=" + tag.key());
             }
         }
         if (root.last("TagKeys") instanceof List<?> keys) {
             for (Object key : keys) {
-                named.add("TagKey=" + text(key));
+                members.add("TagKey=" + text(key));
             }
         }
         for (String list : new String[] {"StreamConfigurationList", "StreamFilter"}) {
@@ -151,11 +151,11 @@ public final class Names {
             List<?> elements = value instanceof List<?> all ? all : value == null ? List.of() : List.of(value);
             for (Object element : elements) {
                 if (element instanceof Pairs pairs && pairs.last("StreamARN") != null) {
-                    named.add(list + "=" + text(pairs.last("StreamARN")));
+                    members.add(list + "=" + text(pairs.last("StreamARN")));
                 }
             }
         }
-        return named;
+        return members;
     }
 
     private static String text(Object value) {

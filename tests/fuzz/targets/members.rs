@@ -1,4 +1,4 @@
-//! Everything that a body names, in one form, whoever read it.
+//! The members of a request body that name resources and tags, in one form for every parser.
 
 use ciborium::Value;
 use kinesis_gate::kinesis::{Member, Members, Scanner, WireFormat};
@@ -20,7 +20,7 @@ pub const MEMBERS: [Member; 13] = [
     Member::NextToken,
 ];
 
-/// What another reader made of a body: repeated keys are all there.
+/// A body as another parser reads it, with all duplicate keys.
 #[derive(Debug)]
 pub enum Tree {
     Null,
@@ -30,94 +30,95 @@ pub enum Tree {
     Other,
 }
 
-/// Which of repeated keys a reader believes.
+/// Which of duplicate keys a parser keeps.
 #[derive(Clone, Copy)]
-pub enum Wins {
+pub enum DuplicateKey {
     First,
     Last,
 }
 
-/// Scans a body in pieces of so many bytes.
-pub fn scan(format: WireFormat, body: &[u8], step: usize) -> Option<Scanner> {
+/// Scans a body in pieces of `piece_bytes`; `None` where the scanner refuses it.
+pub fn scan(format: WireFormat, body: &[u8], piece_bytes: usize) -> Option<Scanner> {
     let mut scanner = Scanner::new(format);
-    body.chunks(step)
+    body.chunks(piece_bytes)
         .try_for_each(|piece| scanner.push(piece))
         .ok()?;
     scanner.finish().ok()?;
     Some(scanner)
 }
 
-/// What the scanner says, sorted: tag keys of both members are in one list.
-pub fn named_by(members: &Members) -> Vec<String> {
+/// The members that the scanner read, sorted. The tag keys of `Tags` and `TagKeys` are in one list.
+pub fn scanned_members(members: &Members) -> Vec<String> {
     let texts = MEMBERS.iter().filter_map(|member| {
         let text = members.text(*member)?;
         Some(format!("{}={text}", member.name()))
     });
-    let mut named: Vec<String> = texts.collect();
-    named.extend(
+    let mut all: Vec<String> = texts.collect();
+    all.extend(
         members
             .tags()
             .map(|(key, value)| format!("Tags[{key}]={value}")),
     );
-    named.extend(members.tag_keys().map(|key| format!("TagKey={key}")));
+    all.extend(members.tag_keys().map(|key| format!("TagKey={key}")));
     let configured = members.stream_configuration_arns();
-    named.extend(configured.map(|arn| format!("StreamConfigurationList={arn}")));
-    named.extend(
+    all.extend(configured.map(|arn| format!("StreamConfigurationList={arn}")));
+    all.extend(
         members
             .stream_filter_arns()
             .map(|arn| format!("StreamFilter={arn}")),
     );
-    named.sort();
-    named
+    all.sort();
+    all
 }
 
-/// What another reader says. A member of a wrong type is told as such, and nothing of ours is equal.
-pub fn of_tree(tree: &Tree, wins: Wins) -> Vec<String> {
-    let mut named = Vec::new();
+/// The members that another parser read, sorted. A member of a wrong type gets a text that the scanner
+/// never writes.
+pub fn tree_members(tree: &Tree, duplicate: DuplicateKey) -> Vec<String> {
+    let mut all = Vec::new();
     for member in MEMBERS {
-        match tree.get(member.name(), wins) {
+        match tree.get(member.name(), duplicate) {
             None | Some(Tree::Null) => {}
-            Some(Tree::Text(text)) => named.push(format!("{}={text}", member.name())),
-            Some(_) => named.push(format!("{} is no text", member.name())),
+            Some(Tree::Text(text)) => all.push(format!("{}={text}", member.name())),
+            Some(_) => all.push(format!("{} is no text", member.name())),
         }
     }
-    if let Some(Tree::Map(pairs)) = tree.get("Tags", wins) {
+    if let Some(Tree::Map(pairs)) = tree.get("Tags", duplicate) {
         for (key, value) in pairs {
-            named.push(format!("Tags[{}]={}", key.text(), value.text()));
-            named.push(format!("TagKey={}", key.text()));
+            all.push(format!("Tags[{}]={}", key.text(), value.text()));
+            all.push(format!("TagKey={}", key.text()));
         }
     }
-    if let Some(Tree::List(keys)) = tree.get("TagKeys", wins) {
-        named.extend(keys.iter().map(|key| format!("TagKey={}", key.text())));
+    if let Some(Tree::List(keys)) = tree.get("TagKeys", duplicate) {
+        all.extend(keys.iter().map(|key| format!("TagKey={}", key.text())));
     }
     for list in ["StreamConfigurationList", "StreamFilter"] {
-        let elements = match tree.get(list, wins) {
+        let elements = match tree.get(list, duplicate) {
             Some(Tree::List(elements)) => elements.as_slice(),
-            Some(one @ Tree::Map(_)) => std::slice::from_ref(one),
+            Some(map @ Tree::Map(_)) => std::slice::from_ref(map),
             _ => &[],
         };
         for element in elements {
-            match element.get("StreamARN", wins) {
+            match element.get("StreamARN", duplicate) {
                 None | Some(Tree::Null) => {}
-                Some(arn) => named.push(format!("{list}={}", arn.text())),
+                Some(arn) => all.push(format!("{list}={}", arn.text())),
             }
         }
     }
-    named.sort();
-    named
+    all.sort();
+    all
 }
 
 impl Tree {
-    pub fn get(&self, key: &str, wins: Wins) -> Option<&Tree> {
+    pub fn get(&self, key: &str, duplicate: DuplicateKey) -> Option<&Tree> {
         let Tree::Map(pairs) = self else {
             return None;
         };
         let mut found = pairs
             .iter()
             .filter(|(known, _)| matches!(known, Tree::Text(text) if text == key));
-        match wins {
-            Wins::First => found.next(),
-            Wins::Last => found.next_back(),
+        match duplicate {
+            DuplicateKey::First => found.next(),
+            DuplicateKey::Last => found.next_back(),
         }
         .map(|(_, value)| value)
     }
@@ -142,7 +143,7 @@ impl From<Value> for Tree {
                     .map(|(key, value)| (Tree::from(key), Tree::from(value)));
                 Tree::Map(pairs.collect())
             }
-            // Readers that do not know a tag take what it stands on.
+            // A parser that does not know a tag reads the tagged value.
             Value::Tag(_, inner) => Tree::from(*inner),
             _ => Tree::Other,
         }
@@ -151,13 +152,13 @@ impl From<Value> for Tree {
 
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tree, D::Error> {
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_any(TreeVisitor)
     }
 }
 
-struct Reader;
+struct TreeVisitor;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for TreeVisitor {
     type Value = Tree;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

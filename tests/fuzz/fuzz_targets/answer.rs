@@ -1,9 +1,0 @@
-//! libFuzzer drives `targets/answer.rs`.
-
-#![no_main]
-
-#[path = "../targets/mod.rs"]
-#[allow(dead_code)]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::answer::check(input));
