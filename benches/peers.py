@@ -144,12 +144,13 @@ def headers_of(operation):
             "amz-sdk-invocation-id": "11111111-2222-3333-4444-555555555555", "amz-sdk-request": "attempt=1; max=5"}
 
 
-def load(folder, operation, stream, connection, body, kind=JSON, more=()):
-    """The request for wrk, and its parts beside it for h2load; `more` headers take the place of others."""
+def load(folder, operation, stream, connection, body, content_type=JSON, extra=()):
+    """Writes the request for wrk, and its parts for h2load, and returns the script of wrk. `extra` headers
+    replace others of the same name."""
     body = body if isinstance(body, bytes) else body.encode()
     script = folder / f"{operation}-{len(body)}-{stream}-{connection}.lua"
     script.with_suffix(".body").write_bytes(body)
-    headers = headers_of(operation) | {"Content-Type": kind} | dict(more)
+    headers = headers_of(operation) | {"Content-Type": content_type} | dict(extra)
     script.with_suffix(".json").write_text(json.dumps(headers))
     lines = "".join(f'["{name}"] = "{value}", ' for name, value in ({"Host": lab.HOST, "Connection": connection} | headers).items())
     script.write_text(f"""wrk.method = "POST"
