@@ -3,10 +3,14 @@
 //! Bytes flow one way, and each room knows only the rooms to its right:
 //!
 //! ```text
-//! listener -> gate -> { sigv4, kinesis, policy, tokens, rate_limit } -> upstream
-//!               |-> reject (the only map from any failure to a wire response)
-//!               `-> observe (one record per request, closed on drop)
+//! cli -> app -> listener -> gate -> { sigv4, kinesis, policy, tokens, rate_limit } -> upstream
+//!                             |-> reject (the only map from any failure to a wire response)
+//!                             `-> observe (one record per request, closed on drop)
+//!        http: what listener, gate and upstream speak; it knows none of them
 //! ```
+//!
+//! `app` also wires `config`, `credentials`, `admin` and `shutdown`. `docs/architecture.md` follows a
+//! request through the rooms; `tests/rooms.rs` holds the arrows.
 
 pub mod admin;
 pub mod app;

@@ -1,5 +1,6 @@
-//! Decisions: allow, explicit deny or implicit deny, joined over policies, layers and resources; and
-//! the permit, the proof of an allow that forwarding needs.
+//! Decisions (allow, explicit deny, implicit deny) and the permit that only a decision makes.
+//!
+//! Decisions are joined over policies, layers and resources. Forwarding needs the permit.
 
 use std::fmt;
 

@@ -1,5 +1,7 @@
-//! The only map from an error to a wire response. Every [`Rejection`] has a status, an AWS error type
-//! and a message, in the encoding of the request; no arm stands for "all others".
+//! The only map from an error (a refusal, a denial, overload) to a wire response.
+//!
+//! Every [`Rejection`] has a status, an AWS error type and a message, in the encoding of the request;
+//! no arm stands for "all others".
 //!
 //! Statuses follow what SDKs do with them: an error that a retry can cure is 5xx or a throttle, any
 //! other is 4xx. The gate itself never retries. The reason that a person needs goes to the decision

@@ -1,4 +1,4 @@
-//! PendingConnect connections: address, TCP, TLS.
+//! The connector: opens upstream connections. Address (with happy eyeballs), TCP, TLS.
 
 use std::future::Future;
 use std::io;

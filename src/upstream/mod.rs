@@ -1,4 +1,4 @@
-//! Forwarding: sends an allowed request to Kinesis, once.
+//! Forwarding: sends an allowed request to Kinesis, once. There is no retry: clients own retries.
 //!
 //! [`Upstream::forward`] takes a [`Permitted`] request: forwarding without a decision does not
 //! compile. The HTTP version and authority are the client's, because a signature may cover a header

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use http::header::{
-    AUTHORIZATION, CONTENT_TYPE, COOKIE, DATE, HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    AUTHORIZATION, COOKIE, DATE, HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
 };
 use http::{Request, Uri, Version};
 
@@ -28,8 +28,6 @@ pub struct Signer<'a> {
 }
 
 const AMZ_DATE: &str = "x-amz-date";
-const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
-const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
 
 /// Headers that a client authenticates with, or signs with. None of them is forwarded, nor is the
 /// query.
@@ -86,6 +84,10 @@ impl Signer<'_> {
             UriPathNormalizationMode, sign,
         };
         use aws_sigv4::sign::v4;
+        use http::header::CONTENT_TYPE;
+
+        const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+        const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
 
         let headers = request.headers();
         let text = |name: &HeaderName| {
