@@ -1,6 +1,6 @@
-//! What two readers could read differently is refused, one row for each rule: in every encoding that
-//! the rule applies to, over HTTP/1.1 and HTTP/2. Each case proves that nothing left, not even a
-//! connection, and that the log's line names the rule.
+//! Ambiguous requests, which two parsers could read differently, are refused: one row for each rule, in
+//! every encoding of the rule, over HTTP/1.1 and HTTP/2. Each case proves that the gate opened no
+//! upstream connection, and that the decision log names the rule.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::support::{ACCOUNT, Behaviour, Gate, GateBuilder, HOST, Recorder, http
 const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";
 const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=AKIARZPUZDIKGB2VALC4/20261123/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
 
-/// The ways to say the same.
+/// The encodings of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Json,
@@ -22,7 +22,7 @@ enum Encoding {
     RpcV2,
 }
 
-/// A rule about bodies: what the log says of it, and bodies that break it.
+/// A rule about bodies: the reason in the log, and bodies that break the rule.
 struct BodyRule {
     reason: &'static str,
     json: &'static [&'static [u8]],
@@ -51,7 +51,7 @@ const BODIES: &[BodyRule] = &[
         ],
     },
     BodyRule {
-        // A key in pieces is put together before it is compared.
+        // A chunked key is joined before it is compared.
         reason: "the body repeats a key",
         json: &[],
         cbor: &[
@@ -68,7 +68,7 @@ const BODIES: &[BodyRule] = &[
         reason: "text in the body is not UTF-8",
         json: &[
             b"{\"StreamName\":\"orders\xff\"}",
-            // UTF-16, as its byte-order mark says.
+            // UTF-16 with its byte-order mark.
             b"\xff\xfe{\x00}\x00",
             b"{\"StreamName\":\"orders\",\"Data\":\"\xc0\x80\"}",
             b"{\"StreamName\":\"orders\",\"Data\":\"\xed\xa0\x80\"}",
@@ -77,7 +77,7 @@ const BODIES: &[BodyRule] = &[
         cbor: &[
             "a1 6a'StreamName' 67'orders' ff",
             "a2 6a'StreamName' 66'orders' 6c'PartitionKey' 62 c080",
-            // Each piece of a text is text by itself.
+            // Each chunk of a text is valid UTF-8 by itself.
             "a2 6a'StreamName' 66'orders' 6c'PartitionKey' 7f 61 c3 61 a9 ff",
         ],
     },
@@ -160,7 +160,7 @@ const BODIES: &[BodyRule] = &[
             "a1 6a'StreamName' c0 66'orders'",
             "a1 6a'StreamName' d9 d9f7 66'orders'",
             "d9 d9f7 a1 6a'StreamName' 66'orders'",
-            // A reference to an earlier text, as some readers understand it.
+            // A reference to an earlier text (tag 25), which some parsers resolve.
             "d9 0100 a2 66'orders' 00 6a'StreamName' d8 19 00",
         ],
     },
@@ -209,7 +209,7 @@ const BODIES: &[BodyRule] = &[
     },
 ];
 
-/// A rule about heads: what the log says of it, and the change that breaks it.
+/// A rule about heads: the reason in the log, and the change that breaks the rule.
 struct HeadRule {
     reason: &'static str,
     change: fn(Case) -> Case,
@@ -301,7 +301,7 @@ const HEADS: &[HeadRule] = &[
     },
 ];
 
-/// A request before it is one of a version of HTTP.
+/// A request that both versions of HTTP can carry.
 #[derive(Clone)]
 struct Case {
     path: String,
@@ -376,21 +376,21 @@ impl Case {
     }
 }
 
-/// A gate, an upstream that nobody may reach, and what the log has to say in the end: under which
-/// request id, which rule, of which case.
-struct Bench {
+/// A gate, an upstream that no request may reach, and the expected refusals: request id, reason, and the
+/// title of the case.
+struct Fixture {
     authority: Arc<Authority>,
     recorder: Recorder,
     gate: Gate,
     expected: Vec<(String, &'static str, String)>,
 }
 
-impl Bench {
-    fn new() -> Bench {
+impl Fixture {
+    fn new() -> Fixture {
         let authority = Arc::new(Authority::create().unwrap());
         let recorder = Recorder::start(&authority, Behaviour::Respond);
         let gate = GateBuilder::new(&authority, recorder.address()).start();
-        Bench {
+        Fixture {
             authority,
             recorder,
             gate,
@@ -398,24 +398,31 @@ impl Bench {
         }
     }
 
-    /// Sends it over both versions of HTTP.
+    /// Sends a case over both versions of HTTP.
     fn assert_refused(&mut self, case: &Case, reason: &'static str, title: &str) {
         let mut connection = Connection::open(&self.authority, self.gate.address(), HOST);
         connection.write(&case.http1(HOST));
-        let first = connection.response();
-        let second = http2::try_send(&self.authority, self.gate.address(), case.http2(HOST));
-        for answer in [first, second.expect("an answer")] {
-            assert_eq!(answer.status, 400, "{title}: {answer:?}");
-            let shown = answer.error_type();
-            let shown = shown.rsplit('#').next().unwrap_or_default();
-            assert_eq!(shown, "SerializationException", "{title}: {answer:?}");
-            let id = answer.header("x-amzn-requestid").expect("an id").to_owned();
+        let http1 = connection.response();
+        let http2 = http2::try_send(&self.authority, self.gate.address(), case.http2(HOST));
+        for response in [http1, http2.expect("a response")] {
+            assert_eq!(response.status, 400, "{title}: {response:?}");
+            let error_type = response.error_type();
+            let name = error_type.rsplit('#').next().unwrap_or_default();
+            assert_eq!(name, "SerializationException", "{title}: {response:?}");
+            let id = response
+                .header("x-amzn-requestid")
+                .expect("an id")
+                .to_owned();
             self.expected.push((id, reason, title.to_owned()));
         }
-        assert_eq!(self.recorder.connections(), 0, "{title}: something left");
+        assert_eq!(
+            self.recorder.connections(),
+            0,
+            "{title}: an upstream connection"
+        );
     }
 
-    /// One line for each request, which names the rule.
+    /// The log has one line for each request, which names the rule.
     fn assert_logged(self) {
         let lines = self.gate.log(self.expected.len());
         assert_eq!(lines.len(), self.expected.len());
@@ -423,12 +430,13 @@ impl Bench {
             let line = lines.iter().find(|line| line["request_id"] == *id);
             let line = line.unwrap_or_else(|| panic!("{title}: no line"));
             assert_eq!(line["decision"], "refused", "{title}: {line}");
-            let logged = line["reason"].as_str().unwrap_or_default();
-            assert!(logged.contains(reason), "{title}: {line}");
+            let found = line["reason"].as_str().unwrap_or_default();
+            assert!(found.contains(reason), "{title}: {line}");
         }
     }
 }
 
+/// The bytes of [`BodyRule::cbor`].
 fn bytes(hex: &str) -> Vec<u8> {
     let mut out = Vec::new();
     for (index, part) in hex.split('\'').enumerate() {
@@ -442,7 +450,7 @@ fn bytes(hex: &str) -> Vec<u8> {
     out
 }
 
-fn good(encoding: Encoding) -> Case {
+fn valid_case(encoding: Encoding) -> Case {
     let body = match encoding {
         Encoding::Json => {
             format!(r#"{{"StreamARN":"{STREAM}","Data":"aA==","PartitionKey":"1"}}"#).into()
@@ -457,58 +465,58 @@ fn good(encoding: Encoding) -> Case {
 const ENCODINGS: [Encoding; 3] = [Encoding::Json, Encoding::Cbor, Encoding::RpcV2];
 
 #[test]
-fn bodies() {
-    let mut bench = Bench::new();
+fn ambiguous_bodies_are_refused() {
+    let mut fixture = Fixture::new();
     for rule in BODIES {
         for body in rule.json {
             let case = Case::new(Encoding::Json, body.to_vec());
             let title = format!("{:?}", String::from_utf8_lossy(body));
-            bench.assert_refused(&case, rule.reason, &title);
+            fixture.assert_refused(&case, rule.reason, &title);
         }
         for hex in rule.cbor {
             for encoding in [Encoding::Cbor, Encoding::RpcV2] {
                 let case = Case::new(encoding, bytes(hex));
                 let title = format!("{encoding:?} {hex}");
-                bench.assert_refused(&case, rule.reason, &title);
+                fixture.assert_refused(&case, rule.reason, &title);
             }
         }
     }
-    bench.assert_logged();
+    fixture.assert_logged();
 }
 
 #[test]
-fn heads() {
-    let mut bench = Bench::new();
+fn ambiguous_heads_are_refused() {
+    let mut fixture = Fixture::new();
     for rule in HEADS {
         for encoding in ENCODINGS {
-            let case = (rule.change)(good(encoding));
+            let case = (rule.change)(valid_case(encoding));
             let title = format!("{} {encoding:?}", rule.reason);
-            // Under RPC v2 a target of any number is one too many; the log says so.
+            // RPC v2 allows no target at all.
             let reason = match (encoding, rule.reason) {
                 (Encoding::RpcV2, "`X-Amz-Target` is several in one") => "stands beside",
                 (_, reason) => reason,
             };
-            bench.assert_refused(&case, reason, &title);
+            fixture.assert_refused(&case, reason, &title);
         }
     }
-    bench.assert_logged();
+    fixture.assert_logged();
 }
 
 #[test]
-fn the_account_in_the_host_is_that_of_the_arn() {
+fn the_account_in_the_host_must_be_that_of_the_arn() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
-    let (own, other) = (
+    let (same, other) = (
         format!("{ACCOUNT}.data-kinesis.us-east-1.amazonaws.com"),
         "210987654321.data-kinesis.us-east-1.amazonaws.com",
     );
     for encoding in ENCODINGS {
-        for (host, status) in [(own.as_str(), 200), (other, 400)] {
+        for (host, status) in [(same.as_str(), 200), (other, 400)] {
             let mut connection = Connection::open(&authority, gate.address(), host);
-            connection.write(&good(encoding).http1(host));
-            let answer = connection.response();
-            assert_eq!(answer.status, status, "{encoding:?} {host}: {answer:?}");
+            connection.write(&valid_case(encoding).http1(host));
+            let response = connection.response();
+            assert_eq!(response.status, status, "{encoding:?} {host}: {response:?}");
         }
     }
     assert_eq!(recorder.requests().len(), 3);
@@ -520,22 +528,22 @@ fn the_account_in_the_host_is_that_of_the_arn() {
     assert_eq!(refused.count(), 3);
 }
 
-/// Without a broken rule the same requests pass: what is refused above is refused for the rule.
+/// The requests above are refused for the broken rule alone.
 #[test]
-fn what_breaks_no_rule_passes() {
+fn requests_that_break_no_rule_pass() {
     let authority = Arc::new(Authority::create().unwrap());
-    let http1 = Recorder::start(&authority, Behaviour::Respond);
-    let second = Recorder::start_http2(&authority);
+    let http1_recorder = Recorder::start(&authority, Behaviour::Respond);
+    let http2_recorder = Recorder::start_http2(&authority);
     for encoding in ENCODINGS {
-        let case = good(encoding);
-        let gate = GateBuilder::new(&authority, http1.address()).start();
+        let case = valid_case(encoding);
+        let gate = GateBuilder::new(&authority, http1_recorder.address()).start();
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&case.http1(HOST));
         assert_eq!(connection.response().status, 200, "{encoding:?}");
-        assert!(http1.requests().pop().unwrap().body == case.body);
-        let gate = GateBuilder::new(&authority, second.address()).start();
-        let answer = http2::try_send(&authority, gate.address(), case.http2(HOST)).unwrap();
-        assert_eq!(answer.status, 200, "{encoding:?}");
-        assert!(second.requests().pop().unwrap().body == case.body);
+        assert!(http1_recorder.requests().pop().unwrap().body == case.body);
+        let gate = GateBuilder::new(&authority, http2_recorder.address()).start();
+        let response = http2::try_send(&authority, gate.address(), case.http2(HOST)).unwrap();
+        assert_eq!(response.status, 200, "{encoding:?}");
+        assert!(http2_recorder.requests().pop().unwrap().body == case.body);
     }
 }

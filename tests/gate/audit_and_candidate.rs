@@ -1,4 +1,4 @@
-//! Policies that are tried: recorded and not enforced.
+//! Policies in `audit` mode, and candidates: decisions are recorded and not enforced.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder, http2};
 
 const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/";
 
-/// Allows records to these streams.
-fn only(sid: &str, streams: &[&str]) -> String {
+/// A policy that allows every action on these streams.
+fn allow(sid: &str, streams: &[&str]) -> String {
     let streams: Vec<String> = streams
         .iter()
         .map(|name| format!("{STREAM}{name}"))
@@ -22,7 +22,7 @@ fn only(sid: &str, streams: &[&str]) -> String {
         .to_string()
 }
 
-fn configured(
+fn builder(
     authority: &Arc<Authority>,
     upstream: SocketAddr,
     endpoint: &str,
@@ -49,26 +49,26 @@ tls = {{ ca-certificate = "ca.pem", ca-key = "ca-key.pem" }}
     ))
 }
 
-/// A gate whose endpoint has these settings; `$LIVE` and `$NEW` stand for files of the policies.
-struct Site {
+/// A gate whose endpoint has these settings; `$LIVE` and `$NEW` stand for the files of two policies.
+struct Fixture {
     authority: Arc<Authority>,
     recorder: Recorder,
     _folder: tempfile::TempDir,
     gate: Gate,
 }
 
-impl Site {
+impl Fixture {
     fn new(
         recorder: fn(&Authority) -> Recorder,
         endpoint: &str,
         more: &str,
         live: &str,
         new: &str,
-    ) -> Site {
+    ) -> Fixture {
         let authority = Arc::new(Authority::create().unwrap());
         let recorder = recorder(&authority);
         let folder = tempfile::tempdir().unwrap();
-        let written = |text: &str| {
+        let write_policies = |text: &str| {
             [("$LIVE", live), ("$NEW", new)]
                 .iter()
                 .fold(text.to_owned(), |text, (name, policy)| {
@@ -77,9 +77,9 @@ impl Site {
                     text.replace(name, file.to_str().unwrap())
                 })
         };
-        let (endpoint, more) = (written(endpoint), written(more));
-        let gate = configured(&authority, recorder.address(), &endpoint, &more).start();
-        Site {
+        let (endpoint, more) = (write_policies(endpoint), write_policies(more));
+        let gate = builder(&authority, recorder.address(), &endpoint, &more).start();
+        Fixture {
             authority,
             recorder,
             _folder: folder,
@@ -87,6 +87,7 @@ impl Site {
         }
     }
 
+    /// The status of a PutRecord to each stream.
     fn put(&self, streams: &[&str]) -> Vec<u16> {
         let mut connection = Connection::open(&self.authority, self.gate.address(), HOST);
         let put = |stream: &&str| {
@@ -97,30 +98,36 @@ impl Site {
         streams.iter().map(put).collect()
     }
 
-    fn counted(&self, series: &str) -> bool {
+    fn has_metric(&self, series: &str) -> bool {
         let page = get(self.gate.admin(), "/metrics").1;
         page.lines()
             .any(|line| line == format!("kinesis_gate_{series}"))
     }
 }
 
-fn answering(authority: &Authority) -> Recorder {
+fn http1_recorder(authority: &Authority) -> Recorder {
     Recorder::start(authority, Behaviour::Respond)
+}
+
+/// A gate that audits a policy for the stream `orders`.
+fn auditing(recorder: fn(&Authority) -> Recorder) -> Fixture {
+    let live = allow("Orders", &["orders"]);
+    let endpoint = "policy = \"$LIVE\"\nmode = \"audit\"";
+    Fixture::new(recorder, endpoint, "", &live, "")
+}
+
+/// A gate with a candidate.
+fn with_candidate(live: &str, new: &str) -> Fixture {
+    let endpoint = "policy = \"$LIVE\"\ncandidate = \"$NEW\"";
+    Fixture::new(http1_recorder, endpoint, "", live, new)
 }
 
 #[test]
 fn audit_records_a_denial_and_forwards_the_request() {
-    let live = only("Orders", &["orders"]);
-    let site = Site::new(
-        answering,
-        "policy = \"$LIVE\"\nmode = \"audit\"",
-        "",
-        &live,
-        "",
-    );
-    assert_eq!(site.put(&["orders", "private"]), [200, 200]);
-    assert_eq!(site.recorder.requests().len(), 2);
-    let log = site.gate.log(2);
+    let fixture = auditing(http1_recorder);
+    assert_eq!(fixture.put(&["orders", "private"]), [200, 200]);
+    assert_eq!(fixture.recorder.requests().len(), 2);
+    let log = fixture.gate.log(2);
     assert_eq!(
         (&log[0]["decision"], &log[0]["mode"]),
         (&json!("allow"), &Value::Null)
@@ -129,97 +136,74 @@ fn audit_records_a_denial_and_forwards_the_request() {
         (&log[1]["decision"], &log[1]["mode"]),
         (&json!("implicit-deny"), &json!("audit"))
     );
-    assert!(site.counted(r#"audited_denials_total{endpoint="vpce-33cc44dd"} 1"#));
+    assert!(fixture.has_metric(r#"audited_denials_total{endpoint="vpce-33cc44dd"} 1"#));
 
-    // What nobody could judge is refused in every mode.
-    let mut connection = Connection::open(&site.authority, site.gate.address(), HOST);
-    let twice =
+    // An ambiguous request is refused in every mode.
+    let mut connection = Connection::open(&fixture.authority, fixture.gate.address(), HOST);
+    let ambiguous =
         r#"{"Data":"QQ==","PartitionKey":"1","StreamName":"orders","StreamName":"private"}"#;
-    connection.write(&Request::new("PutRecord", twice).bytes());
+    connection.write(&Request::new("PutRecord", ambiguous).bytes());
     assert_eq!(connection.response().error_type(), "SerializationException");
-    // A token that was never handed out is not answered as an expired one.
+    // An unknown token is not refused as an expired one.
     connection.write(&Request::new("GetRecords", r#"{"ShardIterator":"invented"}"#).bytes());
     assert_eq!(connection.response().status, 200);
-    assert_eq!(site.recorder.requests().len(), 3);
+    assert_eq!(fixture.recorder.requests().len(), 3);
 }
 
 #[test]
-fn audit_withholds_no_tail_of_a_large_body() {
-    let live = only("Orders", &["orders"]);
-    let site = Site::new(
-        answering,
-        "policy = \"$LIVE\"\nmode = \"audit\"",
-        "",
-        &live,
-        "",
-    );
+fn audit_holds_back_no_tail_of_a_large_body() {
+    let fixture = auditing(http1_recorder);
     let data = "QUJD".repeat(100_000);
     let body = format!(
         r#"{{"StreamName":"orders","Data":"{data}","PartitionKey":"1","StreamARN":"{STREAM}orders"}}"#
     );
     let denied = body.replace("orders", "private");
-    for (text, decision) in [(body, "allow"), (denied, "implicit-deny")] {
-        let before = site.recorder.requests().len();
-        let mut connection = Connection::open(&site.authority, site.gate.address(), HOST);
-        connection.write(&Request::new("PutRecord", text.clone()).bytes());
+    for (body, decision) in [(body, "allow"), (denied, "implicit-deny")] {
+        let before = fixture.recorder.requests().len();
+        let mut connection = Connection::open(&fixture.authority, fixture.gate.address(), HOST);
+        connection.write(&Request::new("PutRecord", body.clone()).bytes());
         assert_eq!(connection.response().status, 200);
-        let arrived = site.recorder.requests();
-        assert_eq!(
-            (arrived.len(), &arrived[before].body),
-            (before + 1, &text.into_bytes())
-        );
-        assert_eq!(site.gate.log(before + 1)[before]["decision"], decision);
+        let requests = fixture.recorder.requests();
+        assert_eq!(requests.len(), before + 1);
+        assert_eq!(requests[before].body, body.as_bytes());
+        assert_eq!(fixture.gate.log(before + 1)[before]["decision"], decision);
     }
 }
 
 #[test]
-fn audit_over_http2() {
-    let live = only("Orders", &["orders"]);
-    let site = Site::new(
-        Recorder::start_http2,
-        "policy = \"$LIVE\"\nmode = \"audit\"",
-        "",
-        &live,
-        "",
-    );
+fn audit_forwards_a_denied_request_over_http2() {
+    let fixture = auditing(Recorder::start_http2);
     for stream in ["orders", "private"] {
         let body = format!(r#"{{"Data":"QQ==","PartitionKey":"1","StreamName":"{stream}"}}"#);
         let headers = http2::signed_headers("PutRecord", &body, HOST);
         let request = http2::request(&headers, &body);
-        let status =
-            http2::send_for_status(&site.authority, site.gate.address(), http2::H2, request);
+        let status = http2::send_for_status(
+            &fixture.authority,
+            fixture.gate.address(),
+            http2::H2,
+            request,
+        );
         assert_eq!(status, 200);
     }
-    assert_eq!(site.recorder.requests().len(), 2);
-    assert_eq!(site.gate.log(2)[1]["mode"], "audit");
+    assert_eq!(fixture.recorder.requests().len(), 2);
+    assert_eq!(fixture.gate.log(2)[1]["mode"], "audit");
 }
 
 #[test]
-fn a_candidate_says_what_it_would_change_and_changes_nothing() {
-    let (live, new) = (only("Old", &["a", "b"]), only("New", &["b", "c"]));
-    let site = Site::new(
-        answering,
-        "policy = \"$LIVE\"\ncandidate = \"$NEW\"",
-        "",
-        &live,
-        &new,
-    );
-    assert_eq!(site.put(&["a", "b", "c", "d"]), [200, 200, 400, 400]);
-    assert_eq!(site.recorder.requests().len(), 2);
-    let log = site.gate.log(4);
-    let told: Vec<[&Value; 2]> = log
-        .iter()
-        .map(|line| {
-            [
-                &line["candidate"]["decision"],
-                &line["candidate"]["statement"],
-            ]
-        })
+fn a_candidate_records_its_differences_and_enforces_none() {
+    let (live, new) = (allow("Old", &["a", "b"]), allow("New", &["b", "c"]));
+    let fixture = with_candidate(&live, &new);
+    assert_eq!(fixture.put(&["a", "b", "c", "d"]), [200, 200, 400, 400]);
+    assert_eq!(fixture.recorder.requests().len(), 2);
+    let log = fixture.gate.log(4);
+    let candidates = log.iter().map(|line| &line["candidate"]);
+    let candidates: Vec<[&Value; 2]> = candidates
+        .map(|candidate| [&candidate["decision"], &candidate["statement"]])
         .collect();
     let (denied, allowed, new) = (json!("implicit-deny"), json!("allow"), json!("New"));
     let none = [&Value::Null, &Value::Null];
     assert_eq!(
-        told,
+        candidates,
         [[&denied, &Value::Null], none, [&allowed, &new], none]
     );
     for series in [
@@ -227,29 +211,23 @@ fn a_candidate_says_what_it_would_change_and_changes_nothing() {
         "candidate_newly_allowed_total",
     ] {
         assert!(
-            site.counted(&format!(r#"{series}{{endpoint="vpce-33cc44dd"}} 1"#)),
+            fixture.has_metric(&format!(r#"{series}{{endpoint="vpce-33cc44dd"}} 1"#)),
             "{series}"
         );
     }
 }
 
-/// A candidate that tells streams apart needs tokens to be bound; what holds does not refuse one for
-/// its sake.
+/// A candidate that distinguishes streams makes the gate bind tokens; an unknown token is still
+/// forwarded, as the live policy allows it.
 #[test]
-fn a_candidate_binds_tokens_and_refuses_none() {
-    let everything = only("All", &["*"]).replace(&format!("{STREAM}*"), "*");
-    let new = only("New", &["b"]);
-    let site = Site::new(
-        answering,
-        "policy = \"$LIVE\"\ncandidate = \"$NEW\"",
-        "",
-        &everything,
-        &new,
-    );
-    let mut connection = Connection::open(&site.authority, site.gate.address(), HOST);
+fn a_candidate_binds_tokens_and_refuses_no_unknown_token() {
+    let everything = allow("All", &["*"]).replace(&format!("{STREAM}*"), "*");
+    let new = allow("New", &["b"]);
+    let fixture = with_candidate(&everything, &new);
+    let mut connection = Connection::open(&fixture.authority, fixture.gate.address(), HOST);
     connection.write(&Request::new("GetRecords", r#"{"ShardIterator":"invented"}"#).bytes());
     assert_eq!(connection.response().status, 200);
-    let line = &site.gate.log(1)[0];
+    let line = &fixture.gate.log(1)[0];
     let candidate = &line["candidate"];
     assert_eq!(
         (&line["decision"], &candidate["decision"]),
@@ -259,31 +237,31 @@ fn a_candidate_binds_tokens_and_refuses_none() {
 }
 
 #[test]
-fn a_candidate_for_principals() {
-    let live = only("All", &["a", "b"]);
+fn an_identity_policy_can_be_a_candidate() {
+    let live = allow("All", &["a", "b"]);
     let deny = json!({"Version": "2012-10-17", "Statement": {
         "Sid": "NotB", "Effect": "Deny", "Action": "kinesis:*", "Resource": format!("{STREAM}b")}})
     .to_string();
     let more = "[[identity-policy]]\nfile = \"$NEW\"\nprincipals = [\"*\"]\nmode = \"candidate\"";
-    let site = Site::new(answering, "policy = \"$LIVE\"", more, &live, &deny);
-    assert_eq!(site.put(&["a", "b"]), [200, 200]);
-    let log = site.gate.log(2);
+    let fixture = Fixture::new(http1_recorder, "policy = \"$LIVE\"", more, &live, &deny);
+    assert_eq!(fixture.put(&["a", "b"]), [200, 200]);
+    let log = fixture.gate.log(2);
     assert_eq!(log[0]["candidate"], Value::Null);
-    let told = &log[1]["candidate"];
+    let candidate = &log[1]["candidate"];
     assert_eq!(
-        (&told["decision"], &told["statement"]),
+        (&candidate["decision"], &candidate["statement"]),
         (&json!("explicit-deny"), &json!("NotB"))
     );
 }
 
 #[test]
-fn audit_lends_no_role() {
+fn audit_with_re_sign_is_refused() {
     let authority = Arc::new(Authority::create().unwrap());
-    let recorder = answering(&authority);
+    let recorder = http1_recorder(&authority);
     let endpoint = "default-full-access = true\nmode = \"audit\"\nprincipal = \"arn:aws:iam::123456789012:role/app\"\n\
                     re-sign = { authenticate = \"loopback\" }";
-    let problems = configured(&authority, recorder.address(), endpoint, "").try_start();
-    let told = problems.err().unwrap().to_string();
-    assert!(told.contains("endpoint[0].mode"), "{told}");
-    assert!(told.contains("candidate"), "{told}");
+    let result = builder(&authority, recorder.address(), endpoint, "").try_start();
+    let errors = result.err().unwrap().to_string();
+    assert!(errors.contains("endpoint[0].mode"), "{errors}");
+    assert!(errors.contains("candidate"), "{errors}");
 }

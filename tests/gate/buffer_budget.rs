@@ -1,9 +1,7 @@
-//! What bodies cost in memory, in a gate that is a process of its own, and what happens where the
-//! budget for them is used up.
+//! The buffer budget: the memory that bodies take in the process of a gate, and what happens when the
+//! budget is used up.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,24 +12,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::support::process::GateProcess;
 use crate::support::raw::{Connection, Request};
 use crate::support::scripted::{self, Client, HTTP_VERSIONS, HttpVersion};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 
-/// A gate as it is run, so that what it holds can be told from what the test holds.
-struct Process {
-    child: Child,
-    address: SocketAddr,
+/// A gate in its own process, so that its memory is not that of the test.
+struct MeasuredGate {
+    process: GateProcess,
     _folder: TempDir,
 }
 
-impl Process {
-    fn start(authority: &Authority, upstream: SocketAddr) -> Process {
+impl MeasuredGate {
+    fn start(authority: &Authority, upstream: SocketAddr) -> MeasuredGate {
         let folder = tempfile::tempdir().unwrap();
         authority.write(folder.path()).unwrap();
-        let everything =
-            r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
-        std::fs::write(folder.path().join("policy.json"), everything).unwrap();
         let config = format!(
             "workers = 1\n[upstream]\nconnect = \"{upstream}\"\nserver-name = \"localhost\"\n\
              ca-file = \"ca.pem\"\n[[endpoint]]\nid = \"vpce-33cc44dd\"\nvpc = \"vpc-0123abcd\"\n\
@@ -39,54 +34,35 @@ impl Process {
              address = \"127.0.0.1:0\"\nendpoint = \"vpce-33cc44dd\"\n\
              tls = {{ ca-certificate = \"ca.pem\", ca-key = \"ca-key.pem\" }}\n"
         );
+        let policy =
+            r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
+        std::fs::write(folder.path().join("policy.json"), policy).unwrap();
         let file = folder.path().join("gate.toml");
         std::fs::write(&file, config).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
-            .args(["run", "--config"])
-            .arg(&file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let told = BufReader::new(child.stderr.take().unwrap());
-        let address = told.lines().map_while(Result::ok).find_map(|line| {
-            line.split([' ', '`', ','])
-                .find_map(|word| word.parse::<SocketAddr>().ok())
-        });
-        Process {
-            address: address.expect("it says where it listens"),
-            child,
+        MeasuredGate {
+            process: GateProcess::start(&file, &[]),
             _folder: folder,
         }
     }
 
-    /// Memory of its own, in bytes.
-    fn held(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"))
-            .unwrap();
-        line.trim()
-            .trim_end_matches(" kB")
-            .trim()
-            .parse::<usize>()
-            .unwrap()
-            << 10
+    fn address(&self) -> SocketAddr {
+        self.process.address()
+    }
+
+    /// Anonymous resident memory, in bytes.
+    fn memory(&self) -> usize {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let mut lines = status.lines();
+        let kib = lines.find_map(|line| line.strip_prefix("RssAnon:")?.strip_suffix("kB"));
+        kib.unwrap().trim().parse::<usize>().unwrap() << 10
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+const LARGE_BODY: usize = 10 << 20;
+const CONCURRENT_REQUESTS: usize = 32;
 
-const BODY: usize = 10 << 20;
-const AT_ONCE: usize = 32;
-
-/// Records whose stream is named first.
+/// A body of PutRecords that names its stream first.
 fn body(len: usize) -> Bytes {
     let record = format!(r#"{{"Data":"{}","PartitionKey":"1"}},"#, "QUJD".repeat(512));
     let records = record.repeat(len / record.len());
@@ -96,63 +72,64 @@ fn body(len: usize) -> Bytes {
     ))
 }
 
-/// Many requests on their way at once to an upstream that reads no body and does not answer, so that
-/// each holds as much as it ever can; what the gate holds then for each, its connections included.
-async fn held_for_each(authority: &Authority, http: HttpVersion, len: usize) -> usize {
-    let (upstream, mut calls) = scripted::upstream(authority, http).await;
-    let gate = Process::start(authority, upstream);
+/// The memory that the gate takes for each of many concurrent requests, with its two connections. The
+/// upstream reads no body and does not respond, so that each request takes as much as it ever can.
+async fn memory_per_request(authority: &Authority, http: HttpVersion, len: usize) -> usize {
+    let (upstream, mut pending_requests) = scripted::upstream(authority, http).await;
+    let gate = MeasuredGate::start(authority, upstream);
     let body = body(len);
     let mut open = Vec::new();
     let mut before = 0;
-    for n in 0..=AT_ONCE {
-        // The first shows what the gate needs for anything at all.
+    for n in 0..=CONCURRENT_REQUESTS {
+        // The first request shows what the gate takes without any.
         if n == 1 {
-            before = gate.held();
+            before = gate.memory();
         }
-        let mut client = Client::connect(authority, gate.address, HOST, http).await;
-        let (sender, pieces) = scripted::channel_body();
+        let mut client = Client::connect(authority, gate.address(), HOST, http).await;
+        let (sender, channel_body) = scripted::channel_body();
         let mut headers = http2::signed_headers("PutRecords", "", "host");
         headers.push(("content-length".to_owned(), body.len().to_string()));
-        let asked = tokio::spawn(async move { client.send(&headers, pieces).await.map(drop) });
+        let response =
+            tokio::spawn(async move { client.send(&headers, channel_body).await.map(drop) });
         let body = body.clone();
         let sending = tokio::spawn(async move {
             let mut sent = 0;
-            for piece in body.chunks(16 << 10) {
-                sent += piece.len();
-                if timeout(Duration::from_secs(3), sender.send(body.slice_ref(piece)))
+            for chunk in body.chunks(16 << 10) {
+                sent += chunk.len();
+                if timeout(Duration::from_secs(3), sender.send(body.slice_ref(chunk)))
                     .await
                     .is_err()
                 {
                     break;
                 }
             }
-            // A body that was sent whole ends here.
+            // A body that is sent whole ends here.
             (sent, (sent < body.len()).then_some(sender))
         });
-        let call = timeout(Duration::from_secs(20), calls.recv())
-            .await
-            .unwrap()
-            .unwrap();
-        open.push((asked, sending, call));
+        let pending = timeout(Duration::from_secs(20), pending_requests.recv()).await;
+        open.push((response, sending, pending.unwrap().unwrap()));
     }
-    let mut kept = Vec::new();
-    for (asked, sending, call) in open {
+    let mut stalled = Vec::new();
+    for (response, sending, pending) in open {
         let (sent, sender) = sending.await.unwrap();
-        assert!(len < BODY || sent < body.len(), "the upstream read it all");
-        kept.push((asked, sender, call));
+        assert!(
+            len < LARGE_BODY || sent < body.len(),
+            "the upstream has read the whole body"
+        );
+        stalled.push((response, sender, pending));
     }
-    gate.held().saturating_sub(before) / AT_ONCE
+    gate.memory().saturating_sub(before) / CONCURRENT_REQUESTS
 }
 
 #[test]
-fn a_large_body_that_names_its_stream_first_is_not_stored() {
+fn a_large_body_that_names_its_stream_first_is_not_buffered() {
     let authority = Arc::new(Authority::create().unwrap());
     for http in HTTP_VERSIONS {
-        let held = |len| http2::block_on(held_for_each(&authority, http, len));
-        let (small, large) = (held(4 << 10), held(BODY));
+        let memory = |len| http2::block_on(memory_per_request(&authority, http, len));
+        let (small, large) = (memory(4 << 10), memory(LARGE_BODY));
         println!(
-            "held for a request over {http:?}, its two connections included: {} KiB with a body of \
-             4 KiB, {} KiB with one of 10 MiB that cannot go on",
+            "memory of a request over {http:?} and its two connections: {} KiB with a body of 4 KiB, \
+             {} KiB with a stalled body of 10 MiB",
             small >> 10,
             large >> 10,
         );
@@ -163,8 +140,8 @@ fn a_large_body_that_names_its_stream_first_is_not_stored() {
     }
 }
 
-/// Passes on what a client sends to the gate, and what comes back until the client takes no more.
-async fn client_that_stalls(gate: SocketAddr) -> (SocketAddr, oneshot::Sender<()>) {
+/// A TCP relay to the gate that stops passing on responses when the returned sender fires.
+async fn stalling_client(gate: SocketAddr) -> (SocketAddr, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stall, stalled) = oneshot::channel();
@@ -182,53 +159,53 @@ async fn client_that_stalls(gate: SocketAddr) -> (SocketAddr, oneshot::Sender<()
     (address, stall)
 }
 
-/// Its windows are open, so that nothing but the gate's own caps holds an answer back.
+/// The client's windows are open, so that only the gate's own caps hold a response back.
 #[test]
-fn answers_that_a_client_does_not_take_are_not_stored() {
+fn responses_that_a_client_does_not_read_are_not_buffered() {
     let authority = Arc::new(Authority::create().unwrap());
     http2::block_on(async {
-        let (upstream, mut calls) = scripted::upstream(&authority, HttpVersion::Http2).await;
-        let gate = Process::start(&authority, upstream);
-        let (address, stall) = client_that_stalls(gate.address).await;
+        let (upstream, mut pending_requests) =
+            scripted::upstream(&authority, HttpVersion::Http2).await;
+        let gate = MeasuredGate::start(&authority, upstream);
+        let (address, stall) = stalling_client(gate.address()).await;
         let windows = Some(http2::FlowControlWindows(4 << 20, 256 << 20));
         let (client, connection) = http2::connect(&authority, address, http2::H2, windows).await;
         tokio::spawn(connection);
-        let mut answers = Vec::new();
-        for _ in 0..AT_ONCE {
+        let mut responses = Vec::new();
+        for _ in 0..CONCURRENT_REQUESTS {
             let headers = http2::signed_headers("ListStreams", "{}", "host");
             let mut client = client.clone();
-            let asked = client.send_request(http2::request(&headers, "{}"));
-            let answered = async {
-                let call = timeout(Duration::from_secs(20), calls.recv()).await;
-                call.unwrap()
-                    .unwrap()
-                    .respond(200, "application/x-amz-json-1.1")
+            let response = client.send_request(http2::request(&headers, "{}"));
+            let respond = async {
+                let pending = timeout(Duration::from_secs(20), pending_requests.recv()).await;
+                let pending = pending.unwrap().unwrap();
+                pending.respond(200, "application/x-amz-json-1.1")
             };
-            let (response, (_, sender)) = tokio::join!(asked, answered);
-            answers.push((response.unwrap(), sender));
+            let (response, (_, sender)) = tokio::join!(response, respond);
+            responses.push((response.unwrap(), sender));
         }
         stall.send(()).unwrap();
-        let before = gate.held();
+        let before = gate.memory();
         let mut sending = Vec::new();
-        for (response, sender) in answers {
+        for (response, sender) in responses {
             sending.push(tokio::spawn(async move {
-                let piece = || sender.send(Bytes::from(vec![b' '; 16 << 10]));
-                while timeout(Duration::from_secs(2), piece()).await.is_ok() {}
+                let chunk = || sender.send(Bytes::from(vec![b' '; 16 << 10]));
+                while timeout(Duration::from_secs(2), chunk()).await.is_ok() {}
                 (response, sender)
             }));
         }
-        let mut kept = Vec::new();
-        for sent in sending {
-            kept.push(sent.await.unwrap());
+        let mut stalled = Vec::new();
+        for response in sending {
+            stalled.push(response.await.unwrap());
         }
-        let each = gate.held().saturating_sub(before) / AT_ONCE;
-        println!("held of an answer that is not taken: {} KiB", each >> 10);
+        let each = gate.memory().saturating_sub(before) / CONCURRENT_REQUESTS;
+        println!("memory of a response that is not read: {} KiB", each >> 10);
         assert!(each < 420 << 10, "{each} bytes");
     });
 }
 
-/// A body that names its stream at its end.
-fn named_last(len: usize) -> String {
+/// A body that names its stream last.
+fn body_with_stream_last(len: usize) -> String {
     format!(
         r#"{{"Data":"{}","PartitionKey":"1","StreamName":"orders"}}"#,
         "A".repeat(len)
@@ -238,56 +215,56 @@ fn named_last(len: usize) -> String {
 const LIMITS: &str = "body-bytes = 200000\nbuffered-bytes = 200000\n";
 
 #[test]
-fn bodies_beyond_the_budget_wait_for_those_before_them() {
+fn bodies_beyond_the_budget_wait_for_earlier_bodies() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits(LIMITS)
         .start();
-    let first = Request::new("PutRecord", named_last(150_000)).bytes();
-    let mut holds = Connection::open(&authority, gate.address(), HOST);
-    holds.write(&first[..first.len() - 1]);
-    let mut waits = Connection::open(&authority, gate.address(), HOST);
-    waits.write(&Request::new("PutRecord", named_last(150_001)).bytes());
+    let first = Request::new("PutRecord", body_with_stream_last(150_000)).bytes();
+    let mut holding = Connection::open(&authority, gate.address(), HOST);
+    holding.write(&first[..first.len() - 1]);
+    let mut waiting = Connection::open(&authority, gate.address(), HOST);
+    waiting.write(&Request::new("PutRecord", body_with_stream_last(150_001)).bytes());
     assert!(recorder.requests().is_empty());
-    holds.write(&first[first.len() - 1..]);
-    assert_eq!(holds.response().status, 200);
-    assert_eq!(waits.response().status, 200);
+    holding.write(&first[first.len() - 1..]);
+    assert_eq!(holding.response().status, 200);
+    assert_eq!(waiting.response().status, 200);
     assert_eq!(recorder.requests().len(), 2);
 }
 
 #[test]
-fn bodies_that_wait_too_long_are_throttled() {
+fn bodies_that_wait_too_long_for_the_budget_are_throttled() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let limits = format!("{LIMITS}body-timeout = \"500ms\"");
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits(&limits)
         .start();
-    let first = Request::new("PutRecord", named_last(150_000)).bytes();
-    let mut holds = Connection::open(&authority, gate.address(), HOST);
+    let first = Request::new("PutRecord", body_with_stream_last(150_000)).bytes();
+    let mut holding = Connection::open(&authority, gate.address(), HOST);
     let (begin, rest) = first.split_at(first.len() - 40);
-    holds.write(begin);
-    let (authority2, address) = (Arc::clone(&authority), gate.address());
-    let waits = std::thread::spawn(move || {
-        Request::new("PutRecord", named_last(150_001)).send(&authority2, address)
+    holding.write(begin);
+    let (ca, address) = (Arc::clone(&authority), gate.address());
+    let waiting = std::thread::spawn(move || {
+        Request::new("PutRecord", body_with_stream_last(150_001)).send(&ca, address)
     });
-    // The first goes on, slowly, and keeps what it holds until the other has its answer.
+    // The first body continues slowly, and holds the budget until the other has its response.
     let mut rest = rest.iter();
-    while !waits.is_finished() {
-        let byte = rest.next().expect("an answer in time");
-        holds.write(&[*byte]);
+    while !waiting.is_finished() {
+        let byte = rest.next().expect("a response in time");
+        holding.write(&[*byte]);
         std::thread::sleep(Duration::from_millis(100));
     }
-    let answer = waits.join().unwrap();
+    let response = waiting.join().unwrap();
     assert_eq!(
-        (answer.status, answer.error_type().as_str()),
+        (response.status, response.error_type().as_str()),
         (503, "ThrottlingException")
     );
     assert!(recorder.requests().is_empty());
     let rest: Vec<u8> = rest.copied().collect();
-    holds.write(&rest);
-    assert_eq!(holds.response().status, 200);
+    holding.write(&rest);
+    assert_eq!(holding.response().status, 200);
     let refused = gate
         .log(2)
         .into_iter()

@@ -1,4 +1,4 @@
-//! The program itself, as people start it: `run` with a configuration file, and `sandbox`.
+//! The command line: `run` with a configuration file, `sandbox` and `health`, in their own processes.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -16,55 +16,57 @@ use crate::support::raw::{Connection, Request};
 use crate::support::server_certificates::write_leaf;
 use crate::support::{ACCOUNT, ANALYST_KEY_ID, Behaviour, HOST, KEY_ID, Recorder};
 
-/// A process of the program. Dropped, it is killed.
+/// A process of `kinesis-gate`, killed on drop.
 pub struct CliProcess {
     child: Child,
-    out: Lines,
-    errors: Lines,
+    stdout: Lines,
+    stderr: Lines,
 }
 
-/// What a process has written so far, and a bell for each line.
+/// The lines of output so far, and a notification for each line.
 type Lines = Arc<(Mutex<Vec<String>>, Condvar)>;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 impl CliProcess {
     pub fn start(arguments: &[&str]) -> CliProcess {
-        CliProcess::started(Command::new(env!("CARGO_BIN_EXE_kinesis-gate")).args(arguments))
+        CliProcess::spawn(Command::new(env!("CARGO_BIN_EXE_kinesis-gate")).args(arguments))
     }
 
-    fn started(command: &mut Command) -> CliProcess {
+    fn spawn(command: &mut Command) -> CliProcess {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let out = collect(child.stdout.take().unwrap());
-        let errors = collect(child.stderr.take().unwrap());
-        CliProcess { child, out, errors }
+        CliProcess {
+            stdout: collect(child.stdout.take().unwrap()),
+            stderr: collect(child.stderr.take().unwrap()),
+            child,
+        }
     }
 
-    /// `run` with a configuration, once it has said where it listens.
+    /// Starts `run` with a configuration file and waits until the gate listens.
     pub fn run(configuration: &Path) -> CliProcess {
-        let program = CliProcess::start(&["run", "--config", configuration.to_str().unwrap()]);
-        wait_for(&program.errors, |lines| {
+        let process = CliProcess::start(&["run", "--config", configuration.to_str().unwrap()]);
+        wait_for(&process.stderr, |lines| {
             lines.iter().any(|line| line.starts_with("admin on "))
         });
-        program
+        process
     }
 
-    /// Where it listens for an endpoint.
+    /// The address of an endpoint's listener.
     pub fn address(&self, endpoint: &str) -> SocketAddr {
-        let (lines, _) = &*self.errors;
+        let (lines, _) = &*self.stderr;
         let lines = lines.lock().unwrap();
-        let wanted = format!(" for {endpoint}");
-        let line = lines.iter().find(|line| line.ends_with(&wanted)).unwrap();
+        let suffix = format!(" for {endpoint}");
+        let line = lines.iter().find(|line| line.ends_with(&suffix)).unwrap();
         line.split(' ').nth(2).unwrap().parse().unwrap()
     }
 
     fn admin(&self) -> SocketAddr {
-        let (lines, _) = &*self.errors;
+        let (lines, _) = &*self.stderr;
         let lines = lines.lock().unwrap();
         let mut found = lines
             .iter()
@@ -72,9 +74,9 @@ impl CliProcess {
         found.next().unwrap().parse().unwrap()
     }
 
-    /// Lines of its standard output, once there are so many.
+    /// The lines of standard output, once there are at least `count`.
     fn lines(&self, count: usize) -> Vec<String> {
-        wait_for(&self.out, |lines| lines.len() >= count)
+        wait_for(&self.stdout, |lines| lines.len() >= count)
     }
 
     fn signal(&self, name: &str) {
@@ -83,13 +85,13 @@ impl CliProcess {
         assert!(sent.success());
     }
 
-    fn ended(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + DEADLINE;
+    fn wait_for_exit(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it does not end");
+            assert!(Instant::now() < deadline, "the process does not exit");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -104,33 +106,32 @@ impl Drop for CliProcess {
 
 fn collect(from: impl Read + Send + 'static) -> Lines {
     let lines = Lines::default();
-    let written = Arc::clone(&lines);
+    let sink = Arc::clone(&lines);
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            written.0.lock().unwrap().push(line);
-            written.1.notify_all();
+            sink.0.lock().unwrap().push(line);
+            sink.1.notify_all();
         }
     });
     lines
 }
 
-fn wait_for(lines: &Lines, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
-    let guard = lines.0.lock().unwrap();
-    let waited = lines
-        .1
-        .wait_timeout_while(guard, DEADLINE, |lines| !enough(lines));
-    let (guard, timed_out) = waited.unwrap();
+fn wait_for(lines: &Lines, is_enough: impl Fn(&[String]) -> bool) -> Vec<String> {
+    let (lines, changed) = &**lines;
+    let result =
+        changed.wait_timeout_while(lines.lock().unwrap(), TIMEOUT, |lines| !is_enough(lines));
+    let (guard, timed_out) = result.unwrap();
     assert!(!timed_out.timed_out(), "only {guard:#?}");
     guard.clone()
 }
 
-/// The three published policies as they are shipped, in a configuration file as an operator writes
-/// one. The first listener shows a certificate from files, the others mint theirs.
-fn published(folder: &Path, authority: &Authority, upstream: SocketAddr) -> PathBuf {
+/// Writes a configuration with the three published policies as they are shipped. The first listener has
+/// a certificate from files, the others issue theirs.
+fn write_config(folder: &Path, authority: &Authority, upstream: SocketAddr) -> PathBuf {
     write_leaf(folder, authority, HOST);
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policies");
     let policies = policies.display();
-    let minted = r#"tls = { ca-certificate = "ca.pem", ca-key = "ca-key.pem" }"#;
+    let issued = r#"tls = { ca-certificate = "ca.pem", ca-key = "ca-key.pem" }"#;
     let text = format!(
         r#"
 upstream = {{ connect = "{upstream}", server-name = "localhost", ca-file = "ca.pem" }}
@@ -163,11 +164,11 @@ tls = {{ certificate = "leaf.pem", key = "leaf-key.pem" }}
 [[listener]]
 address = "127.0.0.1:0"
 endpoint = "vpce-33cc44dd"
-{minted}
+{issued}
 [[listener]]
 address = "127.0.0.1:0"
 endpoint = "vpce-11aa22bb"
-{minted}
+{issued}
 "#
     );
     let file = folder.join("gate.toml");
@@ -175,7 +176,7 @@ endpoint = "vpce-11aa22bb"
     file
 }
 
-/// Endpoint, key, operation, stream, and the decision with its statement.
+/// Endpoint, access key id, operation, stream, decision and deciding statement.
 type Case = (
     &'static str,
     &'static str,
@@ -200,30 +201,34 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn the_published_policies_through_run() {
+fn run_enforces_the_published_policies() {
     let authority = Authority::create().unwrap();
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
-    let program = CliProcess::run(&published(folder.path(), &authority, recorder.address()));
+    let process = CliProcess::run(&write_config(folder.path(), &authority, recorder.address()));
     let mut forwarded = 0;
     for (endpoint, key, operation, stream, decision, _) in CASES {
         let body = format!(r#"{{"StreamName":"{stream}"}}"#);
         let request = Request::with_key(operation, body, key);
-        let answer = request.send(&authority, program.address(endpoint));
+        let response = request.send(&authority, process.address(endpoint));
         let allowed = *decision == "allow";
-        assert_eq!(answer.status, if allowed { 200 } else { 400 }, "{answer:?}");
-        assert!(allowed || answer.error_type() == "AccessDeniedException");
+        assert_eq!(
+            response.status,
+            if allowed { 200 } else { 400 },
+            "{response:?}"
+        );
+        assert!(allowed || response.error_type() == "AccessDeniedException");
         forwarded += usize::from(allowed);
         assert_eq!(recorder.requests().len(), forwarded, "{operation} {stream}");
     }
-    let mut log: Vec<Value> = program
+    let mut log: Vec<Value> = process
         .lines(CASES.len())
         .iter()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    // Event loops write their lines apart.
+    // Each event loop writes its own lines.
     log.sort_by_key(|line| line["time"].to_string());
-    let mut said: Vec<String> = log
+    let mut found: Vec<String> = log
         .iter()
         .map(|line| {
             format!(
@@ -239,9 +244,9 @@ fn the_published_policies_through_run() {
             format!("\"{endpoint}\" \"{decision}\" {statement}")
         })
         .collect();
-    said.sort();
+    found.sort();
     expected.sort();
-    assert_eq!(said, expected);
+    assert_eq!(found, expected);
     for line in &log {
         for member in ["decide_us", "total_us", "request_bytes", "response_bytes"] {
             assert!(line[member].is_u64(), "no {member} in {line}");
@@ -250,55 +255,54 @@ fn the_published_policies_through_run() {
 }
 
 #[test]
-fn signals_drain_and_end_it_well() {
+fn sigterm_and_sigint_drain_the_gate_and_exit_with_zero() {
     let authority = Authority::create().unwrap();
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     for signal in ["TERM", "INT"] {
         let folder = tempfile::tempdir().unwrap();
-        let mut program =
-            CliProcess::run(&published(folder.path(), &authority, recorder.address()));
-        let (address, admin) = (program.address("vpce-11aa22bb"), program.admin());
+        let mut process =
+            CliProcess::run(&write_config(folder.path(), &authority, recorder.address()));
+        let (address, admin) = (process.address("vpce-11aa22bb"), process.admin());
         assert_eq!(get(admin, "/readyz").0, 200);
-        // A request whose body is still to come when the signal does.
+        // The signal comes before the body of this request.
         let request = Request::new("PutRecord", r#"{"StreamName":"orders"}"#);
         let mut busy = Connection::open(&authority, address, HOST);
         busy.write(&request.header("Expect", "100-continue").head());
-        assert_eq!(busy.response().status, 100, "it is under way");
-        program.signal(signal);
-        let deadline = Instant::now() + DEADLINE;
+        assert_eq!(busy.response().status, 100, "the request is in flight");
+        process.signal(signal);
+        let deadline = Instant::now() + TIMEOUT;
         while get(admin, "/readyz").0 != 503 {
-            assert!(Instant::now() < deadline, "never stopped being ready");
+            assert!(Instant::now() < deadline, "the gate stays ready");
         }
-        assert_eq!(get(admin, "/livez").0, 200, "it lives until it ends");
-        let refused = || TcpStream::connect(address).is_err();
-        while !refused() {
-            assert!(Instant::now() < deadline, "never stopped listening");
+        assert_eq!(get(admin, "/livez").0, 200, "live until it exits");
+        while TcpStream::connect(address).is_ok() {
+            assert!(Instant::now() < deadline, "the gate still listens");
         }
         busy.write(br#"{"StreamName":"orders"}"#);
-        assert_eq!(busy.response().status, 200, "what was accepted is finished");
+        assert_eq!(busy.response().status, 200, "it is finished");
         drop(busy);
-        assert_eq!(program.ended().code(), Some(0), "{signal}");
-        let lines = program.lines(1);
+        assert_eq!(process.wait_for_exit().code(), Some(0), "{signal}");
+        let lines = process.lines(1);
         assert!(lines[0].contains("kinesis:PutRecord"), "{lines:?}");
     }
 }
 
-/// What the sandbox prints to paste, made by hand; then what it says of it.
+/// Sends the requests of the commands that the sandbox prints, and reads its responses and decisions.
 #[test]
-fn the_sandbox_answers_as_it_prints() {
-    let mut program = CliProcess::start(&["sandbox"]);
-    let tour = wait_for(&program.out, |lines| {
+fn the_sandbox_responds_as_it_prints() {
+    let mut process = CliProcess::start(&["sandbox"]);
+    let tour = wait_for(&process.stdout, |lines| {
         lines.iter().any(|line| line == "Decisions:")
     });
     let export = tour
         .iter()
         .find(|line| line.starts_with("export "))
         .unwrap();
-    let set = |name: &str| {
+    let variable = |name: &str| {
         let (_, after) = export.split_once(&format!("{name}=")).unwrap();
         after.split(' ').next().unwrap()
     };
-    let ca = PathBuf::from(set("AWS_CA_BUNDLE"));
+    let ca = PathBuf::from(variable("AWS_CA_BUNDLE"));
     let trusted = std::fs::read_to_string(&ca).unwrap();
     let commands: Vec<(&String, &String)> = tour
         .iter()
@@ -308,18 +312,19 @@ fn the_sandbox_answers_as_it_prints() {
     assert_eq!(commands.len(), 6);
     for (n, (command, promise)) in commands.iter().enumerate() {
         let words: Vec<&str> = command.split(' ').collect();
-        let after = |word: &str| {
-            let at = words.iter().position(|known| *known == word)?;
+        let argument = |name: &str| {
+            let at = words.iter().position(|word| *word == name)?;
             words.get(at + 1).copied()
         };
         let key = words[0].strip_prefix("AWS_ACCESS_KEY_ID=");
-        let operation = match after("kinesis").unwrap() {
+        let key = key.unwrap_or(variable("AWS_ACCESS_KEY_ID"));
+        let operation = match argument("kinesis").unwrap() {
             "list-streams" => "ListStreams",
             "put-record" => "PutRecord",
             "describe-stream-summary" => "DescribeStreamSummary",
-            other => panic!("`{other}` is new: say which operation it is"),
+            other => panic!("no operation for `{other}`"),
         };
-        let body = match (after("--stream-name"), after("--data")) {
+        let body = match (argument("--stream-name"), argument("--data")) {
             (None, None) => "{}".to_owned(),
             (Some(stream), None) => format!(r#"{{"StreamName":"{stream}"}}"#),
             (stream, data) => format!(
@@ -328,21 +333,21 @@ fn the_sandbox_answers_as_it_prints() {
                 data.unwrap()
             ),
         };
-        let url = after("--endpoint-url").unwrap();
+        let url = argument("--endpoint-url").unwrap();
         let port: u16 = url.rsplit_once(':').unwrap().1.parse().unwrap();
-        let request = Request::with_key(operation, body, key.unwrap_or(set("AWS_ACCESS_KEY_ID")))
-            .replace("Host", &format!("localhost:{port}"));
+        let request =
+            Request::with_key(operation, body, key).replace("Host", &format!("localhost:{port}"));
         let mut connection =
             Connection::open_with_ca(&trusted, ([127, 0, 0, 1], port).into(), "localhost");
         connection.write(&request.bytes());
-        let answer = connection.response();
-        let text = String::from_utf8(answer.body.clone()).unwrap();
+        let response = connection.response();
+        let text = String::from_utf8(response.body.clone()).unwrap();
         if let Some((_, denial)) = promise.split_once("AccessDeniedException: … ") {
-            assert_eq!(answer.status, 400, "{command}: {text}");
-            assert_eq!(answer.error_type(), "AccessDeniedException", "{command}");
-            assert!(answer.message().ends_with(denial), "{command}: {text}");
+            assert_eq!(response.status, 400, "{command}: {text}");
+            assert_eq!(response.error_type(), "AccessDeniedException", "{command}");
+            assert!(response.message().ends_with(denial), "{command}: {text}");
         } else {
-            assert_eq!(answer.status, 200, "{command}: {text}");
+            assert_eq!(response.status, 200, "{command}: {text}");
             let members: &[&str] = match operation {
                 "ListStreams" => &["MyStream", "OtherStream"],
                 "PutRecord" => &["ShardId", "SequenceNumber"],
@@ -350,26 +355,26 @@ fn the_sandbox_answers_as_it_prints() {
             };
             assert!(members.iter().all(|member| text.contains(member)), "{text}");
         }
-        let lines = program.lines(tour.len() + n + 1);
-        let said = lines.last().unwrap();
-        assert!(said.contains(&format!("kinesis:{operation} on ")), "{said}");
-        let verdict = said.split(' ').next().unwrap();
-        assert_eq!(verdict == "allow", answer.status == 200, "{said}");
+        let lines = process.lines(tour.len() + n + 1);
+        let line = lines.last().unwrap();
+        assert!(line.contains(&format!("kinesis:{operation} on ")), "{line}");
+        let decision = line.split(' ').next().unwrap();
+        assert_eq!(decision == "allow", response.status == 200, "{line}");
     }
-    program.signal("INT");
-    assert_eq!(program.ended().code(), Some(0), "Ctrl-C ends it well");
-    assert!(!ca.exists(), "its folder is gone");
+    process.signal("INT");
+    assert_eq!(process.wait_for_exit().code(), Some(0), "Ctrl-C");
+    assert!(!ca.exists(), "the folder is removed");
 }
 
 #[test]
-fn it_raises_its_open_files_and_tells_where_they_do_not_do() {
+fn run_raises_the_open_file_limit_and_notes_one_that_is_too_low() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
-    let configuration = published(folder.path(), &authority, recorder.address());
+    let configuration = write_config(folder.path(), &authority, recorder.address());
     let text = std::fs::read_to_string(&configuration).unwrap();
     // The default of `connections` needs 20128, a hundred need 328.
-    for (hard, limits, does) in [
+    for (hard, limits, is_enough) in [
         (512, "", false),
         (513, "[limits]\nconnections = 100\n", true),
     ] {
@@ -378,11 +383,11 @@ fn it_raises_its_open_files_and_tells_where_they_do_not_do() {
         command.arg(format!("--nofile=256:{hard}"));
         command.arg(env!("CARGO_BIN_EXE_kinesis-gate"));
         let command = command.args(["run", "--config", configuration.to_str().unwrap()]);
-        let program = CliProcess::started(command);
-        let told = wait_for(&program.errors, |lines| {
+        let process = CliProcess::spawn(command);
+        let stderr = wait_for(&process.stderr, |lines| {
             lines.iter().any(|line| line.starts_with("admin on "))
         });
-        let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.child.id()));
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.child.id()));
         let limits = limits.unwrap();
         let line = limits
             .lines()
@@ -391,64 +396,68 @@ fn it_raises_its_open_files_and_tells_where_they_do_not_do() {
         assert_eq!(found, [hard.to_string(), hard.to_string()]);
         let note = format!("note: {hard} files may be open at once");
         assert_eq!(
-            !does,
-            told.iter().any(|line| line.starts_with(&note)),
-            "{told:?}"
+            !is_enough,
+            stderr.iter().any(|line| line.starts_with(&note)),
+            "{stderr:?}"
         );
     }
 }
 
 #[test]
-fn health_asks_the_admin_port() {
+fn health_exits_by_the_readiness_of_the_gate() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
-    let configuration = published(folder.path(), &authority, recorder.address());
-    let program = CliProcess::run(&configuration);
-    let admin = program.admin().to_string();
-    for more in [&["--admin", &admin][..], &["--live", "--admin", &admin]] {
-        let mut asked = CliProcess::start(&[&["health"], more].concat());
-        assert!(asked.ended().success());
+    let configuration = write_config(folder.path(), &authority, recorder.address());
+    let process = CliProcess::run(&configuration);
+    let admin = process.admin().to_string();
+    for check in [&[][..], &["--live"]] {
+        let arguments = [&["health"][..], check, &["--admin", &admin]].concat();
+        assert!(CliProcess::start(&arguments).wait_for_exit().success());
     }
-    drop(program);
-    let mut asked = CliProcess::start(&["health", "--admin", &admin]);
-    assert_eq!(asked.ended().code(), Some(1));
-    let told = wait_for(&asked.errors, |lines| !lines.is_empty());
-    assert!(told[0].contains("/readyz: Connection refused"), "{told:?}");
+    drop(process);
+    let mut health = CliProcess::start(&["health", "--admin", &admin]);
+    assert_eq!(health.wait_for_exit().code(), Some(1));
+    let stderr = wait_for(&health.stderr, |lines| !lines.is_empty());
+    assert!(
+        stderr[0].contains("/readyz: Connection refused"),
+        "{stderr:?}"
+    );
 }
 
 #[test]
-fn the_service_manager_is_told() {
+fn systemd_is_notified_of_start_reload_and_stop() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create().unwrap();
     let recorder = Recorder::start(&authority, Behaviour::Respond);
-    let file = published(folder.path(), &authority, recorder.address());
-    let manager = folder.path().join("notify");
-    let socket = UnixDatagram::bind(&manager).unwrap();
-    socket.set_read_timeout(Some(DEADLINE)).unwrap();
-    let told = || {
+    let file = write_config(folder.path(), &authority, recorder.address());
+    let notify_socket = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&notify_socket).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let notification = || {
         let mut bytes = [0; 256];
         let len = socket.recv(&mut bytes).unwrap();
         String::from_utf8(bytes[..len].to_vec()).unwrap()
     };
-    let mut program = CliProcess::started(
+    let mut process = CliProcess::spawn(
         Command::new(env!("CARGO_BIN_EXE_kinesis-gate"))
             .args(["run", "--config", file.to_str().unwrap()])
-            .env("NOTIFY_SOCKET", &manager),
+            .env("NOTIFY_SOCKET", &notify_socket),
     );
-    assert_eq!(told(), "READY=1\n");
+    assert_eq!(notification(), "READY=1\n");
     let mut before = 0;
-    for configuration in [std::fs::read(&file).unwrap(), b"what it cannot be".to_vec()] {
+    let invalid = b"not a configuration".to_vec();
+    for configuration in [std::fs::read(&file).unwrap(), invalid] {
         std::fs::write(&file, configuration).unwrap();
-        program.signal("HUP");
-        let reloading = told();
+        process.signal("HUP");
+        let reloading = notification();
         let at = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
         let at: u64 = at.unwrap().trim_end().parse().unwrap();
         assert!(at > before);
         before = at;
-        assert_eq!(told(), "READY=1\n", "whether it was taken over or not");
+        assert_eq!(notification(), "READY=1\n", "after a failure too");
     }
-    program.signal("TERM");
-    assert_eq!(told(), "STOPPING=1\n");
-    assert!(program.ended().success());
+    process.signal("TERM");
+    assert_eq!(notification(), "STOPPING=1\n");
+    assert!(process.wait_for_exit().success());
 }

@@ -1,4 +1,4 @@
-//! ClientCertificate certificates: who may connect, and whom a certificate says to be.
+//! Client certificates (mTLS): who may connect, and the principal that a certificate identifies.
 
 use std::path::Path;
 
@@ -18,32 +18,26 @@ use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET_KEY, signature};
 const PRODUCER: &str = "arn:aws:iam::123456789012:role/producer";
 const READER: &str = "arn:aws:iam::123456789012:user/reader";
 
-struct Site {
+struct Fixture {
     folder: TempDir,
     authority: Authority,
     recorder: Recorder,
 }
 
-impl Site {
-    fn new(clients: &ClientCa) -> Site {
+impl Fixture {
+    fn new(clients: &ClientCa) -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create().unwrap();
         authority.write(folder.path()).unwrap();
-        let write =
-            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         clients.write(folder.path());
-        write(
-            "all.json",
-            r#"{"Statement":{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}}"#,
+        let all = r#"{"Statement":{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}}"#;
+        std::fs::write(folder.path().join("all.json"), all).unwrap();
+        let policy = format!(
+            r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{PRODUCER}"}},"Action":"*","Resource":"*"}}}}"#
         );
-        write(
-            "policy.json",
-            &format!(
-                r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{PRODUCER}"}},"Action":"*","Resource":"*"}}}}"#
-            ),
-        );
+        std::fs::write(folder.path().join("policy.json"), policy).unwrap();
         let recorder = Recorder::start(&authority, Behaviour::Respond);
-        Site {
+        Fixture {
             folder,
             authority,
             recorder,
@@ -88,15 +82,15 @@ client-certificates = "{certificates}"
         );
         let file: &Path = &self.folder.path().join("gate.toml");
         std::fs::write(file, text).unwrap();
-        let own = [
+        let credentials = [
             ("AWS_ACCESS_KEY_ID", KEY_ID),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
         ];
-        GateProcess::start(file, &own)
+        GateProcess::start(file, &credentials)
     }
 
-    /// Asks with a client's certificate; none where there is no answer.
-    fn ask(&self, gate: &GateProcess, client: Option<&ClientCertificate>) -> Option<Response> {
+    /// Sends a request over a connection with a client certificate; `None` without a response.
+    fn send(&self, gate: &GateProcess, client: Option<&ClientCertificate>) -> Option<Response> {
         let mut connection = self.connect(gate, client)?;
         connection.write(&Request::new("ListStreams", "{}").bytes());
         connection.try_response()
@@ -119,40 +113,42 @@ client-certificates = "{certificates}"
     }
 }
 
-/// Within its connection a client shows its certificate once; it is looked at again when what
-/// revokes it has changed.
+/// A client presents its certificate once for each connection; a reload of the CRL checks it again.
 #[test]
-fn a_certificate_that_is_revoked_is_refused_on_its_open_connection() {
+fn a_revoked_certificate_is_refused_on_its_open_connection() {
     let clients = ClientCa::new();
-    let site = Site::new(&clients);
-    let mut gate = site.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
+    let fixture = Fixture::new(&clients);
+    let mut gate = fixture.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
     let name = [uri_san("spiffe://example.org/ns/orders/sa/producer")];
-    let (one, other) = (clients.issue(1, &name), clients.issue(2, &name));
+    let (valid, revoked) = (clients.issue(1, &name), clients.issue(2, &name));
     let request = Request::new("ListStreams", "{}").bytes();
-    let mut open = [&one, &other].map(|client| site.connect(&gate, Some(client)).unwrap());
+    let mut open = [&valid, &revoked].map(|client| fixture.connect(&gate, Some(client)).unwrap());
     for connection in &mut open {
         connection.write(&request);
         assert_eq!(connection.response().status, 200);
     }
-    clients.revoke(site.folder.path(), 2);
-    gate.wait_for_messages(|told| told.iter().any(|line| line.starts_with("reloaded ")));
+    clients.revoke(fixture.folder.path(), 2);
+    gate.wait_for_messages(|lines| lines.iter().any(|line| line.starts_with("reloaded ")));
     for (connection, status) in open.iter_mut().zip([200, 400]) {
         connection.write(&request);
         assert_eq!(connection.response().status, status);
     }
-    assert!(open[1].try_response().is_none(), "it is closed");
+    assert!(open[1].try_response().is_none(), "the connection is closed");
     let refused = &gate.log(4)[3];
     let reason = "its client certificate is not taken any more";
     assert_eq!(refused["reason"], reason, "{refused}");
-    assert!(site.ask(&gate, Some(&other)).is_none(), "nor a new one");
-    assert_eq!(site.recorder.requests().len(), 3);
+    assert!(
+        fixture.send(&gate, Some(&revoked)).is_none(),
+        "a new connection"
+    );
+    assert_eq!(fixture.recorder.requests().len(), 3);
 }
 
 #[test]
-fn a_certificate_says_who_calls() {
+fn a_certificate_identifies_the_principal() {
     let clients = ClientCa::new();
-    let site = Site::new(&clients);
-    let gate = site.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
+    let fixture = Fixture::new(&clients);
+    let gate = fixture.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
     let producer = uri_san("spiffe://example.org/ns/orders/sa/producer");
     let allowed = [
         clients.issue(1, std::slice::from_ref(&producer)),
@@ -160,19 +156,19 @@ fn a_certificate_says_who_calls() {
         clients.issue(3, &[producer.clone(), dns_san("b.producers.internal")]),
     ];
     for client in &allowed {
-        let answer = site.ask(&gate, Some(client)).unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.message());
+        let response = fixture.send(&gate, Some(client)).unwrap();
+        assert_eq!(response.status, 200, "{}", response.message());
     }
-    let arrived = site.recorder.requests();
-    assert_eq!(arrived.len(), 3);
-    assert!(signature::is_valid(&arrived[0].headers, &arrived[0].body));
+    let requests = fixture.recorder.requests();
+    assert_eq!(requests.len(), 3);
+    assert!(signature::is_valid(&requests[0].headers, &requests[0].body));
     assert_eq!(gate.log(3)[0]["principal"]["arn"], PRODUCER);
 
     let reader = clients.issue(4, &[dns_san("reader.internal")]);
-    let answer = site.ask(&gate, Some(&reader)).unwrap();
-    assert_eq!(answer.error_type(), "AccessDeniedException");
+    let response = fixture.send(&gate, Some(&reader)).unwrap();
+    assert_eq!(response.error_type(), "AccessDeniedException");
     assert!(
-        answer
+        response
             .message()
             .starts_with(&format!("User: {READER} is not"))
     );
@@ -190,8 +186,8 @@ fn a_certificate_says_who_calls() {
     ];
     for (names, _) in &refused {
         let client = clients.issue(5, names);
-        let answer = site.ask(&gate, Some(&client)).unwrap();
-        let error = (answer.status, answer.error_type());
+        let response = fixture.send(&gate, Some(&client)).unwrap();
+        let error = (response.status, response.error_type());
         assert_eq!(error, (400, "UnrecognizedClientException".to_owned()));
     }
     let log = gate.log(4 + refused.len());
@@ -202,38 +198,42 @@ fn a_certificate_says_who_calls() {
         );
         assert_eq!(record["principal"], serde_json::json!({}));
     }
-    assert_eq!(site.recorder.requests().len(), 3);
+    assert_eq!(fixture.recorder.requests().len(), 3);
 }
 
 #[test]
-fn certificates_of_others_and_revoked_ones_do_not_connect() {
+fn unknown_and_revoked_certificates_cannot_connect() {
     let clients = ClientCa::new();
-    let site = Site::new(&clients);
-    let gate = site.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
+    let fixture = Fixture::new(&clients);
+    let gate = fixture.gate("[endpoint.re-sign]\nauthenticate = \"mtls\"", "required");
     let name = [uri_san("spiffe://example.org/ns/orders/sa/producer")];
-    let strangers = ClientCa::new();
-    for (client, why) in [
+    let other_ca = ClientCa::new();
+    for (client, case) in [
         (None, "no certificate"),
-        (Some(strangers.issue(1, &name)), "another CA"),
+        (Some(other_ca.issue(1, &name)), "another CA"),
         (Some(clients.issue(REVOKED_SERIAL, &name)), "revoked"),
     ] {
-        assert!(site.ask(&gate, client.as_ref()).is_none(), "{why}");
+        assert!(fixture.send(&gate, client.as_ref()).is_none(), "{case}");
     }
-    assert!(site.ask(&gate, Some(&clients.issue(1, &name))).is_some());
-    assert_eq!(site.recorder.requests().len(), 1);
+    assert!(
+        fixture
+            .send(&gate, Some(&clients.issue(1, &name)))
+            .is_some()
+    );
+    assert_eq!(fixture.recorder.requests().len(), 1);
 }
 
-/// Where signatures pass through, a certificate may tell whose key it is that the service verifies.
+/// In passthrough the service verifies the signature; the certificate identifies the principal.
 #[test]
-fn a_certificate_tells_who_calls_in_front_of_a_signature() {
+fn a_certificate_identifies_the_principal_in_passthrough() {
     let clients = ClientCa::new();
-    let site = Site::new(&clients);
-    let gate = site.gate("", "optional");
+    let fixture = Fixture::new(&clients);
+    let gate = fixture.gate("", "optional");
     let producer = clients.issue(1, &[uri_san("spiffe://example.org/ns/orders/sa/producer")]);
-    assert_eq!(site.ask(&gate, Some(&producer)).unwrap().status, 200);
-    let answer = site.ask(&gate, None).unwrap();
-    assert_eq!(answer.error_type(), "AccessDeniedException");
-    let arrived = site.recorder.requests();
-    assert_eq!(arrived.len(), 1);
-    assert!(signature::is_valid(&arrived[0].headers, &arrived[0].body));
+    assert_eq!(fixture.send(&gate, Some(&producer)).unwrap().status, 200);
+    let response = fixture.send(&gate, None).unwrap();
+    assert_eq!(response.error_type(), "AccessDeniedException");
+    let requests = fixture.recorder.requests();
+    assert_eq!(requests.len(), 1);
+    assert!(signature::is_valid(&requests[0].headers, &requests[0].body));
 }

@@ -1,12 +1,12 @@
-//! What is wrong with a configuration and with the files it names is told at once, each with file,
-//! line and path; `run` refuses to start with the same words.
+//! Errors of a configuration and of its files: `check` reports all of them at once, each with file, line
+//! and path; `run` refuses to start with the same errors.
 
 use std::path::Path;
 use std::process::Command;
 
 use kinesis_gate::sandbox::Authority;
 
-/// A configuration of every table that is valid beside its files.
+/// A valid configuration with every table, for the files of [`folder`].
 pub const VALID: &str = r#"workers = 1
 
 [upstream]
@@ -51,6 +51,7 @@ const POLICY: &str =
     r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
 const IDENTITY: &str = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
 
+/// A folder with the files that [`VALID`] names.
 pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     Authority::create().unwrap().write(folder.path()).unwrap();
@@ -59,10 +60,10 @@ pub fn folder() -> tempfile::TempDir {
     folder
 }
 
-/// What `check` says of a configuration; nothing if it is valid.
+/// The errors that `check` reports of a configuration; none if it is valid.
 pub fn check(folder: &Path, text: &str) -> String {
     std::fs::write(folder.join("gate.toml"), text).unwrap();
-    let told = |arguments: &[&str]| {
+    let gate = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis-gate"));
         command
             .args(arguments)
@@ -70,13 +71,13 @@ pub fn check(folder: &Path, text: &str) -> String {
             .output()
             .unwrap()
     };
-    let checked = told(&["check", "gate.toml"]);
-    let errors = String::from_utf8(checked.stderr).unwrap();
-    if checked.status.success() {
+    let check = gate(&["check", "gate.toml"]);
+    let errors = String::from_utf8(check.stderr).unwrap();
+    if check.status.success() {
         assert_eq!(errors, "");
     } else {
-        assert_eq!(checked.status.code(), Some(1));
-        let run = told(&["run", "--config", "gate.toml"]);
+        assert_eq!(check.status.code(), Some(1));
+        let run = gate(&["run", "--config", "gate.toml"]);
         assert_eq!(run.status.code(), Some(1), "`run` starts with it");
         assert_eq!(String::from_utf8(run.stderr).unwrap(), errors);
     }
@@ -95,8 +96,8 @@ fn every_table_refuses_unknown_keys() {
         } else if line.starts_with('[') {
             let text = VALID.replace(line, &format!("{line}\ncolour = 1"));
             let name = line.trim_matches(['[', ']']);
-            let place = if line.starts_with("[[") { "[0]" } else { "" };
-            (text, n + 2, format!("{name}{place}.colour"))
+            let index = if line.starts_with("[[") { "[0]" } else { "" };
+            (text, n + 2, format!("{name}{index}.colour"))
         } else if n == 0 {
             (format!("colour = 1\n{VALID}"), 1, "colour".to_owned())
         } else {
@@ -104,9 +105,9 @@ fn every_table_refuses_unknown_keys() {
         };
         tables += 1;
         let errors = check(folder.path(), &text);
-        let place = format!("gate.toml:{at}:");
+        let position = format!("gate.toml:{at}:");
         assert!(
-            errors.starts_with(&place) && errors.contains(&format!(": {path}: unknown key; ")),
+            errors.starts_with(&position) && errors.contains(&format!(": {path}: unknown key; ")),
             "{path}: {errors}"
         );
         assert_eq!(errors.lines().count(), 1, "{errors}");
@@ -114,9 +115,9 @@ fn every_table_refuses_unknown_keys() {
     assert_eq!(tables, 11);
 }
 
-/// What stands there, what is put instead, and the error.
+/// A text of [`VALID`], the invalid text instead, and the error.
 #[rustfmt::skip]
-const WRONG: &[(&str, &str, &str)] = &[
+const INVALID: &[(&str, &str, &str)] = &[
     ("\"127.0.0.1:0\"\n\n[log]", "\"192.0.2.1:9901\"\n\n[log]", "gate.toml:6:1: admin: `192.0.2.1:9901` is not a loopback address"),
     ("\"127.0.0.1:0\"\n\n[log]", "\"192.0.2.1:9901\"\ntoken-file = \"token\"\n[log]", "and the token would pass in the clear: add `admin.tls`"),
     ("\"127.0.0.1:0\"\n\n[log]", "\"192.0.2.1:9901\"\ntls = { certificate = \"ca.pem\", key = \"ca-key.pem\" }\n[log]", "and everyone could use it: add `token-file`, or `tls.client-ca`"),
@@ -153,9 +154,9 @@ const WRONG: &[(&str, &str, &str)] = &[
 #[test]
 fn every_error_has_its_file_line_and_path() {
     let folder = folder();
-    for (text, wrong, expected) in WRONG {
+    for (text, invalid, expected) in INVALID {
         assert_eq!(VALID.matches(text).count(), 1, "`{text}`");
-        let errors = check(folder.path(), &VALID.replace(text, wrong));
+        let errors = check(folder.path(), &VALID.replace(text, invalid));
         assert!(
             errors.contains(expected),
             "`{expected}` is not in\n{errors}"
@@ -166,7 +167,7 @@ fn every_error_has_its_file_line_and_path() {
 
 #[cfg(not(feature = "traces"))]
 #[test]
-fn traces_need_a_program_that_can_make_them() {
+fn traces_need_the_feature_traces() {
     let folder = folder();
     let table = "[traces]\nendpoint = \"http://127.0.0.1:4318/v1/traces\"\n";
     let errors = check(folder.path(), &format!("{VALID}{table}"));
@@ -176,7 +177,7 @@ fn traces_need_a_program_that_can_make_them() {
 }
 
 #[test]
-fn an_action_that_is_not_known_is_noted_with_its_place() {
+fn an_unknown_action_is_noted_with_its_position() {
     let folder = folder();
     let text = VALID.replace(
         "burst = 3",
@@ -189,13 +190,13 @@ fn an_action_that_is_not_known_is_noted_with_its_place() {
         .output()
         .unwrap();
     assert!(output.status.success());
-    let told = String::from_utf8(output.stdout).unwrap();
-    let noted = "gate.toml:37:29: rate[0].actions[1]: `kinesis:PutRecrd` is no action of Kinesis";
-    assert!(told.contains(noted), "{told}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let note = "gate.toml:37:29: rate[0].actions[1]: `kinesis:PutRecrd` is no action of Kinesis";
+    assert!(stdout.contains(note), "{stdout}");
 }
 
 #[test]
-fn endpoints_of_one_listener_that_cannot_be_told_apart_are_refused() {
+fn endpoints_of_one_listener_with_overlapping_networks_are_refused() {
     let folder = folder();
     let text = |first: &str, second: &str| {
         let one = "id = \"vpce-1\"\nregion = \"us-east-1\"\npolicy = \"policy.json\"\n";
@@ -214,7 +215,7 @@ fn endpoints_of_one_listener_that_cannot_be_told_apart_are_refused() {
     for other in apart.map(networks) {
         assert_eq!(check(folder.path(), &text(&near, &other)), "");
     }
-    // By the names that their ids are in, they still can.
+    // Without networks, the host names with their ids select the endpoint.
     assert_eq!(check(folder.path(), &text("", "")), "");
     let overlapping = [
         (
@@ -246,8 +247,8 @@ fn endpoints_of_one_listener_that_cannot_be_told_apart_are_refused() {
             .lines()
             .position(|line| line.starts_with("endpoints = "));
         let errors = check(folder.path(), &text);
-        let place = format!("gate.toml:{}:13: listener[0].endpoints: ", at.unwrap() + 1);
-        assert!(errors.starts_with(&place), "`{place}`: {errors}");
+        let position = format!("gate.toml:{}:13: listener[0].endpoints: ", at.unwrap() + 1);
+        assert!(errors.starts_with(&position), "`{position}`: {errors}");
         assert!(
             errors.contains("endpoints `vpce-1` and `vpce-2` overlap"),
             "{errors}"
@@ -258,10 +259,10 @@ fn endpoints_of_one_listener_that_cannot_be_told_apart_are_refused() {
 }
 
 #[test]
-fn errors_of_the_file_and_of_its_policies_are_told_together() {
+fn errors_of_the_file_and_of_its_policies_are_reported_together() {
     let folder = folder();
-    let wrong = "{\n  \"Statement\": {\"Effect\": \"Perhaps\", \"Principal\": \"*\", \"Action\": \"*\", \"Resource\": \"*\"}\n}";
-    std::fs::write(folder.path().join("policy.json"), wrong).unwrap();
+    let invalid = "{\n  \"Statement\": {\"Effect\": \"Perhaps\", \"Principal\": \"*\", \"Action\": \"*\", \"Resource\": \"*\"}\n}";
+    std::fs::write(folder.path().join("policy.json"), invalid).unwrap();
     let text = VALID
         .replace(
             "connections = 10",

@@ -1,5 +1,4 @@
-//! The decision log's ways: to a file that is rotated, to readers and disks that fail, sampled, and
-//! as its schema says.
+//! The decision log: file rotation, full disks, pipes without a reader, sampling, and the schema.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -15,7 +14,7 @@ use crate::support::gate::log_schema;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn configuration(recorder: &Recorder, log: &str) -> String {
     format!(
@@ -28,26 +27,26 @@ fn configuration(recorder: &Recorder, log: &str) -> String {
     )
 }
 
-/// Allows PutRecord on one stream and on no other.
+/// Allows PutRecord on one stream.
 const POLICY: &str = r#"{"Statement":{"Sid":"One","Effect":"Allow","Principal":"*",
     "Action":"kinesis:PutRecord","Resource":"arn:aws:kinesis:*:*:stream/Mine"}}"#;
 
-/// A gate in a process of its own, so that its descriptors can fail. Dropped, it is killed.
-struct Process {
+/// A gate in its own process, whose log can fail; killed on drop.
+struct LogProcess {
     child: Child,
     folder: tempfile::TempDir,
-    told: PathBuf,
+    stderr: PathBuf,
     authority: Authority,
     _recorder: Recorder,
 }
 
-impl Process {
-    fn start(log: &str, out: Stdio) -> Process {
-        Process::through(&[], log, out)
+impl LogProcess {
+    fn start(log: &str, stdout: Stdio) -> LogProcess {
+        LogProcess::start_by(&[], log, stdout)
     }
 
-    /// By a command that becomes the gate.
-    fn through(command: &[&str], log: &str, out: Stdio) -> Process {
+    /// Starts the gate by a command that executes its arguments.
+    fn start_by(command: &[&str], log: &str, stdout: Stdio) -> LogProcess {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create().unwrap();
         let recorder = Recorder::start(&authority, Behaviour::Respond);
@@ -58,7 +57,7 @@ impl Process {
             configuration(&recorder, log),
         )
         .unwrap();
-        let told = folder.path().join("told");
+        let stderr = folder.path().join("stderr");
         let gate = [
             env!("CARGO_BIN_EXE_kinesis-gate"),
             "run",
@@ -70,49 +69,49 @@ impl Process {
             .args(words)
             .current_dir(folder.path())
             .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(std::fs::File::create(&told).unwrap())
+            .stdout(stdout)
+            .stderr(std::fs::File::create(&stderr).unwrap())
             .spawn()
             .unwrap();
-        Process {
+        LogProcess {
             child,
             folder,
-            told,
+            stderr,
             authority,
             _recorder: recorder,
         }
     }
 
-    /// Waits for a line that it tells its operator, and returns what follows its beginning.
-    fn told(&self, beginning: &str) -> String {
-        let mut found = String::new();
+    /// Waits for a line of standard error with this prefix, and returns what follows the prefix.
+    fn message(&self, prefix: &str) -> String {
+        let mut message = String::new();
         wait_until(|| {
-            let told = std::fs::read_to_string(&self.told).unwrap();
-            let line = told.lines().find_map(|line| line.strip_prefix(beginning));
-            found = line.unwrap_or_default().to_owned();
+            let stderr = std::fs::read_to_string(&self.stderr).unwrap();
+            let line = stderr.lines().find_map(|line| line.strip_prefix(prefix));
+            message = line.unwrap_or_default().to_owned();
             line.is_some()
         });
-        found
+        message
     }
 
     fn connect(&self) -> Connection {
-        let address = self.told("listening on ");
+        let address = self.message("listening on ");
         let address = address.split(' ').next().unwrap().parse().unwrap();
         Connection::open(&self.authority, address, HOST)
     }
 
     fn metric(&self, name: &str) -> u64 {
-        metric(self.told("admin on ").parse().unwrap(), name)
+        metric(self.message("admin on ").parse().unwrap(), name)
     }
 
-    fn hang_up(&self) {
-        let command = format!("kill -HUP {}", self.child.id());
+    fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &command]).status().unwrap();
         assert!(sent.success());
     }
 }
 
-impl Drop for Process {
+impl Drop for LogProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -129,35 +128,37 @@ fn send(connection: &mut Connection, stream: &str) -> u16 {
     connection.response().status
 }
 
+/// The value of a metric on the metrics page.
 pub fn metric(admin: std::net::SocketAddr, name: &str) -> u64 {
     let (_, page) = get(admin, "/metrics");
-    let found = page.lines().find_map(|line| line.strip_prefix(name));
-    found.map_or(0, |rest| rest.trim().parse().unwrap())
+    let value = page.lines().find_map(|line| line.strip_prefix(name));
+    value.map_or(0, |text| text.trim().parse().unwrap())
 }
 
-pub fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !done() {
-        assert!(Instant::now() < deadline, "it never happens");
+pub fn wait_until(mut is_done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !is_done() {
+        assert!(Instant::now() < deadline, "timed out");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 #[test]
-fn a_file_is_rotated_under_load_and_no_line_is_lost() {
-    let gate = Process::start("to = \"log.json\"", Stdio::null());
+fn no_line_is_lost_when_the_file_is_rotated_under_load() {
+    let gate = LogProcess::start("to = \"log.json\"", Stdio::null());
     let file = gate.folder.path().join("log.json");
     let mut connection = gate.connect();
     let sent = 600;
     for n in 0..sent {
-        let stream = if n % 3 == 0 { "Other" } else { "Mine" };
-        assert_eq!(
-            send(&mut connection, stream),
-            if n % 3 == 0 { 400 } else { 200 }
-        );
+        let (stream, status) = if n % 3 == 0 {
+            ("Other", 400)
+        } else {
+            ("Mine", 200)
+        };
+        assert_eq!(send(&mut connection, stream), status);
         if n % 100 == 50 {
             std::fs::rename(&file, gate.folder.path().join(format!("log.{n}.json"))).unwrap();
-            gate.hang_up();
+            gate.signal("HUP");
             wait_until(|| file.exists());
         }
     }
@@ -165,23 +166,19 @@ fn a_file_is_rotated_under_load_and_no_line_is_lost() {
     wait_until(|| {
         let entries = std::fs::read_dir(gate.folder.path()).unwrap();
         let logs = entries.map(|entry| entry.unwrap().path());
-        let logs: Vec<_> = logs
-            .filter(|path| {
-                path.file_name()
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .starts_with("log.")
-            })
-            .collect();
+        let is_log = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with("log.")
+        };
+        let logs: Vec<_> = logs.filter(is_log).collect();
         files = logs.len();
         let lines = logs.iter().map(|log| {
             let text = std::fs::read_to_string(log).unwrap();
-            let whole = text.lines().filter(|line| {
+            let decisions = text.lines().filter(|line| {
                 let line: Value = serde_json::from_str(line).unwrap();
                 line["decision"].is_string()
             });
-            whole.count()
+            decisions.count()
         });
         lines.sum::<usize>() == sent
     });
@@ -189,29 +186,29 @@ fn a_file_is_rotated_under_load_and_no_line_is_lost() {
     assert_eq!(gate.metric("kinesis_gate_log_lines_dropped_total"), 0);
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
-    assert_eq!(mode & 0o027, 0, "others can read or write it: {mode:o}");
+    assert_eq!(mode & 0o027, 0, "mode {mode:o}");
 }
 
 #[test]
-fn a_full_disk_loses_lines_and_no_request_and_is_over_when_space_is_back() {
-    let gate = Process::start("to = \"log.json\"", Stdio::null());
+fn a_full_disk_loses_lines_but_no_request_until_it_has_space() {
+    let gate = LogProcess::start("to = \"log.json\"", Stdio::null());
     let file = gate.folder.path().join("log.json");
     let mut connection = gate.connect();
     assert_eq!(send(&mut connection, "Mine"), 200);
     wait_until(|| std::fs::read_to_string(&file).unwrap().lines().count() == 1);
-    // The next file is a disk without space.
+    // The next file has no space.
     std::fs::remove_file(&file).unwrap();
     std::os::unix::fs::symlink("/dev/full", &file).unwrap();
-    gate.hang_up();
+    gate.signal("HUP");
     let mut lost = 0;
     wait_until(|| {
         assert_eq!(send(&mut connection, "Other"), 400);
         lost = gate.metric("kinesis_gate_log_lines_failed_total");
         lost > 0
     });
-    gate.told("the decision log cannot be written, and loses lines: ");
+    gate.message("the decision log cannot be written, and loses lines: ");
     std::fs::remove_file(&file).unwrap();
-    gate.hang_up();
+    gate.signal("HUP");
     wait_until(|| file.is_file());
     assert_eq!(send(&mut connection, "Mine"), 200);
     wait_until(|| std::fs::read_to_string(&file).unwrap().ends_with("}\n"));
@@ -220,7 +217,7 @@ fn a_full_disk_loses_lines_and_no_request_and_is_over_when_space_is_back() {
     }
 }
 
-/// A disk of 64 KiB in `disk`, which nobody else sees.
+/// Mounts a file system of 64 KiB at `disk`, in a mount namespace of its own.
 const ON_A_SMALL_DISK: [&str; 6] = [
     "unshare",
     "--map-root-user",
@@ -231,14 +228,14 @@ const ON_A_SMALL_DISK: [&str; 6] = [
 ];
 
 #[test]
-fn a_disk_that_fills_up_loses_lines_and_no_request_and_the_file_goes_on_with_whole_lines() {
-    let gate = Process::through(&ON_A_SMALL_DISK, "to = \"disk/log.json\"", Stdio::null());
+fn after_a_full_disk_the_file_continues_with_whole_lines() {
+    let gate = LogProcess::start_by(&ON_A_SMALL_DISK, "to = \"disk/log.json\"", Stdio::null());
     let mut connection = gate.connect();
     let folder = gate.folder.path().strip_prefix("/").unwrap();
     let root = PathBuf::from(format!("/proc/{}/root", gate.child.id()));
     let disk = root.join(folder).join("disk");
-    let other = disk.join("other");
-    std::fs::write(&other, [0; 32 << 10]).unwrap();
+    let filler = disk.join("filler");
+    std::fs::write(&filler, [0; 32 << 10]).unwrap();
 
     let mut sent = 0;
     let mut send = |requests: u64| {
@@ -248,7 +245,7 @@ fn a_disk_that_fills_up_loses_lines_and_no_request_and_the_file_goes_on_with_who
         sent += requests;
         sent
     };
-    // Whole lines of the file, and what else is in it.
+    // The number of whole lines of the file, and of torn lines.
     let lines = || {
         let text = std::fs::read_to_string(disk.join("log.json")).unwrap();
         let is_whole = |line: &&str| serde_json::from_str::<Value>(line).is_ok();
@@ -260,44 +257,43 @@ fn a_disk_that_fills_up_loses_lines_and_no_request_and_the_file_goes_on_with_who
         send(10);
         lost() > 0
     });
-    gate.told("the decision log cannot be written, and loses lines: No space left on device");
-    // What comes while it is full is answered, and counted.
+    gate.message("the decision log cannot be written, and loses lines: No space left on device");
+    // While the disk is full, requests get a response and lost lines are counted.
     let all = send(30);
     wait_until(|| lines().0 + lost() == all);
     let (whole, torn) = lines();
     let before = lost();
     assert!(before >= 30 && torn <= 1, "{before} lost, {torn} torn");
 
-    std::fs::remove_file(&other).unwrap();
+    std::fs::remove_file(&filler).unwrap();
     let all = send(20);
     wait_until(|| lines().0 + lost() == all);
     assert_eq!(
         lines(),
         (whole + 20, torn),
-        "half a line is joined to another"
+        "a torn line is joined to another"
     );
     assert_eq!(lost(), before);
     assert_eq!(gate.metric("kinesis_gate_log_lines_dropped_total"), 0);
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_stalls_no_request_and_no_end() {
+fn a_pipe_without_a_reader_blocks_no_request_and_no_drain() {
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let mut gate = Process::start("", writer.into());
+    let mut gate = LogProcess::start("", writer.into());
     let mut connection = gate.connect();
-    let mut answered = 0;
+    let mut requests = 0;
     while gate.metric("kinesis_gate_log_lines_dropped_total") == 0 {
         for _ in 0..200 {
             connection.write(&put(&"Other".repeat(20)).bytes());
             assert_eq!(connection.response().status, 400);
-            answered += 1;
+            requests += 1;
         }
-        assert!(answered < 100_000, "nothing is dropped");
+        assert!(requests < 100_000, "nothing is dropped");
     }
-    let (status, recent) = get(gate.told("admin on ").parse().unwrap(), "/livez");
-    assert_eq!((status, recent.as_str()), (200, "ok\n"));
-    let command = format!("kill -TERM {}", gate.child.id());
-    Command::new("sh").args(["-c", &command]).status().unwrap();
+    let (status, page) = get(gate.message("admin on ").parse().unwrap(), "/livez");
+    assert_eq!((status, page.as_str()), (200, "ok\n"));
+    gate.signal("TERM");
     wait_until(|| gate.child.try_wait().unwrap().is_some());
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
@@ -305,7 +301,7 @@ fn a_pipe_that_nobody_reads_stalls_no_request_and_no_end() {
 }
 
 #[test]
-fn of_allowed_requests_a_sample_is_written_and_of_others_all() {
+fn allowed_requests_are_sampled_and_denied_requests_are_all_logged() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
@@ -333,21 +329,21 @@ fn of_allowed_requests_a_sample_is_written_and_of_others_all() {
 }
 
 #[test]
-fn the_schema_takes_what_is_documented_and_nothing_else() {
-    let good = r#"{"time":"2026-11-25T09:00:00.123Z","endpoint":"vpce-1","peer":"127.0.0.1","principal":{},
+fn the_schema_accepts_documented_members_only() {
+    let valid = r#"{"time":"2026-11-25T09:00:00.123Z","endpoint":"vpce-1","peer":"127.0.0.1","principal":{},
         "action":"kinesis:PutRecord","resource":"*","decision":"implicit-deny","mode":"audit","layer":"endpoint",
         "policy":"p.json","candidate":{"decision":"allow","policy":"q.json","statement":"One"},"status":200,
         "request_bytes":0,"response_bytes":0,"total_us":1}"#;
-    let good: Value = serde_json::from_str(good).unwrap();
-    assert!(log_schema().is_valid(&good));
+    let valid: Value = serde_json::from_str(valid).unwrap();
+    assert!(log_schema().is_valid(&valid));
     for (member, value) in [
         ("colour", "red"),
         ("decision", "perhaps"),
         ("mode", "enforce"),
     ] {
-        let mut wrong = good.clone();
-        wrong[member] = value.into();
-        assert!(!log_schema().is_valid(&wrong), "{member}");
+        let mut invalid = valid.clone();
+        invalid[member] = value.into();
+        assert!(!log_schema().is_valid(&invalid), "{member}");
     }
 }
 

@@ -17,7 +17,7 @@ use super::{ACCOUNT, ANALYST_KEY_ID, ENDPOINT, KEY_ID};
 
 /// A running gate, drained on drop.
 pub struct Gate {
-    _folder: TempDir,
+    folder: TempDir,
     pub authority: Arc<Authority>,
     addresses: Vec<SocketAddr>,
     admin: SocketAddr,
@@ -157,7 +157,7 @@ impl GateBuilder {
             .start(Sink::writer(log.clone()), LogFormat::Json)
             .unwrap();
         Ok(Gate {
-            _folder: folder,
+            folder,
             authority: self.authority,
             addresses,
             admin,
@@ -224,7 +224,7 @@ fn abort_on_gate_panic() {
 impl Gate {
     /// The path of a file of the configuration: `gate.toml`, `policy-0.json`, `ca.pem`.
     pub fn path(&self, name: &str) -> PathBuf {
-        self._folder.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// Reloads the configuration, as SIGHUP does.

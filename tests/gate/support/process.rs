@@ -59,6 +59,11 @@ impl GateProcess {
         process
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The address of the first listener.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
