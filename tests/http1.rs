@@ -1,11 +1,11 @@
-//! The gate's HTTP/1.1 beside hyper's: each request that the gate accepts, hyper accepts, and both
-//! parse it alike.
+//! The gate's HTTP/1.1 request parser against hyper's: hyper accepts each request that the gate accepts,
+//! and both parse it alike.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test stops by panicking"
+    reason = "a test fails by panicking"
 )]
 
 #[path = "http1/parsers.rs"]
@@ -53,17 +53,18 @@ const TOKENS: &[&str] = &[
     "X: y\r\n z\r\n",
 ];
 
-/// The requests that the gate accepts are the first of those that hyper accepts, parsed alike.
-fn assert_alike(bytes: &[u8], piece: usize) -> Result<(), String> {
-    let ours = parsers::parse_with_gate(bytes, piece);
-    let theirs = parsers::parse_with_hyper(bytes, piece);
+/// Checks that hyper accepts all requests that the gate accepts, in the same order, and parses them
+/// alike. The connection delivers `piece_bytes` at a time.
+fn check_parsed_alike(bytes: &[u8], piece_bytes: usize) -> Result<(), String> {
+    let ours = parsers::parse_with_gate(bytes, piece_bytes);
+    let theirs = parsers::parse_with_hyper(bytes, piece_bytes);
     for (n, request) in ours.iter().enumerate() {
         let Some(other) = theirs.get(n) else {
             return Err(format!("hyper does not see request {n}: {request:?}"));
         };
-        // A body that the gate does not read to its end is no body.
-        let same = request.body.is_none() || request.body == other.body;
-        if !same
+        // `None`: the gate did not read the body to its end.
+        let is_same_body = request.body.is_none() || request.body == other.body;
+        if !is_same_body
             || (&request.method, &request.target) != (&other.method, &other.target)
             || request.headers != other.headers
         {
@@ -75,14 +76,14 @@ fn assert_alike(bytes: &[u8], piece: usize) -> Result<(), String> {
 
 #[test]
 fn plain_requests_are_parsed_alike() {
-    for piece in [1, 7, 1 << 16] {
+    for piece_bytes in [1, 7, 1 << 16] {
         let all: String = REQUESTS.concat();
         for request in REQUESTS.iter().copied().chain([all.as_str()]) {
-            assert_alike(request.as_bytes(), piece).unwrap();
-            let parsed = parsers::parse_with_gate(request.as_bytes(), piece);
+            check_parsed_alike(request.as_bytes(), piece_bytes).unwrap();
+            let parsed = parsers::parse_with_gate(request.as_bytes(), piece_bytes);
             assert_eq!(
                 parsed,
-                parsers::parse_with_hyper(request.as_bytes(), piece),
+                parsers::parse_with_hyper(request.as_bytes(), piece_bytes),
                 "{request}"
             );
             assert!(!parsed.is_empty() && parsed.iter().all(|request| request.body.is_some()));
@@ -113,9 +114,9 @@ fn ambiguous_requests_are_refused() {
         "POST / HTTP/2.0\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
     ];
     for case in cases {
-        for piece in [3, 1 << 16] {
+        for piece_bytes in [3, 1 << 16] {
             assert_eq!(
-                parsers::parse_with_gate(case.as_bytes(), piece),
+                parsers::parse_with_gate(case.as_bytes(), piece_bytes),
                 [],
                 "{case}"
             );
@@ -136,8 +137,9 @@ fn ambiguous_requests_are_refused() {
         "5\r\nhello\r\n",
     ];
     for body in bodies {
-        for piece in [3, 1 << 16] {
-            let parsed = parsers::parse_with_gate(format!("{chunked}{body}").as_bytes(), piece);
+        for piece_bytes in [3, 1 << 16] {
+            let parsed =
+                parsers::parse_with_gate(format!("{chunked}{body}").as_bytes(), piece_bytes);
             assert_eq!(parsed.len(), 1, "{body}");
             assert_eq!(parsed[0].body, None, "{body}");
         }
@@ -154,7 +156,7 @@ fn response_trailers_are_dropped() {
     assert_eq!(received, format!("{head}5\r\nhello\r\n0\r\n\r\n"));
 }
 
-/// `PROPTEST_CASES=1000000 cargo test --test http1` looks longer.
+/// `PROPTEST_CASES=1000000 cargo test --test http1` runs longer.
 #[test]
 fn mutated_requests_are_parsed_alike_or_refused() {
     let mut runner = TestRunner::new_with_rng(
@@ -165,7 +167,7 @@ fn mutated_requests_are_parsed_alike_or_refused() {
         },
         TestRng::deterministic_rng(RngAlgorithm::ChaCha),
     );
-    let change = (
+    let mutation = (
         any::<sample::Index>(),
         0..4,
         sample::select(TOKENS),
@@ -173,12 +175,12 @@ fn mutated_requests_are_parsed_alike_or_refused() {
     );
     let strategy = (
         collection::vec(sample::select(REQUESTS), 1..4),
-        collection::vec(change, 0..4),
+        collection::vec(mutation, 0..4),
         sample::select(&[1_usize, 5, 64, 1 << 16][..]),
     );
-    let outcome = runner.run(&strategy, |(requests, changes, piece)| {
+    let outcome = runner.run(&strategy, |(requests, mutations, piece_bytes)| {
         let mut bytes = requests.concat().into_bytes();
-        for (at, kind, token, byte) in changes {
+        for (at, kind, token, byte) in mutations {
             if bytes.is_empty() {
                 break;
             }
@@ -189,7 +191,7 @@ fn mutated_requests_are_parsed_alike_or_refused() {
                 _ => drop(bytes.splice(at..at, token.bytes())),
             }
         }
-        let alike = assert_alike(&bytes, piece);
+        let alike = check_parsed_alike(&bytes, piece_bytes);
         prop_assert_eq!(alike, Ok(()), "{:?}", bytes.escape_ascii().to_string());
         Ok(())
     });

@@ -1,4 +1,5 @@
-//! Requests as real clients sent them: what the gate reads of each.
+//! Captured requests of real clients: the operation, the credential and the resources that the gate
+//! reads.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,12 +19,12 @@ struct Capture {
     authorization: String,
     /// Text, or `b64:` and base64.
     body: String,
-    /// `*` for none, `?` for unknown, a `?` as account for one that the key does not tell.
+    /// ARNs; `*` for no resource, `?` for an unknown one, and `?` for an unknown account.
     resources: Vec<String>,
 }
 
 #[test]
-fn captured_requests() {
+fn captured_requests_are_resolved() {
     let captures: Vec<Capture> =
         serde_json::from_str(include_str!("kinesis/captures.json")).unwrap();
     assert_eq!(captures.len(), 18);
@@ -37,7 +38,7 @@ fn captured_requests() {
         );
         let target = Target::parse(&capture.target).unwrap();
         let Target::Operation(operation) = target else {
-            panic!("{title}: not in the table")
+            panic!("{title}: an unknown operation")
         };
         assert!(
             host.plane.is_none_or(|plane| plane == operation.plane),
@@ -50,7 +51,7 @@ fn captured_requests() {
             (scope.region, scope.service, signature.location),
             ("us-east-1", "kinesis", SignatureLocation::Header)
         );
-        // Keys of the old form tell no account.
+        // Access keys of the old form hold no account.
         assert_eq!(signature.credential.account, None, "{title}");
 
         let body = match capture.body.strip_prefix("b64:") {
@@ -61,10 +62,10 @@ fn captured_requests() {
             Scanner::new(WireFormat::from_content_type(&capture.content_type).unwrap());
         scanner
             .push(&body)
-            .unwrap_or_else(|rule| panic!("{title}: {rule}"));
+            .unwrap_or_else(|error| panic!("{title}: {error}"));
         scanner
             .finish()
-            .unwrap_or_else(|rule| panic!("{title}: {rule}"));
+            .unwrap_or_else(|error| panic!("{title}: {error}"));
 
         let context = ResolveContext {
             partition: host.partition,
@@ -72,9 +73,9 @@ fn captured_requests() {
             host_account: host.account,
             caller_account: None,
         };
-        let mut named = Resources::default();
-        resolve_resources(&target, scanner.members(), &context, None, &mut named).unwrap();
-        let shown: Vec<String> = named
+        let mut resources = Resources::default();
+        resolve_resources(&target, scanner.members(), &context, None, &mut resources).unwrap();
+        let resources: Vec<String> = resources
             .iter()
             .map(|resource| match resource {
                 Resource::Any => "*".to_owned(),
@@ -89,6 +90,6 @@ fn captured_requests() {
                 ),
             })
             .collect();
-        assert_eq!(shown, capture.resources, "{title}");
+        assert_eq!(resources, capture.resources, "{title}");
     }
 }

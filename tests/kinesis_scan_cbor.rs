@@ -1,10 +1,10 @@
-//! The CBOR scanner against ciborium and against a reader written for this test: whatever the scanner
-//! passes, they read alike, and whatever it refuses is malformed or ambiguous.
+//! The CBOR scanner against ciborium and against a plain parser: both parse alike each body that the
+//! scanner accepts, and each body that it refuses is malformed or ambiguous.
 
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
-    reason = "the helpers of a test fail by panicking"
+    reason = "a test fails by panicking"
 )]
 
 use ciborium::Value;
@@ -24,7 +24,7 @@ fn scan(body: &[u8], cuts: &[usize]) -> Result<Scanner, MalformedBody> {
     Ok(scanner)
 }
 
-/// What the plain reader sees.
+/// A data item, as the plain parser reads it.
 #[derive(Debug, PartialEq)]
 enum Item {
     Text(String),
@@ -33,8 +33,8 @@ enum Item {
     Other,
 }
 
-/// Reads one item the plain way; none if it is not well-formed.
-fn read(body: &mut &[u8], depth: usize) -> Option<Item> {
+/// The plain parser: reads one data item of `body`; `None` if it is not well-formed (RFC 8949).
+fn parse(body: &mut &[u8], depth: usize) -> Option<Item> {
     let (&first, rest) = body.split_first()?;
     *body = rest;
     let (major, info) = (first >> 5, first & 0x1f);
@@ -58,7 +58,7 @@ fn read(body: &mut &[u8], depth: usize) -> Option<Item> {
         (0 | 1, Some(_)) => Some(Item::Other),
         (2 | 3, value) => {
             let mut text = String::new();
-            let mut one = |body: &mut &[u8], len: u64| {
+            let mut append = |body: &mut &[u8], len: u64| {
                 let (piece, rest) = body.split_at_checked(usize::try_from(len).ok()?)?;
                 *body = rest;
                 if major == 3 {
@@ -67,7 +67,7 @@ fn read(body: &mut &[u8], depth: usize) -> Option<Item> {
                 Some(())
             };
             match value {
-                Some(len) => one(body, len)?,
+                Some(len) => append(body, len)?,
                 None => loop {
                     let (&first, rest) = body.split_first()?;
                     if first == 0xff {
@@ -90,7 +90,7 @@ fn read(body: &mut &[u8], depth: usize) -> Option<Item> {
                         }
                         _ => return None,
                     };
-                    one(body, len)?;
+                    append(body, len)?;
                 },
             }
             Some(if major == 3 {
@@ -101,20 +101,20 @@ fn read(body: &mut &[u8], depth: usize) -> Option<Item> {
         }
         (4, value) => {
             let mut left = value;
-            while next(body, &mut left)? {
-                read(body, depth + 1)?;
+            while has_next(body, &mut left)? {
+                parse(body, depth + 1)?;
             }
             Some(Item::Other)
         }
         (5, value) => {
             let mut pairs = Vec::new();
             let mut left = value;
-            while next(body, &mut left)? {
-                pairs.push((read(body, depth + 1)?, read(body, depth + 1)?));
+            while has_next(body, &mut left)? {
+                pairs.push((parse(body, depth + 1)?, parse(body, depth + 1)?));
             }
             Some(Item::Map(pairs))
         }
-        (6, Some(_)) => read(body, depth + 1).map(|_| Item::Other),
+        (6, Some(_)) => parse(body, depth + 1).map(|_| Item::Other),
         (7, Some(value)) if info != 24 || value >= 32 => {
             Some(if info == 22 { Item::Null } else { Item::Other })
         }
@@ -122,8 +122,8 @@ fn read(body: &mut &[u8], depth: usize) -> Option<Item> {
     }
 }
 
-/// Whether a container goes on.
-fn next(body: &mut &[u8], left: &mut Option<u64>) -> Option<bool> {
+/// Whether an array or a map has another item.
+fn has_next(body: &mut &[u8], left: &mut Option<u64>) -> Option<bool> {
     match left {
         Some(0) => Some(false),
         Some(left) => {
@@ -140,12 +140,12 @@ fn next(body: &mut &[u8], left: &mut Option<u64>) -> Option<bool> {
     }
 }
 
-fn check(body: &[u8], cuts: &[usize]) {
+fn check_parsed_alike(body: &[u8], cuts: &[usize]) {
     let whole = scan(body, &[]);
-    let parts = scan(body, cuts);
-    assert_eq!(whole.is_ok(), parts.is_ok(), "cut at {cuts:?}");
+    let pieces = scan(body, cuts);
+    assert_eq!(whole.is_ok(), pieces.is_ok(), "cut at {cuts:?}");
     let mut rest = body;
-    let plain = read(&mut rest, 0).filter(|_| rest.is_empty());
+    let plain = parse(&mut rest, 0).filter(|_| rest.is_empty());
     match (whole, plain) {
         (Ok(scanner), Some(Item::Map(pairs))) => {
             let members = scanner.members();
@@ -163,28 +163,28 @@ fn check(body: &[u8], cuts: &[usize]) {
                 let expected = match values.as_slice() {
                     [] | [Item::Null] => None,
                     [Item::Text(text)] => Some(&**text),
-                    other => panic!("`{}` passed as {other:?}", name.name()),
+                    other => panic!("`{}` was accepted as {other:?}", name.name()),
                 };
                 assert_eq!(members.text(name), expected);
-                assert_eq!(parts.as_ref().unwrap().members().text(name), expected);
+                assert_eq!(pieces.as_ref().unwrap().members().text(name), expected);
             }
             assert!(pairs.iter().all(|(key, _)| matches!(key, Item::Text(_))));
-            // A library that others wrote agrees, where it can read the body at all.
-            if let Ok(Value::Map(theirs)) = ciborium::from_reader::<Value, _>(body) {
-                let name = theirs
+            // ciborium agrees, where it can parse the body.
+            if let Ok(Value::Map(map)) = ciborium::from_reader::<Value, _>(body) {
+                let name = map
                     .iter()
                     .rfind(|(key, _)| key.as_text() == Some("StreamName"));
                 assert_eq!(
                     members.stream_name(),
                     name.and_then(|(_, value)| value.as_text())
                 );
-                assert_eq!(theirs.len(), pairs.len());
+                assert_eq!(map.len(), pairs.len());
             }
         }
-        (Ok(_), other) => panic!("passed, but it is {other:?}"),
-        (Err(rule), Some(_)) => assert!(
+        (Ok(_), other) => panic!("accepted, but it is {other:?}"),
+        (Err(error), Some(_)) => assert!(
             matches!(
-                rule,
+                error,
                 MalformedBody::NotAMap
                     | MalformedBody::DuplicateKey
                     | MalformedBody::KeyCase
@@ -196,22 +196,22 @@ fn check(body: &[u8], cuts: &[usize]) {
                     | MalformedBody::TooManyKeys
                     | MalformedBody::TooDeep
             ),
-            "{rule:?} for what is well-formed"
+            "{error:?} for a well-formed body"
         ),
         (Err(_), None) => {}
     }
 }
 
-/// A head in one of the widths that can hold its value.
+/// The head of a data item, in `width` or in the least width that holds its value.
 fn head(major: u8, value: u64, width: u8) -> Vec<u8> {
     let bytes = value.to_be_bytes();
-    let least = match value {
+    let min_width = match value {
         0..24 => 0,
         24..0x100 => 1,
         0x100..0x1_0000 => 2,
         _ => 3,
     };
-    match width.max(least) {
+    match width.max(min_width) {
         0 => vec![major << 5 | value as u8],
         1 => vec![major << 5 | 24, bytes[7]],
         2 => [&[major << 5 | 25], &bytes[6..]].concat(),
@@ -236,8 +236,8 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         2 => "[a-z\u{e9}\u{20ac}]{0,30}",
     ];
     (words, 0u8..5, proptest::bool::weighted(0.2), 0usize..9).prop_map(
-        |(word, width, pieces, cut)| {
-            if !pieces {
+        |(word, width, is_indefinite, cut)| {
+            if !is_indefinite {
                 return [head(3, word.len() as u64, width), word.into_bytes()].concat();
             }
             let cut = (0..=cut)
@@ -262,9 +262,9 @@ fn value() -> impl Strategy<Value = Vec<u8>> + Clone {
         0u8..5,
         any::<bool>(),
     )
-        .prop_map(|(bytes, width, endless)| {
+        .prop_map(|(bytes, width, is_indefinite)| {
             let piece = [head(2, bytes.len() as u64, width), bytes].concat();
-            if endless {
+            if is_indefinite {
                 [vec![0x5f], piece, vec![0xff]].concat()
             } else {
                 piece
@@ -305,13 +305,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(5000))]
 
     #[test]
-    fn bodies_of_all_shapes(
+    fn nearly_valid_bodies_are_parsed_alike(
         body in map(value()),
-        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>(), 0u8..3), 0..3),
+        mutations in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>(), 0u8..3), 0..3),
         cuts in proptest::collection::vec(0usize..60, 0..6),
     ) {
         let mut body = body;
-        for (index, byte, kind) in &damage {
+        for (index, byte, kind) in &mutations {
             if body.is_empty() {
                 break;
             }
@@ -322,17 +322,17 @@ proptest! {
                 _ => body.insert(at, *byte),
             }
         }
-        check(&body, &cuts);
+        check_parsed_alike(&body, &cuts);
     }
 
     #[test]
-    fn bodies_of_anything(body in proptest::collection::vec(any::<u8>(), 0..60), cut in 0usize..60) {
-        check(&body, &[cut]);
+    fn random_bytes_are_parsed_alike(body in proptest::collection::vec(any::<u8>(), 0..60), cut in 0usize..60) {
+        check_parsed_alike(&body, &[cut]);
     }
 
     #[test]
-    fn bodies_that_begin_well(body in proptest::collection::vec(any::<u8>(), 0..40), cut in 0usize..60) {
+    fn random_bytes_in_a_list_are_parsed_alike(body in proptest::collection::vec(any::<u8>(), 0..40), cut in 0usize..60) {
         let body = [b"\xbf\x6aStreamName\x61s\x67Records\x9f".as_slice(), &body, b"\xff\xff"].concat();
-        check(&body, &[cut]);
+        check_parsed_alike(&body, &[cut]);
     }
 }

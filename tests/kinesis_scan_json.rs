@@ -1,11 +1,11 @@
-//! The JSON scanner against serde_json: whatever the scanner passes, a real parser reads alike, and
-//! whatever it refuses is malformed or ambiguous.
+//! The JSON scanner against serde_json: serde_json parses alike each body that the scanner accepts, and
+//! each body that the scanner refuses is malformed or ambiguous.
 
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "the helpers of a test fail by panicking"
+    reason = "a test fails by panicking"
 )]
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptes
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-const TEXTS: [Member; 13] = [
+const TEXT_MEMBERS: [Member; 13] = [
     Member::StreamName,
     Member::StreamArn,
     Member::StreamId,
@@ -32,13 +32,13 @@ const TEXTS: [Member; 13] = [
     Member::NextToken,
 ];
 
-/// A JSON object with its keys as they stand, repeated ones too.
+/// A JSON object with all its keys in order, also duplicate ones.
 struct Object(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
             type Value = Object;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Object {
                 Ok(Object(pairs))
             }
         }
-        deserializer.deserialize_map(Pairs)
+        deserializer.deserialize_map(ObjectVisitor)
     }
 }
 
@@ -69,18 +69,18 @@ fn scan(body: &[u8], cuts: &[usize]) -> Result<Scanner, MalformedBody> {
 }
 
 fn assert_same_members(members: &Members, object: &Object) {
-    let of = |name: &str| {
+    let member_value = |name: &str| {
         object
             .0
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value)
     };
-    for member in TEXTS {
-        let expected = match of(member.name()) {
+    for member in TEXT_MEMBERS {
+        let expected = match member_value(member.name()) {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) => Some(&**text),
-            Some(other) => panic!("`{}` passed as {other}", member.name()),
+            Some(other) => panic!("`{}` was accepted as {other}", member.name()),
         };
         assert_eq!(members.text(member), expected, "{}", member.name());
     }
@@ -88,42 +88,42 @@ fn assert_same_members(members: &Members, object: &Object) {
         .tags()
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    match of("Tags") {
+    match member_value("Tags") {
         None | Some(Value::Null) => assert!(tags.is_empty()),
         Some(value) => {
             assert_eq!(serde_json::to_value(&tags).unwrap(), *value);
             assert_eq!(members.tags().count(), tags.len());
         }
     }
-    let listed: Vec<&str> = members.stream_configuration_arns().collect();
-    let elements = of("StreamConfigurationList").and_then(Value::as_array);
+    let scanned: Vec<&str> = members.stream_configuration_arns().collect();
+    let elements = member_value("StreamConfigurationList").and_then(Value::as_array);
     let arns: Vec<&str> = elements
         .into_iter()
         .flatten()
         .filter_map(|element| element.get("StreamARN")?.as_str())
         .collect();
-    assert_eq!(listed, arns);
+    assert_eq!(scanned, arns);
 }
 
-fn check(body: &[u8], cuts: &[usize]) {
+fn check_parsed_alike(body: &[u8], cuts: &[usize]) {
     let whole = scan(body, &[]);
-    let parts = scan(body, cuts);
-    assert_eq!(whole.is_ok(), parts.is_ok(), "cut at {cuts:?}");
+    let pieces = scan(body, cuts);
+    assert_eq!(whole.is_ok(), pieces.is_ok(), "cut at {cuts:?}");
     let reference = serde_json::from_slice::<Object>(body);
     match (whole, reference) {
         (Ok(scanner), Ok(object)) => {
             assert_same_members(scanner.members(), &object);
-            assert_same_members(parts.unwrap().members(), &object);
+            assert_same_members(pieces.unwrap().members(), &object);
             let mut keys: Vec<&str> = object.0.iter().map(|(key, _)| &**key).collect();
             keys.sort_unstable();
             keys.dedup();
-            assert_eq!(keys.len(), object.0.len(), "a repeated key passed");
+            assert_eq!(keys.len(), object.0.len(), "a duplicate key was accepted");
         }
-        // serde_json reads numbers into 64 bits; JSON has no such limit.
+        // serde_json limits numbers to 64 bits; JSON does not.
         (Ok(_), Err(error)) => assert!(error.to_string().contains("out of range"), "{error}"),
-        (Err(rule), Ok(_)) => assert!(
+        (Err(error), Ok(_)) => assert!(
             matches!(
-                rule,
+                error,
                 MalformedBody::DuplicateKey
                     | MalformedBody::KeyCase
                     | MalformedBody::WrongType
@@ -133,13 +133,13 @@ fn check(body: &[u8], cuts: &[usize]) {
                     | MalformedBody::TooManyEntries
                     | MalformedBody::TooDeep
             ),
-            "{rule:?} for what is well-formed"
+            "{error:?} for a well-formed body"
         ),
         (Err(_), Err(_)) => {}
     }
 }
 
-/// Text inside quotes: plain, escaped, and wrong in every way.
+/// The inside of a JSON string: plain, escaped and not ASCII.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         8 => "[a-zA-Z0-9+/=_.:-]{0,12}",
@@ -153,7 +153,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn key() -> impl Strategy<Value = String> {
-    let known = TEXTS.map(|member| member.name().to_owned());
+    let known = TEXT_MEMBERS.map(|member| member.name().to_owned());
     prop_oneof![
         6 => proptest::sample::select(known.to_vec()),
         2 => proptest::sample::select(
@@ -203,7 +203,7 @@ fn join(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(",")
 }
 
-/// A body of records, long and regular enough for the scanner to foresee.
+/// A body of records, long and regular enough for the scanner's separator cache.
 fn records() -> impl Strategy<Value = String> {
     let record = prop_oneof![
         8 => ("[a-zA-Z0-9+/]{0,90}", text()).prop_map(|(d, k)| format!(r#"{{"Data":"{d}","PartitionKey":"{k}"}}"#)),
@@ -216,8 +216,8 @@ fn records() -> impl Strategy<Value = String> {
     })
 }
 
-/// Small damage: a byte replaced, removed, doubled or put in.
-fn damage() -> impl Strategy<Value = Vec<(proptest::sample::Index, u8, u8)>> {
+/// Up to two bytes that are replaced, removed, inserted or doubled.
+fn mutations() -> impl Strategy<Value = Vec<(proptest::sample::Index, u8, u8)>> {
     let byte = prop_oneof![
         4 => proptest::sample::select(b"{}[],:\"\\u0 ntf-.e1\x00\x1f\x7f\xc3\xa9\xed\xa0\x80\xef\xbb\xbf".to_vec()),
         1 => any::<u8>(),
@@ -225,9 +225,9 @@ fn damage() -> impl Strategy<Value = Vec<(proptest::sample::Index, u8, u8)>> {
     proptest::collection::vec((any::<proptest::sample::Index>(), byte, 0u8..4), 0..3)
 }
 
-fn damaged(body: String, damage: &[(proptest::sample::Index, u8, u8)]) -> Vec<u8> {
+fn mutate(body: String, mutations: &[(proptest::sample::Index, u8, u8)]) -> Vec<u8> {
     let mut body = body.into_bytes();
-    for (index, byte, kind) in damage {
+    for (index, byte, kind) in mutations {
         if body.is_empty() {
             break;
         }
@@ -246,32 +246,33 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
-    fn bodies_of_all_shapes(
+    fn nearly_valid_bodies_are_parsed_alike(
         body in object(value()),
-        damage in damage(),
+        mutations in mutations(),
         cuts in proptest::collection::vec(0usize..40, 0..6),
     ) {
-        check(&damaged(body, &damage), &cuts);
+        check_parsed_alike(&mutate(body, &mutations), &cuts);
     }
 
     #[test]
-    fn bodies_of_records(
+    fn bodies_of_records_are_parsed_alike(
         body in records(),
-        damage in damage(),
+        mutations in mutations(),
         cuts in proptest::collection::vec(0usize..2000, 0..6),
     ) {
-        check(&damaged(body, &damage), &cuts);
+        check_parsed_alike(&mutate(body, &mutations), &cuts);
     }
 
     #[test]
-    fn bodies_of_anything(body in proptest::collection::vec(any::<u8>(), 0..60), cut in 0usize..60) {
-        check(&body, &[cut]);
+    fn random_bytes_are_parsed_alike(body in proptest::collection::vec(any::<u8>(), 0..60), cut in 0usize..60) {
+        check_parsed_alike(&body, &[cut]);
     }
 }
 
-/// Bodies longer than a block, damaged once in every kind of place.
+/// A body longer than a block of the scanner, with one byte replaced at many offsets, the border of the
+/// block among them.
 #[test]
-fn long_bodies_damaged_everywhere() {
+fn long_bodies_with_one_wrong_byte_are_parsed_alike() {
     let record = r#"{"Data":"AAECAwQFBgcICQ==","PartitionKey":"device-00012345"}"#;
     let mut body = String::from(r#"{"StreamName":"orders","Records":["#);
     for _ in 0..160 {
@@ -280,13 +281,13 @@ fn long_bodies_damaged_everywhere() {
     }
     body += record;
     body += "]}";
-    check(body.as_bytes(), &[4096, 1]);
+    check_parsed_alike(body.as_bytes(), &[4096, 1]);
     assert!(scan(body.as_bytes(), &[]).is_ok());
     for at in (0..body.len()).filter(|at| at % 7 == 0 || (4050..4150).contains(at)) {
         for byte in *b"\"\\{},:\x01\xff" {
-            let mut damaged = body.clone().into_bytes();
-            damaged[at] = byte;
-            check(&damaged, &[at]);
+            let mut mutated = body.clone().into_bytes();
+            mutated[at] = byte;
+            check_parsed_alike(&mutated, &[at]);
         }
     }
 }

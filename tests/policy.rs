@@ -1,5 +1,5 @@
-//! The policy language through the front door: `simulate --cases` and `check --lines` over the
-//! cases of `tests/policy/`, each of which names the page of AWS's documentation it is from.
+//! The policy language as commands: `simulate --cases` and `check --lines` over the cases of
+//! `tests/policy/`. Each case names the page of AWS's documentation that it is from.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -10,26 +10,26 @@ use kinesis_gate::policy::{DataType, Key, Knowledge, REGISTRY, ValueType};
 use serde_json::Value;
 
 #[test]
-fn every_case_is_decided_as_documented_and_names_its_statement() {
-    let (cases, answers) = run(&["simulate", "--cases"], "cases.jsonl");
-    for (case, answer) in cases.iter().zip(&answers) {
-        assert_eq!(answer["id"], case["id"]);
-        assert_eq!(answer["final"], case["expect"], "{case}\n{answer}");
-        assert_eq!(answer["error"], Value::Null, "{case}\n{answer}");
+fn every_case_has_the_documented_decision_and_statement() {
+    let (cases, results) = run(&["simulate", "--cases"], "cases.jsonl");
+    for (case, result) in cases.iter().zip(&results) {
+        assert_eq!(result["id"], case["id"]);
+        assert_eq!(result["final"], case["expect"], "{case}\n{result}");
+        assert_eq!(result["error"], Value::Null, "{case}\n{result}");
         if !case["statement"].is_null() {
-            assert_eq!(answer["statement"], case["statement"], "{case}\n{answer}");
+            assert_eq!(result["statement"], case["statement"], "{case}\n{result}");
         }
     }
-    assert_eq!(cases.len(), answers.len());
+    assert_eq!(cases.len(), results.len());
 }
 
 #[test]
 fn every_document_is_checked_as_documented() {
-    let (documents, answers) = run(&["check", "--lines"], "documents.jsonl");
-    for (document, answer) in documents.iter().zip(&answers) {
-        assert_eq!(answer["id"], document["id"]);
-        assert_eq!(answer["level"], document["level"], "{document}\n{answer}");
-        let mut codes: Vec<&str> = answer["findings"]
+    let (documents, results) = run(&["check", "--lines"], "documents.jsonl");
+    for (document, result) in documents.iter().zip(&results) {
+        assert_eq!(result["id"], document["id"]);
+        assert_eq!(result["level"], document["level"], "{document}\n{result}");
+        let mut codes: Vec<&str> = result["findings"]
             .as_array()
             .expect("a list")
             .iter()
@@ -44,13 +44,13 @@ fn every_document_is_checked_as_documented() {
             .map(|code| code.as_str().expect("a code"))
             .collect();
         expected.sort_unstable();
-        assert_eq!(codes, expected, "{document}\n{answer}");
+        assert_eq!(codes, expected, "{document}\n{result}");
     }
-    assert_eq!(documents.len(), answers.len());
+    assert_eq!(documents.len(), results.len());
 }
 
 #[test]
-fn a_case_that_is_not_as_expected_fails_the_run() {
+fn an_unexpected_decision_fails_the_run() {
     let case = r#"{"id":1,"request":{"action":"kinesis:PutRecord"},"expect":"implicitDeny"}"#;
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("cases.jsonl");
@@ -61,13 +61,13 @@ fn a_case_that_is_not_as_expected_fails_the_run() {
         .output()
         .expect("ran");
     assert_eq!(output.status.code(), Some(1));
-    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(answer["final"], "allow");
-    assert_eq!(answer["mismatch"], true);
+    let result: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(result["final"], "allow");
+    assert_eq!(result["mismatch"], true);
 }
 
 #[test]
-fn invalid_lines_have_an_answer_each_and_fail_the_run() {
+fn each_invalid_line_has_a_result_and_fails_the_run() {
     let lines = "{\"id\":1}\nnonsense\n{\"id\":3,\"request\":{\"action\":\"x\"}}\n";
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("cases.jsonl");
@@ -88,7 +88,7 @@ fn invalid_lines_have_an_answer_each_and_fail_the_run() {
 }
 
 #[test]
-fn one_decision_is_explained_down_to_operator_and_value() {
+fn simulate_explains_operators_and_values() {
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policies");
     let output = kinesis_gate()
         .args(["simulate", "--policy"])
@@ -116,7 +116,7 @@ fn one_decision_is_explained_down_to_operator_and_value() {
 }
 
 #[test]
-fn a_report_has_a_part_for_each_resource_and_the_documents_own_words() {
+fn simulate_explains_each_resource_in_the_documents_words() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("policy.json");
     let policy = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*",
@@ -157,7 +157,7 @@ fn a_report_has_a_part_for_each_resource_and_the_documents_own_words() {
 }
 
 #[test]
-fn check_reports_what_the_listeners_of_a_configuration_cannot_know() {
+fn check_reports_unknowable_condition_keys_of_a_configuration() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("policy.json");
     let policy = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kinesis:*",
@@ -193,9 +193,8 @@ fn check_reports_what_the_listeners_of_a_configuration_cannot_know() {
     );
 }
 
-/// The table of condition keys in the documentation is the registry.
 #[test]
-fn the_page_has_the_registry_of_condition_keys() {
+fn the_documentation_lists_the_registered_condition_keys() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy-language.md");
     let page = std::fs::read_to_string(page).expect("the page");
     let families = [
@@ -209,7 +208,7 @@ fn the_page_has_the_registry_of_condition_keys() {
         .map(|registered| (registered.name, registered.key));
     let rows: Vec<String> = registered.chain(families).map(row).collect();
     let table = rows.join("\n");
-    assert!(page.contains(&table), "the table is to be:\n{table}");
+    assert!(page.contains(&table), "expected table:\n{table}");
 }
 
 fn row((name, key): (&str, Key<'_>)) -> String {
@@ -234,12 +233,12 @@ fn row((name, key): (&str, Key<'_>)) -> String {
         Knowledge::Partial => "for some callers",
         Knowledge::Unknowable => "unknown",
     };
-    let (passed, signed) = (known(key.in_passthrough()), known(key.in_resign()));
-    format!("| `{name}` | {kind} | {count} | {passed} | {signed} |")
+    let (passthrough, re_sign) = (known(key.in_passthrough()), known(key.in_resign()));
+    format!("| `{name}` | {kind} | {count} | {passthrough} | {re_sign} |")
         .replace("`any other`", "any other")
 }
 
-/// The lines of a file of `tests/policy/`, and the command's answer to each.
+/// The lines of a file of `tests/policy/`, and the command's result for each.
 fn run(command: &[&str], file: &str) -> (Vec<Value>, Vec<Value>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/policy")

@@ -1,8 +1,8 @@
 //! Properties of the policy language over random policies and requests: a compiled policy decides as
-//! a naive reference does, the index as the scan, and an unknown never allows more than any value that
-//! it may have.
+//! a naive reference, the index decides as a scan of all statements, and an unknown fact never allows
+//! more than each value that it may have.
 //!
-//! `POLICY_CASES` in the environment of the build raises the number of requests per property.
+//! `POLICY_CASES` in the environment of the build raises the number of policies per property.
 
 #![expect(
     clippy::expect_used,
@@ -23,12 +23,12 @@ use generate::{ACTIONS, PolicyModel, RequestModel, Rng};
 use kinesis_gate::policy::{Attachment, Options, Outcome, Policy, Strictness};
 use proptest::prelude::{ProptestConfig, any, proptest};
 
-/// Policies per property; each decides [`REQUESTS`] requests.
-const POLICIES: u64 = match option_env!("POLICY_CASES") {
+/// Policies per property; each decides [`REQUEST_COUNT`] requests.
+const POLICY_COUNT: u64 = match option_env!("POLICY_CASES") {
     Some(_) => 100_000,
     None => 4_000,
 };
-const REQUESTS: usize = 25;
+const REQUEST_COUNT: usize = 25;
 
 const OPTIONS: Options<'static> = Options {
     attachment: Attachment::Endpoint,
@@ -45,11 +45,11 @@ fn compile(model: &PolicyModel) -> Policy {
 #[test]
 fn a_compiled_policy_decides_as_the_naive_reference() {
     let mut outcomes = [0_u32; 3];
-    for seed in 0..POLICIES {
+    for seed in 0..POLICY_COUNT {
         let mut rng = Rng::new(seed);
         let model = PolicyModel::random(&mut rng);
         let policy = compile(&model);
-        for _ in 0..REQUESTS {
+        for _ in 0..REQUEST_COUNT {
             let request_model = RequestModel::fully_known(&mut rng);
             let (outcome, statement) = reference::decide(&model, &request_model);
             let decision = request_model.with_request(|request| policy.decide(request));
@@ -66,7 +66,7 @@ fn a_compiled_policy_decides_as_the_naive_reference() {
             outcomes[outcome as usize] += 1;
         }
     }
-    // The generator is worth something only if it meets all three, often.
+    // The generator must reach all three outcomes often.
     let all: u32 = outcomes.iter().sum();
     assert!(
         outcomes.iter().all(|&count| count > all / 20),
@@ -76,11 +76,11 @@ fn a_compiled_policy_decides_as_the_naive_reference() {
 
 #[test]
 fn the_index_decides_as_the_scan() {
-    for seed in 0..POLICIES / 2 {
+    for seed in 0..POLICY_COUNT / 2 {
         let mut rng = Rng::new(seed);
         let model = PolicyModel::large(&mut rng);
         let policy = compile(&model);
-        for _ in 0..REQUESTS {
+        for _ in 0..REQUEST_COUNT {
             let request_model = RequestModel::partly_known(&mut rng);
             request_model.with_request(|request| {
                 assert_eq!(
@@ -95,13 +95,13 @@ fn the_index_decides_as_the_scan() {
 }
 
 #[test]
-fn an_unknown_never_allows_more_than_any_value_it_may_have() {
+fn an_unknown_fact_never_allows_more_than_its_possible_values() {
     let mut allow_count = 0_u32;
-    for seed in 0..POLICIES {
+    for seed in 0..POLICY_COUNT {
         let mut rng = Rng::new(seed);
         let model = PolicyModel::random(&mut rng);
         let policy = compile(&model);
-        for _ in 0..REQUESTS {
+        for _ in 0..REQUEST_COUNT {
             let request_model = RequestModel::partly_known(&mut rng);
             if request_model.with_request(|request| policy.decide(request).outcome)
                 != Outcome::Allow
@@ -120,19 +120,19 @@ fn an_unknown_never_allows_more_than_any_value_it_may_have() {
             }
         }
     }
-    assert!(u64::from(allow_count) > POLICIES, "{allow_count}");
+    assert!(u64::from(allow_count) > POLICY_COUNT, "{allow_count}");
 }
 
 #[test]
 fn adding_a_deny_or_removing_an_allow_never_allows() {
-    for seed in 0..POLICIES / 4 {
+    for seed in 0..POLICY_COUNT / 4 {
         let mut rng = Rng::new(seed);
         let model = PolicyModel::random(&mut rng);
         let policy = compile(&model);
         let with_deny = model.with_a_deny(&mut rng);
         let without_allow = model.without_an_allow(&mut rng);
         let (with_deny, without_allow) = (compile(&with_deny), without_allow.as_ref().map(compile));
-        for _ in 0..REQUESTS {
+        for _ in 0..REQUEST_COUNT {
             let request_model = RequestModel::partly_known(&mut rng);
             request_model.with_request(|request| {
                 if policy.decide(request).outcome != Outcome::Allow {
@@ -149,15 +149,15 @@ fn adding_a_deny_or_removing_an_allow_never_allows() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Whatever a document's text is, it compiles or is refused; nothing panics.
+    /// Every text compiles or is refused.
     #[test]
     fn no_text_panics(text in ".{0,200}") {
         let _ = Policy::compile(&text, &Options::ENDPOINT);
     }
 
-    /// A valid document with one place overwritten.
+    /// A valid document with one part overwritten.
     #[test]
-    fn no_damaged_document_panics(seed in any::<u64>(), at in any::<usize>(), patch in ".{0,8}") {
+    fn no_mutated_document_panics(seed in any::<u64>(), at in any::<usize>(), patch in ".{0,8}") {
         let mut rng = Rng::new(seed);
         let model = PolicyModel::random(&mut rng);
         let text = model.to_json();
@@ -167,8 +167,8 @@ proptest! {
         }
         let end = (at + patch.len().max(1)).min(text.len());
         if text.is_char_boundary(end) {
-            let damaged = format!("{}{patch}{}", &text[..at], &text[end..]);
-            if let Ok(policy) = Policy::compile(&damaged, &OPTIONS) {
+            let mutated = format!("{}{patch}{}", &text[..at], &text[end..]);
+            if let Ok(policy) = Policy::compile(&mutated, &OPTIONS) {
                 let request_model = RequestModel::partly_known(&mut rng);
                 request_model.with_request(|request| {
                     assert_eq!(policy.decide(request), policy.decide_by_scan(request));
@@ -179,11 +179,11 @@ proptest! {
     }
 }
 
-/// Patterns that blow up a matcher which goes back further than the last `*`: ten decisions about a
-/// text cost about as much as forty about a quarter of it. A matcher that tries every way never
-/// ends on them; one that is quadratic in the text takes four times as long.
+/// The time of a match is linear in the text: ten decisions about a text take about as long as forty
+/// about a quarter of it. With these patterns, a matcher that backtracks further than the last `*` takes
+/// exponential time, and a matcher that is quadratic in the text takes four times as long.
 #[test]
-fn matching_takes_time_in_proportion_to_the_text() {
+fn the_time_of_a_match_is_linear_in_the_text() {
     let stars = "*a".repeat(200);
     for pattern in [
         format!("stream/{stars}*b"),
@@ -203,12 +203,12 @@ fn matching_takes_time_in_proportion_to_the_text() {
             let name = "a".repeat(length);
             let request_model =
                 RequestModel::for_stream(&format!("stream/{name}"), &format!("stream/{name}"));
-            let before = nanoseconds_on_cpu();
+            let before = cpu_nanoseconds();
             for _ in 0..runs {
                 let outcome = request_model.with_request(|request| policy.decide(request).outcome);
                 assert_eq!(outcome, Outcome::ImplicitDeny);
             }
-            nanoseconds_on_cpu() - before
+            cpu_nanoseconds() - before
         };
         let (short, long) = (cost(2_000, 40), cost(8_000, 10));
         assert!(
@@ -218,9 +218,9 @@ fn matching_takes_time_in_proportion_to_the_text() {
     }
 }
 
-/// CPU time of this thread: other processes on the machine do not count.
-fn nanoseconds_on_cpu() -> u64 {
-    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    let first = spent.split(' ').next().expect("a field");
-    first.parse().expect("a number")
+/// CPU time of this thread, which other processes do not change.
+fn cpu_nanoseconds() -> u64 {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    let cpu_time = schedstat.split(' ').next().expect("a field");
+    cpu_time.parse().expect("a number")
 }

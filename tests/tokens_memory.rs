@@ -1,4 +1,4 @@
-//! The memory of a token binding: resident memory of this process, which does nothing else.
+//! The memory of a token binding, as the resident memory of a process that does nothing else.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,8 +7,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use kinesis_gate::tokens::{HashKey, LIFETIME_SECONDS, TokenStore, TokenStoreHandle};
 
+/// Tokens.
 const CAPACITY: usize = 1 << 20;
-/// As many streams as there is room for, each with the longest name.
+/// As many streams as the store has room for, each with the longest name.
 const STREAM_COUNT: usize = CAPACITY / 128;
 
 #[test]
@@ -19,8 +20,8 @@ fn a_binding_costs_no_more_than_forty_bytes() {
     let key = HashKey::random().unwrap();
     let before = resident_bytes();
     let store = TokenStoreHandle::new(&Arc::new(TokenStore::new(key, CAPACITY, None)));
-    // Across the border of two lifetimes, so that every ARN is stored twice; and more tokens than
-    // there is room for.
+    // The times lie in two lifetimes, so that every ARN is stored twice. There are more tokens than the
+    // store has room for.
     let lifetime = u64::from(LIFETIME_SECONDS);
     let mut samples = Vec::new();
     for n in 0..CAPACITY + CAPACITY / 8 {
@@ -37,7 +38,7 @@ fn a_binding_costs_no_more_than_forty_bytes() {
     assert!(bytes <= TokenStore::BYTES_PER_TOKEN as f64, "{bytes} bytes");
     assert!(bytes > 24.0, "{bytes} bytes: nothing was stored");
 
-    // The newest are there; the oldest made room.
+    // The store evicted the oldest tokens, and holds the newest.
     let now = UNIX_EPOCH + Duration::from_secs(lifetime + 1);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(async {

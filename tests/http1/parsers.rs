@@ -1,4 +1,4 @@
-//! The same bytes, parsed by the gate's HTTP/1.1 and by hyper's.
+//! The gate's HTTP/1.1 request parser and hyper's, over the same bytes.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -21,7 +21,7 @@ pub(crate) struct ParsedRequest {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
-    /// `None` where it broke off, was framed wrongly or has trailers.
+    /// `None` where the body is incomplete, has a framing error or has trailers.
     pub(crate) body: Option<Vec<u8>>,
 }
 
@@ -38,16 +38,16 @@ const LIMITS: Limits = Limits {
     pending_resets: 0,
 };
 
-/// The requests that the gate parses in `bytes`, which arrive `piece` at a time.
-pub(crate) fn parse_with_gate(bytes: &[u8], piece: usize) -> Vec<ParsedRequest> {
-    run(bytes, piece, |stream, parsed| async move {
+/// The requests that the gate parses in `bytes`, which arrive `piece_bytes` at a time.
+pub(crate) fn parse_with_gate(bytes: &[u8], piece_bytes: usize) -> Vec<ParsedRequest> {
+    run(bytes, piece_bytes, |stream, parsed| async move {
         let handle = |request| record(request, Rc::clone(&parsed));
         let never = std::future::pending();
         http1::serve(BufReader::new(stream), &LIMITS, never, handle).await;
     })
 }
 
-/// What a client receives where the gate's HTTP/1.1 forwards a server's response.
+/// The bytes that a client receives of `response`, which the gate's HTTP/1.1 forwards.
 pub(crate) fn forward(response: &'static [u8]) -> Vec<u8> {
     block_on(async {
         let (mut client, downstream) = duplex(HEAD_BYTES);
@@ -74,9 +74,9 @@ pub(crate) fn forward(response: &'static [u8]) -> Vec<u8> {
     })
 }
 
-/// The requests that hyper parses.
-pub(crate) fn parse_with_hyper(bytes: &[u8], piece: usize) -> Vec<ParsedRequest> {
-    run(bytes, piece, |stream, parsed| async move {
+/// The requests that hyper parses in `bytes`, which arrive `piece_bytes` at a time.
+pub(crate) fn parse_with_hyper(bytes: &[u8], piece_bytes: usize) -> Vec<ParsedRequest> {
+    run(bytes, piece_bytes, |stream, parsed| async move {
         let service = hyper::service::service_fn(move |request| {
             let response = record(request, Rc::clone(&parsed));
             async { Ok::<_, Infallible>(response.await.map(|body| body.0)) }
@@ -92,13 +92,13 @@ pub(crate) fn parse_with_hyper(bytes: &[u8], piece: usize) -> Vec<ParsedRequest>
 
 fn run<F: Future<Output = ()>>(
     bytes: &[u8],
-    piece: usize,
+    piece_bytes: usize,
     serve: impl FnOnce(DuplexStream, Parsed) -> F,
 ) -> Vec<ParsedRequest> {
     let parsed = Parsed::default();
     block_on(async {
-        // Small, so that pieces arrive as pieces; responses are read as they come.
-        let (client, server) = duplex(piece.max(1));
+        // The small buffer delivers the bytes in pieces. Responses are read at once, and dropped.
+        let (client, server) = duplex(piece_bytes.max(1));
         let (mut responses, mut requests) = tokio::io::split(client);
         let write = async {
             let _ = requests.write_all(bytes).await;
@@ -183,7 +183,7 @@ impl MessageBody for Empty {
     }
 }
 
-/// A response's head as it came, and its body.
+/// A response's head as received, and its body.
 struct Forwarded(Option<Bytes>, IncomingBody);
 
 impl Body for Forwarded {

@@ -1,4 +1,4 @@
-//! Random policies and requests over small alphabets, so that they often match.
+//! Random policies and requests. Their alphabets are small, so that they often match.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use kinesis_gate::policy::{
     Action, Arn, Context, Fact, Key, Principal, PrincipalKind, Request, Resource, Value,
 };
 
-/// The actions that have a number.
+/// The actions that have a number in the index.
 pub const ACTIONS: &[&str] = &[
     "DescribeStream",
     "GetRecords",
@@ -16,7 +16,7 @@ pub const ACTIONS: &[&str] = &[
     "SubscribeToShard",
 ];
 
-/// Splitmix64: small, seeded, the same everywhere.
+/// SplitMix64: a seed gives the same sequence on every machine.
 pub struct Rng(u64);
 
 impl Rng {
@@ -40,8 +40,8 @@ impl Rng {
         from[self.below(from.len())].clone()
     }
 
-    fn pick_some<T: Clone>(&mut self, from: &[T], most: usize) -> Vec<T> {
-        (0..=self.below(most)).map(|_| self.pick(from)).collect()
+    fn pick_some<T: Clone>(&mut self, from: &[T], max: usize) -> Vec<T> {
+        (0..=self.below(max)).map(|_| self.pick(from)).collect()
     }
 }
 
@@ -155,7 +155,7 @@ impl PolicyModel {
         PolicyModel::with_statements(rng, count)
     }
 
-    /// Large enough for an index.
+    /// A policy with enough statements for an index.
     pub fn large(rng: &mut Rng) -> PolicyModel {
         let count = 9 + rng.below(60);
         PolicyModel::with_statements(rng, count)
@@ -170,14 +170,15 @@ impl PolicyModel {
     }
 
     pub fn with_a_deny(&self, rng: &mut Rng) -> PolicyModel {
-        let mut more = self.clone();
+        let mut model = self.clone();
         let deny = StatementModel {
             is_allow: false,
             ..StatementModel::random(rng)
         };
-        more.statements
+        model
+            .statements
             .insert(rng.below(self.statements.len() + 1), deny);
-        more
+        model
     }
 
     pub fn without_an_allow(&self, rng: &mut Rng) -> Option<PolicyModel> {
@@ -187,9 +188,9 @@ impl PolicyModel {
         if allows.is_empty() || self.statements.len() < 2 {
             return None;
         }
-        let mut fewer = self.clone();
-        fewer.statements.remove(rng.pick(&allows));
-        Some(fewer)
+        let mut model = self.clone();
+        model.statements.remove(rng.pick(&allows));
+        Some(model)
     }
 
     pub fn to_json(&self) -> String {
@@ -253,7 +254,7 @@ impl StatementModel {
             list(&self.resources),
         )
         .expect("room");
-        // One block per operator: names are unique because equal ones are joined beforehand.
+        // One block for each operator; conditions of one operator share it.
         let mut blocks = serde_json::Map::new();
         for condition in &self.conditions {
             let name = condition.name();
@@ -271,7 +272,7 @@ impl StatementModel {
         out
     }
 
-    /// The conditions of the document: a later one replaces one of the same name and key.
+    /// The conditions of the document: the last one of each operator and key.
     pub fn distinct_conditions(&self) -> Vec<&ConditionModel> {
         let mut conditions: Vec<&ConditionModel> = Vec::new();
         for condition in &self.conditions {
@@ -387,7 +388,7 @@ pub enum OwnedFact<T> {
     Unknown,
 }
 
-/// A request, as far as it is known.
+/// A request whose facts may be unknown.
 #[derive(Clone, Debug)]
 pub struct RequestModel {
     pub account: OwnedFact<&'static str>,
@@ -439,7 +440,7 @@ const RESOURCE_NAMES: &[&str] = &[
     "stream/a*",
     "stream/ax",
 ];
-const SUFFIXES: &[&str] = &["1", "1700000000", "", "2"];
+const CONSUMER_SUFFIXES: &[&str] = &["1", "1700000000", "", "2"];
 
 fn possible_values(key: &str) -> &'static [&'static str] {
     match key {
@@ -532,7 +533,7 @@ impl RequestModel {
         model
     }
 
-    /// A request without unknowns that this one may be.
+    /// A request without unknown facts that this request may be.
     pub fn possible_completion(&self, rng: &mut Rng) -> RequestModel {
         let mut model = self.clone();
         if model.arn == OwnedFact::Unknown {
@@ -562,7 +563,7 @@ impl RequestModel {
                 is_prefix,
             } => {
                 let text = if is_prefix {
-                    format!("{text}{}", rng.pick(SUFFIXES))
+                    format!("{text}{}", rng.pick(CONSUMER_SUFFIXES))
                 } else {
                     text
                 };
@@ -607,7 +608,7 @@ impl RequestModel {
         }
     }
 
-    /// Calls `run` with the request in the form that a policy takes.
+    /// Calls `run` with the request that a policy decides.
     pub fn with_request<T>(&self, run: impl FnOnce(&Request<'_>) -> T) -> T {
         let fact = |known: &OwnedFact<&'static str>| match known {
             OwnedFact::Known(text) => Fact::Known(*text),

@@ -1,6 +1,6 @@
-//! A naive reference of the policy language, after the documentation: every statement in turn,
-//! recursive globs, no compilation. Where the documentation is contested, a Deny applies and an Allow does
-//! not.
+//! A naive reference of the policy language, written after AWS's documentation: it evaluates every
+//! statement with recursive globs and compiles nothing. Where the documentation is contested, a Deny
+//! applies and an Allow does not.
 
 use std::net::IpAddr;
 
@@ -10,8 +10,8 @@ use super::generate::{
     ConditionModel, OwnedFact, PolicyModel, RequestModel, ResourceModel, StatementModel,
 };
 
-/// The outcome, and the statement that decides: the first that surely matches, else the first that
-/// matches under the contested reading that denies more.
+/// The outcome, and the deciding statement: the first that matches under both readings, else the first
+/// Deny that matches under the contested one.
 pub fn decide(model: &PolicyModel, request: &RequestModel) -> (Outcome, Option<usize>) {
     let first = |allow: bool, readings: &[bool]| {
         model.statements.iter().position(|statement| {
@@ -30,7 +30,7 @@ pub fn decide(model: &PolicyModel, request: &RequestModel) -> (Outcome, Option<u
     }
 }
 
-/// `contested` is whether a statement matches where the documentation is contested.
+/// Whether a statement matches; `contested` is the result where the documentation is contested.
 fn matches(
     statement: &StatementModel,
     contested: bool,
@@ -43,7 +43,7 @@ fn matches(
         && statement
             .distinct_conditions()
             .into_iter()
-            .all(|one| condition(one, model, request))
+            .all(|each| condition(each, model, request))
 }
 
 fn known_value<'a>(known: &'a OwnedFact<&'static str>) -> Option<&'a str> {
@@ -59,24 +59,24 @@ fn principal(statement: &StatementModel, request: &RequestModel) -> bool {
         known_value(&request.arn),
         known_value(&request.session),
     );
-    let accounts = |listed: &str| {
+    let is_account = |listed: &str| {
         let id = listed
             .strip_prefix("arn:aws:iam::")
             .and_then(|rest| rest.strip_suffix(":root"));
         account == Some(id.unwrap_or(listed))
     };
-    let identity = |listed: &str| arn == Some(listed) || session == Some(listed);
+    let is_identity = |listed: &str| arn == Some(listed) || session == Some(listed);
     if !statement.not_principal {
         return statement
             .principals
             .iter()
-            .any(|listed| *listed == "*" || accounts(listed) || identity(listed));
+            .any(|listed| *listed == "*" || is_account(listed) || is_identity(listed));
     }
     let any = |test: &dyn Fn(&str) -> bool| statement.principals.iter().any(|listed| test(listed));
-    let root = arn.is_some_and(|arn| arn.ends_with(":root"));
+    let is_root = arn.is_some_and(|arn| arn.ends_with(":root"));
     let exempt = any(&|listed| listed == "*")
-        || (any(&accounts)
-            && (root || any(&|listed| arn == Some(listed)))
+        || (any(&is_account)
+            && (is_root || any(&|listed| arn == Some(listed)))
             && (session.is_none() || any(&|listed| session == Some(listed))));
     !exempt
 }
@@ -97,7 +97,7 @@ fn resource(
     request: &RequestModel,
 ) -> bool {
     let everything = statement.resources.iter().any(|pattern| pattern == "*");
-    let without = match (everything, statement.not_resource) {
+    let matches_no_resource = match (everything, statement.not_resource) {
         (true, not) => !not,
         (false, true) => contested,
         (false, false) => false,
@@ -129,47 +129,46 @@ fn resource(
         }
     };
     match &request.resource {
-        ResourceModel::Any => without,
+        ResourceModel::Any => matches_no_resource,
         ResourceModel::Arn {
             is_unscoped: true, ..
-        } if statement.is_allow => without,
+        } if statement.is_allow => matches_no_resource,
         ResourceModel::Arn {
             text,
             is_unscoped: true,
             ..
-        } => without || matches_arn(text),
+        } => matches_no_resource || matches_arn(text),
         ResourceModel::Arn { text, .. } => matches_arn(text),
         ResourceModel::Unknown => unreachable!("the reference knows everything"),
     }
 }
 
-fn condition(one: &ConditionModel, model: &PolicyModel, request: &RequestModel) -> bool {
-    let known = request.key(one.key);
+fn condition(condition: &ConditionModel, model: &PolicyModel, request: &RequestModel) -> bool {
+    let known = request.key(condition.key);
     let values: Option<&[&str]> = match known {
         OwnedFact::Known(values) => Some(values),
         _ => None,
     };
-    if one.operator == "Null" {
-        return one
+    if condition.operator == "Null" {
+        return condition
             .values
             .iter()
             .any(|wanted| (*wanted == "true") == values.is_none());
     }
-    let negated = one.operator.contains("Not");
+    let negated = condition.operator.contains("Not");
     let test = |value: &str| -> bool {
         // A variable without a value is null: nothing equals it.
-        let any = one
-            .values
-            .iter()
-            .any(|wanted| compare(one.operator, wanted, value, model, request).unwrap_or(false));
+        let any = condition.values.iter().any(|wanted| {
+            compare(condition.operator, wanted, value, model, request).unwrap_or(false)
+        });
         any != negated
     };
-    match (one.set_operator, values) {
+    match (condition.set_operator, values) {
         ("ForAllValues:", None) => true,
         ("ForAllValues:", Some(values)) => values.iter().all(|value| test(value)),
         ("ForAnyValue:", None) => false,
         ("ForAnyValue:", Some(values)) => values.iter().any(|value| test(value)),
-        (_, None) => one.if_exists || negated,
+        (_, None) => condition.if_exists || negated,
         (_, Some(values)) => test(values[0]),
     }
 }
@@ -213,7 +212,7 @@ fn compare(
             let mut inside = false;
             for c in wanted.chars() {
                 inside = (inside || c == '{') && c != '}';
-                // Only under a version that has variables does `${…}` hide a colon.
+                // `${…}` hides a colon only under a version that has variables.
                 if c == ':' && wanted_parts.len() < 5 && !(inside && model.variables) {
                     wanted_parts.push(std::mem::take(&mut part));
                 } else {
@@ -234,7 +233,7 @@ fn number(text: &str) -> f64 {
     text.parse().expect("a number")
 }
 
-/// Seconds since 1970 of the dates that the generator has.
+/// Seconds since 1970 of the dates in `generate.rs`.
 fn date(text: &str) -> i64 {
     match text {
         "2024-01-01" | "2024-01-01T00:00:00Z" | "1704067200" => 1_704_067_200,
