@@ -1,10 +1,11 @@
-//! The cost of a decision, of compiling a policy, and of a rate limit:
-//! `cargo bench --bench decide`.
+//! The time of a policy decision, of compiling a policy, and of a rate limit.
+//!
+//! `cargo bench --bench decide`
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a bench stops by panicking"
+    reason = "a bench fails by panicking"
 )]
 
 use std::time::Instant;
@@ -119,8 +120,8 @@ fn published_only_through_endpoint(bencher: Bencher<'_, '_>) {
     decide_published(bencher, text, Attachment::Identity);
 }
 
-/// One statement per stream; every third has a condition, and of those some a second one.
-fn streams(count: usize) -> String {
+/// A policy with one statement for each stream. Every third statement has a condition, every ninth two.
+fn policy_of_streams(count: usize) -> String {
     let statements: Vec<String> = (0..count)
         .map(|n| {
             let condition = match n % 9 {
@@ -142,8 +143,9 @@ fn streams(count: usize) -> String {
 
 #[divan::bench(args = [1, 100, 10_000], sample_size = 2_000)]
 fn statements(bencher: Bencher<'_, '_>, count: usize) {
-    let policy = Policy::compile(&streams(count), &options(Attachment::Endpoint)).expect("valid");
-    let texts: Vec<String> = (0..count)
+    let policy =
+        Policy::compile(&policy_of_streams(count), &options(Attachment::Endpoint)).expect("valid");
+    let arns: Vec<String> = (0..count)
         .step_by(7)
         .map(|n| {
             format!(
@@ -152,7 +154,7 @@ fn statements(bencher: Bencher<'_, '_>, count: usize) {
             )
         })
         .collect();
-    let requests: Vec<Request<'_>> = texts
+    let requests: Vec<Request<'_>> = arns
         .iter()
         .map(|text| {
             let arn = Arn::parse(text).expect("an ARN");
@@ -168,14 +170,15 @@ fn statements(bencher: Bencher<'_, '_>, count: usize) {
 
 #[divan::bench]
 fn statements_10_000_by_scan(bencher: Bencher<'_, '_>) {
-    let policy = Policy::compile(&streams(10_000), &options(Attachment::Endpoint)).expect("valid");
+    let policy =
+        Policy::compile(&policy_of_streams(10_000), &options(Attachment::Endpoint)).expect("valid");
     let arn =
         Arn::parse("arn:aws:kinesis:us-east-1:123456789012:stream/orders-9999").expect("an ARN");
     let request = request("PutRecord", Resource::Arn(arn), &EmptyContext);
     bencher.bench_local(|| black_box(&policy).decide_by_scan(&request));
 }
 
-/// One more request of a key among `keys`, by event loops that share the key.
+/// A request of one key, with `keys` other keys in the limiter; both event loops use the same key.
 #[divan::bench(args = [1, 10_000], threads = [1, 2], sample_size = 1_000)]
 fn rate_limit(bencher: Bencher<'_, '_>, keys: usize) {
     let limiter = KeyedLimiter::new(Gcra::new(1e6, 1_000_000), 1 << 14);
@@ -189,6 +192,6 @@ fn rate_limit(bencher: Bencher<'_, '_>, keys: usize) {
 
 #[divan::bench(args = [1, 100, 10_000], sample_count = 20)]
 fn compile(bencher: Bencher<'_, '_>, count: usize) {
-    let text = streams(count);
+    let text = policy_of_streams(count);
     bencher.bench(|| Policy::compile(black_box(&text), &options(Attachment::Endpoint)));
 }

@@ -1,12 +1,12 @@
-//! The same work so many times, for `benches/compare` to count instructions of under callgrind.
+//! Work whose instructions `benches/compare` counts under callgrind.
 //!
-//! `instructions CASE TIMES` runs one case; without arguments every case runs once. Two runs with
-//! different TIMES tell what one time costs, whatever starting and preparing cost.
+//! `instructions CASE TIMES` runs one case TIMES times; without arguments every case runs once. The
+//! difference of two runs with different TIMES has no part of the start and of the preparation.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a bench stops by panicking"
+    reason = "a bench fails by panicking"
 )]
 
 #[expect(
@@ -18,7 +18,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "the tests' parts; a bench uses few of them"
+    reason = "the support of the tests; a bench uses a part of it"
 )]
 #[path = "../tests/gate/support/mod.rs"]
 mod support;
@@ -40,23 +40,23 @@ use kinesis_gate::sigv4;
 use support::raw::{Connection, Request};
 use support::{Behaviour, GateBuilder, HOST, Recorder};
 
-/// A case's name and what it does so many times.
+/// A case's name, and the function that runs it a number of times.
 type Case = (&'static str, fn(usize));
 
 const CASES: &[Case] = &[
     ("head", head),
-    ("caller", read_caller),
+    ("caller", parse_signature),
     ("decide", decide),
     ("scan-1KiB", |times| scan(times, put(1 << 10, "orders"))),
     ("scan-64KiB-small", |times| scan(times, put_records())),
     ("scan-1MiB", |times| scan(times, put(1 << 20, "orders"))),
     ("reject", reject),
-    ("rate", rate),
+    ("rate", rate_limit),
     ("request-1KiB", |times| {
         request(times, put(1 << 10, "orders"), 200, "")
     }),
     ("request-1KiB-rate", |times| {
-        request(times, put(1 << 10, "orders"), 200, RATE);
+        request(times, put(1 << 10, "orders"), 200, RATE_LIMIT);
     }),
     ("request-64KiB-small", |times| {
         request(times, put_records(), 200, "")
@@ -93,17 +93,17 @@ const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
     {"Effect":"Allow","Principal":"*","Action":["kinesis:List*","kinesis:Describe*"],"Resource":"*"},
     {"Effect":"Deny","Principal":"*","Action":"kinesis:Delete*","Resource":"*"}]}"#;
 
-/// Nobody listens there: spans are made and encoded, and dropped.
+/// No collector listens there: spans are recorded and encoded, then dropped.
 #[cfg(feature = "traces")]
 const TRACES: &str = "[traces]\nendpoint = \"http://127.0.0.1:9/v1/traces\"\n";
 
-/// A rule that has room for everything.
-const RATE: &str = "[[rate]]\nname = \"all\"\nper = \"principal-and-stream\"\nrequests = 1000000\n\
+/// A rate limit that no request reaches.
+const RATE_LIMIT: &str = "[[rate]]\nname = \"all\"\nper = \"principal-and-stream\"\nrequests = 1000000\n\
     streams = [\"orders*\"]\nactions = [\"kinesis:PutRecord*\"]\n";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // Cargo hands benches a flag of its own.
+    // Cargo passes a flag of its own to benches.
     let mut words = arguments.iter().filter(|word| !word.starts_with("--"));
     match (words.next(), words.next()) {
         (Some(name), Some(times)) => {
@@ -145,7 +145,7 @@ fn head(times: usize) {
     }
 }
 
-fn read_caller(times: usize) {
+fn parse_signature(times: usize) {
     let request = put(8, "orders");
     let authorization = request
         .headers
@@ -153,7 +153,7 @@ fn read_caller(times: usize) {
         .find(|(name, _)| name == "Authorization");
     let (_, authorization) = authorization.expect("a signature");
     for _ in 0..times {
-        black_box(sigv4::parse(black_box(Some(authorization)), None).expect("a caller"));
+        black_box(sigv4::parse(black_box(Some(authorization)), None).expect("a signature"));
     }
 }
 
@@ -190,9 +190,9 @@ fn scan(times: usize, request: Request) {
     for _ in 0..times {
         let mut scanner = Scanner::new(WireFormat::Json);
         for record in black_box(&body).chunks(16 << 10) {
-            scanner.push(record).expect("a body that is valid");
+            scanner.push(record).expect("a valid body");
         }
-        scanner.finish().expect("a body that is whole");
+        scanner.finish().expect("a whole body");
         black_box(scanner.members().stream_name());
     }
 }
@@ -211,20 +211,20 @@ fn reject(times: usize) {
     }
 }
 
-/// One more of a key that is known, among a thousand.
-fn rate(times: usize) {
+/// A request of one key, with a thousand others in the limiter.
+fn rate_limit(times: usize) {
     let limiter = KeyedLimiter::new(Gcra::new(1e6, 1_000_000), 1 << 14);
     let now = Instant::now();
     (0..1000).for_each(|n| assert!(limiter.try_acquire(limiter.key(n), now)));
-    let who = "arn:aws:iam::123456789012:role/team/producer";
+    let principal = "arn:aws:iam::123456789012:role/team/producer";
     let stream = ("us-east-1", Some("123456789012"), "stream/orders");
     for _ in 0..times {
-        let key = limiter.key(black_box((Some(who), Some(stream))));
+        let key = limiter.key(black_box((Some(principal), Some(stream))));
         assert!(black_box(&limiter).try_acquire(key, now));
     }
 }
 
-/// Client, gate and upstream in one process: their work is counted too.
+/// Client, gate and upstream run in one process: the figure has the work of all three.
 fn request(times: usize, request: Request, status: u16, tables: &str) {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""CPU time per request of the gate beside nginx, HAProxy and Envoy: a table in Markdown.
+"""Compares the CPU time per request of the gate, nginx, HAProxy and Envoy, in a Markdown table.
 
     cargo build --release
     benches/peers.py [--gate target/release/kinesis-gate] [--rounds 5] [--seconds 2] [--envoy PATH] [--openssl FOLDER] [--only TEXT] [NAME=GATE ...]
 
 `nginx` and `haproxy` are plain TLS proxies; `haproxy-policy` and `envoy-policy` compare action and
 stream with a list (json_query; a text search in Lua). The gate enforces its policy and logs every
-decision. What is not installed is left out; NAME=GATE adds other builds of the gate; `--openssl` names
-a folder with newer libraries than the system's, for nginx and HAProxy. Every proxy has
-one thread on one core, TLS 1.3 on both sides, a verified upstream; load and upstream run on another
-core. Each round runs every proxy once, in turns; a ratio is the median of those within one round.
-Needs what `side_by_side.py` needs, and h2load for HTTP/2.
+decision. Proxies that are not installed are left out. NAME=GATE adds another build of the gate.
+`--openssl` is a folder of newer libraries for nginx and HAProxy. Every proxy has one thread on one core,
+TLS 1.3 on both sides and a verified upstream; load and upstream share another core. Every round runs each
+proxy once, in turns; a ratio is the median of the ratios within the rounds. Needs what `side_by_side.py`
+needs, and h2load for HTTP/2.
 """
 import argparse
 import contextlib
@@ -29,17 +29,18 @@ TARGET = "Kinesis_20131202."
 DENIED = '{"__type":"AccessDeniedException"}'
 JSON = "application/x-amz-json-1.1"
 CBOR = "application/x-amz-cbor-1.1"
-# Every call is answered with a sequence number, but GetRecords with a megabyte.
-ANSWERS = """if ($http_x_amz_target = Kinesis_20131202.GetRecords) { rewrite ^ /answer.json last; }
+# The response of GetRecords is a megabyte; every other response is a sequence number.
+RESPONSES = """if ($http_x_amz_target = Kinesis_20131202.GetRecords) { rewrite ^ /response.json last; }
   return 200 '{"SequenceNumber":"1","ShardId":"shardId-000000000000"}'; }
-  location = /answer.json { root %s; error_page 405 =200 /answer.json; """
-ANSWER = json.dumps({"Records": [{"Data": "QUJD" * 500, "PartitionKey": "1"}] * 490, "MillisBehindLatest": 0})
-# Name, operation, bytes of data, stream, connections, the most that the ratio to nginx should be.
+  location = /response.json { root %s; error_page 405 =200 /response.json; """
+RESPONSE = json.dumps({"Records": [{"Data": "QUJD" * 500, "PartitionKey": "1"}] * 490, "MillisBehindLatest": 0})
+# Name, operation, bytes of data, stream, connections, the goal (the highest ratio to nginx).
 WORKLOADS = [("PutRecord 1 KiB", "PutRecord", 768, "orders", 32, 0.65), ("PutRecords 64 KiB", "PutRecords", 60_000, "orders", 32, 0.80),
              ("PutRecords 1 MB", "PutRecords", 990_000, "orders", 16, 1.00), ("GetRecords, 1 MB answered", "GetRecords", 0, "orders", 16, 0.90),
              ("denied 1 KiB", "PutRecord", 768, "private", 32, 0.35), ("a TLS connection each", "PutRecord", 768, "orders", 32, 0.57),
              ("HTTP/2, 32 streams", "PutRecord", 768, "orders", 1, 0.58), ("PutRecords 64 KiB in CBOR", "PutRecords", 60_000, "orders", 32, 0.85)]
-CHECKING = ("gate", "policy")
+# Words in the names of the proxies that enforce the policy.
+ENFORCING = ("gate", "policy")
 PEERS = ("nginx", "haproxy", "envoy")
 
 
@@ -58,9 +59,9 @@ def main():
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         lab.certificates(folder)
         (folder / "both.pem").write_text((folder / "leaf.pem").read_text() + (folder / "key.pem").read_text())
-        (folder / "answer.json").write_text(ANSWER)
+        (folder / "response.json").write_text(RESPONSE)
         upstream = lab.free_port()
-        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, ANSWERS % folder), lab.LOAD_CORE), upstream)
+        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, RESPONSES % folder), lab.LOAD_CORE), upstream)
         proxies = {}
         newer = ["env", f"LD_LIBRARY_PATH={options.openssl}"] if options.openssl else []
         for name, command in commands(folder, upstream, gates, options.envoy):
@@ -69,19 +70,19 @@ def main():
             proxies[name] = lab.start(running, lab.pinned([*linked, *command(port)], lab.PROXY_CORE), port), port
         print("| CPU per request, µs (ratio to nginx, no policy) | goal | " + " | ".join(proxies) + " |\n|---|---:" + "|---:" * len(proxies) + "|")
         for workload in (each for each in WORKLOADS if options.only in each[0]):
-            row(folder, workload, proxies, options)
+            print_row(folder, workload, proxies, options)
 
 
-def row(folder, workload, proxies, options):
+def print_row(folder, workload, proxies, options):
     name, operation, size, stream, connections, goal = workload
-    script = load_of(folder, workload)
+    script = workload_script(folder, workload)
     figures = {proxy: [] for proxy in proxies}
     for number in range(options.rounds):
         for proxy in list(proxies) if number % 2 == 0 else reversed(proxies):
             process, port = proxies[proxy]
-            denies = stream != "orders" and any(word in proxy for word in CHECKING)
+            denies = stream != "orders" and any(word in proxy for word in ENFORCING)
             if "CBOR" in name and "policy" in proxy:
-                # No peer can read it.
+                # No peer parses CBOR.
                 figures[proxy].append(None)
                 continue
             figures[proxy].append(cost(process, port, script, name, denies, connections, options.seconds, not proxy.startswith(PEERS)))
@@ -96,8 +97,8 @@ def row(folder, workload, proxies, options):
 
 
 def cost(process, port, script, name, denies, connections, seconds, is_gate=True):
-    """CPU microseconds of one request; None where the proxy does not speak the protocol. A peer may
-    fail now and then; the gate may not."""
+    """CPU microseconds of one request; None where the proxy does not speak the protocol. A wrong response
+    of the gate ends the run; one of a peer is a warning."""
     run = http2 if "HTTP/2" in name else wrk
     if run(script, port, connections, 1) is None:
         return None
@@ -106,20 +107,20 @@ def cost(process, port, script, name, denies, connections, seconds, is_gate=True
     after = lab.cpu_seconds(process.pid)
     wrong = abs(errors - (requests if denies else 0))
     if wrong:
-        told = f"{name}: {wrong} of {requests} answers of {process.args} were wrong"
-        sys.exit(told) if is_gate else print(told, file=sys.stderr)
+        message = f"{name}: {wrong} of {requests} responses of {process.args} were wrong"
+        sys.exit(message) if is_gate else print(message, file=sys.stderr)
     return (after - before) / requests * 1e6
 
 
-def load_of(folder, workload):
+def workload_script(folder, workload):
     name, operation, size, stream, _, _ = workload
     cbor = "CBOR" in name
-    body = (cbor_of if cbor else body_of)(operation, size, stream)
-    return load(folder, operation, stream, "close" if "each" in name else "keep-alive", body, CBOR if cbor else JSON)
+    body = (cbor_body if cbor else json_body)(operation, size, stream)
+    return write_load(folder, operation, stream, "close" if "each" in name else "keep-alive", body, CBOR if cbor else JSON)
 
 
-def cbor_of(operation, size, stream):
-    """The body as the Java SDK writes it: lists and maps without a length, binary data as it is."""
+def cbor_body(operation, size, stream):
+    """The body as the Java SDK writes it: lists and maps of indefinite length, byte strings without base64."""
     def text(value):
         return (bytes([0x60 + len(value)]) if len(value) < 24 else bytes([0x78, len(value)])) + value.encode()
     data = b"ABC" * 500
@@ -127,7 +128,7 @@ def cbor_of(operation, size, stream):
     return b"\xbf" + text("Records") + b"\x9f" + record * (size // len(data)) + b"\xff" + text("StreamName") + text(stream) + b"\xff"
 
 
-def body_of(operation, size, stream):
+def json_body(operation, size, stream):
     if operation == "GetRecords":
         return json.dumps({"ShardIterator": "AAAAAAAAAAE" + "QUJD" * 40, "StreamARN": f"arn:aws:kinesis:us-east-1:123456789012:stream/{stream}"})
     if operation == "PutRecord":
@@ -136,7 +137,7 @@ def body_of(operation, size, stream):
     return json.dumps({"Records": [record] * (size // 2000), "StreamName": stream})
 
 
-def headers_of(operation):
+def request_headers(operation):
     signature = "AWS4-HMAC-SHA256 Credential=AKIARZPUZDIKGB2VALC4/20261123/us-east-1/kinesis/aws4_request, " \
         "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target, Signature=" + "0" * 64
     return {"X-Amz-Target": TARGET + operation, "X-Amz-Date": "20261123T120000Z", "Content-Type": JSON, "Authorization": signature,
@@ -144,13 +145,13 @@ def headers_of(operation):
             "amz-sdk-invocation-id": "11111111-2222-3333-4444-555555555555", "amz-sdk-request": "attempt=1; max=5"}
 
 
-def load(folder, operation, stream, connection, body, content_type=JSON, extra=()):
+def write_load(folder, operation, stream, connection, body, content_type=JSON, extra=()):
     """Writes the request for wrk, and its parts for h2load, and returns the script of wrk. `extra` headers
     replace others of the same name."""
     body = body if isinstance(body, bytes) else body.encode()
     script = folder / f"{operation}-{len(body)}-{stream}-{connection}.lua"
     script.with_suffix(".body").write_bytes(body)
-    headers = headers_of(operation) | {"Content-Type": content_type} | dict(extra)
+    headers = request_headers(operation) | {"Content-Type": content_type} | dict(extra)
     script.with_suffix(".json").write_text(json.dumps(headers))
     lines = "".join(f'["{name}"] = "{value}", ' for name, value in ({"Host": lab.HOST, "Connection": connection} | headers).items())
     script.write_text(f"""wrk.method = "POST"
@@ -186,7 +187,7 @@ def http2(script, port, connections, seconds):
 
 
 def commands(folder, upstream, gates, envoy):
-    """Each proxy's name, and how to start it on a port."""
+    """The name of each proxy, and a function from a port to the command that starts it."""
     for name, program in gates.items():
         yield name, lambda port, program=program, name=name: lab.gate_command(folder, port, upstream, program, name)
     yield "nginx", lambda port: lab.plain_proxy(folder, port, upstream)

@@ -1,7 +1,7 @@
-//! A whole request: client TLS, gate, upstream TLS and back, one at a time over kept connections.
-//! The figure holds the client's and the upstream's work too; compare commits with it, not proxies.
+//! The time of a whole request through client TLS, gate and upstream TLS, one at a time over keep-alive
+//! connections. The figure has the work of the client and of the upstream: compare commits, not proxies.
 
-#![expect(clippy::unwrap_used, reason = "a bench stops by panicking")]
+#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 #[expect(
     dead_code,
@@ -12,7 +12,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "the tests' parts; a bench uses few of them"
+    reason = "the support of the tests; a bench uses a part of it"
 )]
 #[path = "../tests/gate/support/mod.rs"]
 mod support;
@@ -29,13 +29,13 @@ fn main() {
     divan::main();
 }
 
-/// PutRecord bodies of so many bytes.
+/// An allowed PutRecord of `size` bytes.
 #[divan::bench(args = [1 << 10, 64 << 10, 1 << 20], sample_count = 50)]
 fn allowed(bencher: Bencher<'_, '_>, size: usize) {
     exchange(bencher, size, "orders", 200);
 }
 
-/// The same, denied: nothing goes upstream.
+/// A denied PutRecord of `size` bytes, which the gate does not forward.
 #[divan::bench(args = [1 << 10, 64 << 10, 1 << 20], sample_count = 50)]
 fn denied(bencher: Bencher<'_, '_>, size: usize) {
     exchange(bencher, size, "private", 400);

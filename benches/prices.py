@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the gate's own work costs it: CPU time per request of one gate beside another.
+"""The price of the gate's features: CPU time per request with a feature and without it.
 
     cargo build --release
     benches/prices.py [re-sign] [policy] [--gate target/release/kinesis-gate] [--rounds 9] [--seconds 2]
@@ -71,17 +71,17 @@ def measure(running, folder, mode, options):
     (folder / "identity.json").write_text(ALLOW_ALL % "")
     issued = credentials(folder, options.gate) if mode == "re-sign" else None
     upstream = lab.free_port()
-    lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, "client_max_body_size 16m; " + peers.ANSWERS % folder), lab.LOAD_CORE), upstream)
+    lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, "client_max_body_size 16m; " + peers.RESPONSES % folder), lab.LOAD_CORE), upstream)
     gates = {}
     for name in names:
         port = lab.free_port()
         command = lab.gate_command(folder, port, upstream, options.gate, name.replace(" ", "-"), ENDPOINTS[name])
         gates[name] = lab.start(running, lab.pinned([*UPSTREAM_CREDENTIALS, *command], lab.PROXY_CORE), port), port
-    body = peers.body_of(operation, size, "orders").encode()
+    body = peers.json_body(operation, size, "orders").encode()
     costs = {name: [] for name in names}
     for number in range(options.rounds):
         # Each round has a new signature: it is valid for five minutes.
-        script = peers.load(folder, operation, "orders", "keep-alive", body, extra=signature_headers(operation, body, issued) if issued else ())
+        script = peers.write_load(folder, operation, "orders", "keep-alive", body, extra=signature_headers(operation, body, issued) if issued else ())
         for name in names if number % 2 == 0 else reversed(names):
             process, port = gates[name]
             costs[name].append(peers.cost(process, port, script, name, False, connections, options.seconds))
@@ -108,7 +108,7 @@ def signature_headers(operation, body, issued):
         return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    headers = peers.headers_of(operation) | {"X-Amz-Date": now, "X-Amz-Security-Token": issued.get("SessionToken", "")}
+    headers = peers.request_headers(operation) | {"X-Amz-Date": now, "X-Amz-Security-Token": issued.get("SessionToken", "")}
     signed_headers = {name.lower(): headers[name] for name in ("Content-Type", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Target")}
     signed_headers = dict(sorted({"host": lab.HOST, **signed_headers}.items()))
     names, scope = ";".join(signed_headers), f"{now[:8]}/us-east-1/kinesis/aws4_request"

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""What a second replica costs: two gates behind HAProxy that share their tokens in Redis, beside one
-gate alone that keeps them in memory.
+"""The price of a second replica: two gates behind HAProxy that share their tokens in Redis, against one
+gate that keeps its tokens in memory.
 
     cargo build --release
     benches/replicas.py [--gate target/release/kinesis-gate] [--rounds 5] [--seconds 3]
 
-The load is a consumer's: each GetRecords carries the iterator that an answer before it handed out, and
-the policy tells streams apart. HAProxy spreads connections for TCP, with the PROXY protocol, so that
-half of the iterators come to the replica that has not handed them out. Every answer must be a 200: an
-iterator that a replica did not know would be told as expired. Prints CPU time per request of each process, and
-exits 1 if an answer was wrong. Needs what `side_by_side.py` needs, haproxy and redis-server.
+The load is a consumer: each GetRecords has the iterator that an earlier response issued, and the policy
+allows one stream. HAProxy balances TCP connections, with the PROXY protocol, so that half of the iterators
+come to the replica that did not issue them. Every response must be a 200: a replica refuses an iterator
+that it does not know as expired. Prints the CPU time per request of each process, and exits 1 if a
+response was wrong. Needs what `side_by_side.py` needs, haproxy and redis-server.
 """
 import argparse
 import contextlib
@@ -24,11 +24,11 @@ import side_by_side as lab
 
 READERS = """{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "kinesis:Get*",
   "Resource": "arn:aws:kinesis:us-east-1:123456789012:stream/orders"}}"""
-ANSWERS = """default_type application/x-amz-json-1.1;
+RESPONSES = """default_type application/x-amz-json-1.1;
   if ($http_x_amz_target = Kinesis_20131202.GetRecords) { return 200 '{"Records":[],"NextShardIterator":"$request_id","MillisBehindLatest":0}'; }
   return 200 '{"ShardIterator":"$request_id"}';"""
-ASK = {"StreamName": "orders", "ShardId": "shardId-000000000000", "ShardIteratorType": "LATEST"}
-# A consumer on every connection: asks for an iterator, and then for records with the one it was given last.
+ITERATOR_REQUEST = {"StreamName": "orders", "ShardId": "shardId-000000000000", "ShardIteratorType": "LATEST"}
+# A consumer on every connection: requests an iterator, then records with the last iterator it received.
 CONSUMER = """local tokens = {}
 function request()
   local token = table.remove(tokens, 1)
@@ -59,7 +59,7 @@ def main():
         (folder / "tokens.key").write_text("0" * 63 + "1\n")
         (folder / "tokens.key").chmod(0o600)
         upstream, store, balancer = lab.free_port(), lab.free_port(), lab.free_port()
-        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, ANSWERS), lab.LOAD_CORE), upstream)
+        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, RESPONSES), lab.LOAD_CORE), upstream)
         redis = lab.start(running, lab.pinned(["redis-server", "--port", str(store), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
                                               lab.PROXY_CORE), store)
         alone = lab.free_port()
@@ -69,8 +69,8 @@ def main():
         ports = [lab.free_port(), lab.free_port()]
         replicas = [lab.start(running, lab.pinned(gate_command(folder, f"replica-{number}", port, upstream, options.gate, shared, proxied),
                                                   lab.PROXY_CORE), port) for number, port in enumerate(ports)]
-        haproxy = lab.start(running, lab.pinned(balance(folder, balancer, ports), lab.PROXY_CORE), balancer)
-        load = consumers(folder)
+        haproxy = lab.start(running, lab.pinned(haproxy_command(folder, balancer, ports), lab.PROXY_CORE), balancer)
+        load = consumer_script(folder)
         figures = {name: [] for name in ("one gate, in memory", "two gates, together", "Redis", "HAProxy")}
         for _ in range(options.rounds):
             figures["one gate, in memory"].append(costs(alone, load, [gate], options)[0])
@@ -79,7 +79,7 @@ def main():
             figures["Redis"].append(store_cost)
             figures["HAProxy"].append(balancer_cost)
     base = figures["one gate, in memory"]
-    print(f"CPU per request, GetRecords with the iterator of another answer, {lab.CONNECTIONS} connections, {options.rounds} rounds of {options.seconds} s:")
+    print(f"CPU per request, GetRecords with the iterator of another response, {lab.CONNECTIONS} connections, {options.rounds} rounds of {options.seconds} s:")
     for name, measured in figures.items():
         ratio = statistics.median(ours / theirs for ours, theirs in zip(measured, base))
         print(f"  {name:20} {statistics.median(measured):6.1f} µs   ({min(measured):.1f} to {max(measured):.1f})   {ratio:5.2f} of one gate")
@@ -91,13 +91,13 @@ def costs(port, load, processes, options):
     before = [lab.cpu_seconds(process.pid) for process in processes]
     requests, errors = peers.wrk(load, port, lab.CONNECTIONS, options.seconds)
     if errors:
-        sys.exit(f"{errors} of {requests} answers on port {port} were not 200")
+        sys.exit(f"{errors} of {requests} responses on port {port} were not 200")
     return [(lab.cpu_seconds(process.pid) - start) / requests * 1e6 for process, start in zip(processes, before)]
 
 
-def consumers(folder):
-    script = peers.load(folder, "GetShardIterator", "", "keep-alive", json.dumps(ASK))
-    script.write_text(script.read_text() + CONSUMER % json.dumps(ASK))
+def consumer_script(folder):
+    script = peers.write_load(folder, "GetShardIterator", "", "keep-alive", json.dumps(ITERATOR_REQUEST))
+    script.write_text(script.read_text() + CONSUMER % json.dumps(ITERATOR_REQUEST))
     return script
 
 
@@ -108,7 +108,7 @@ def gate_command(folder, name, port, upstream, program, top="", listener=""):
     return command
 
 
-def balance(folder, port, ports):
+def haproxy_command(folder, port, ports):
     servers = "\n".join(f"  server replica-{number} 127.0.0.1:{target} send-proxy-v2" for number, target in enumerate(ports))
     path = folder / "balancer.cfg"
     path.write_text(f"""global

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""How cost and memory grow: idle TLS connections, endpoints with a policy each, principals in the map,
-tokens that are remembered, and event loops.
+"""How CPU time and memory grow with idle TLS connections, endpoints that have a policy each, principals in
+the identity map, bound tokens, and event loops.
 
     cargo build --release
     benches/scale.py [--gate target/release/kinesis-gate] [--seconds 2] [--rounds 3] [--plot docs/scale.svg]
 
-For each count the CPU time of one PutRecord of 1 KiB, while so many other connections are open and
-silent, or so many endpoints or principals are configured; of one GetRecords, while so many tokens are
-bound to their streams; of one PutRecord on one core and on two. And what the process holds in memory.
-Every round runs each count once. Prints tables and draws them. Needs what `side_by_side.py` needs.
+For each count: the CPU time of one PutRecord of 1 KiB with that number of idle connections, endpoints or
+principals, of one GetRecords with that number of bound tokens, and of one PutRecord on one core and on
+two; and the resident memory of the process. Every round runs each count once. Prints the tables and
+writes a plot of them. Needs what `side_by_side.py` needs.
 """
 import argparse
 import contextlib
@@ -39,67 +39,67 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--plot", default="docs/scale.svg")
     options = parser.parse_args()
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    max_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
     tables = {}
     with contextlib.ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         lab.certificates(folder)
         upstream = lab.free_port()
-        # Every answer hands out a token of its own.
-        answer = """default_type application/x-amz-json-1.1; return 200 '{"ShardIterator":"$request_id"}';"""
-        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, answer), lab.LOAD_CORE), upstream)
+        # Every response issues another token.
+        response = """default_type application/x-amz-json-1.1; return 200 '{"ShardIterator":"$request_id"}';"""
+        lab.start(running, lab.pinned(lab.nginx(folder, "upstream", upstream, response), lab.LOAD_CORE), upstream)
         load = lab.load(folder, "orders")
         for what, counts in COUNTS.items():
             costs = {count: [] for count in counts}
             memory = {}
             for _ in range(options.rounds):
                 for count in counts:
-                    cost, memory[count] = measured(folder, upstream, options, load, what, count)
+                    cost, memory[count] = measure(folder, upstream, options, load, what, count)
                     costs[count].append(cost)
             tables[what] = [(count, statistics.median(costs[count]), memory[count]) for count in counts]
             print_table(what, tables[what])
     Path(options.plot).write_text(plot(tables))
 
 
-def measured(folder, upstream, options, load, what, count):
-    """Microseconds of CPU for one request, and MiB resident before the load."""
+def measure(folder, upstream, options, load, what, count):
+    """CPU microseconds of one request, and resident MiB before the load."""
     with contextlib.ExitStack() as running:
         port = lab.free_port()
-        command = gate(folder, port, upstream, options.gate, what, count)
-        loops = what == "event loops" and count == 2
-        process = lab.start(running, lab.pinned(command, "0,1" if loops else lab.PROXY_CORE), port)
+        command = gate_command(folder, port, upstream, options.gate, what, count)
+        two_cores = what == "event loops" and count == 2
+        process = lab.start(running, lab.pinned(command, "0,1" if two_cores else lab.PROXY_CORE), port)
         if what == "bound tokens":
-            load = bind(folder, port, count)
+            load = bind_tokens(folder, port, count)
         if what.startswith("idle"):
             for _ in range(count):
-                running.enter_context(idle(port))
+                running.enter_context(idle_connection(port))
         time.sleep(0.5)
-        held = resident(process.pid)
-        return lab.cost(process, port, load, 200, options.seconds), held
+        memory = resident_mib(process.pid)
+        return lab.cost(process, port, load, 200, options.seconds), memory
 
 
-def bind(folder, port, count):
-    """Has so many tokens bound; the load that shows one of them."""
-    ask = peers.load(folder, "GetShardIterator", "", "keep-alive", '{"StreamName": "orders", "ShardId": "1", "ShardIteratorType": "LATEST"}')
+def bind_tokens(folder, port, count):
+    """Has the gate bind `count` tokens, and returns a load of GetRecords with one of them."""
+    iterators = peers.write_load(folder, "GetShardIterator", "", "keep-alive", '{"StreamName": "orders", "ShardId": "1", "ShardIteratorType": "LATEST"}')
     bound = 0
     while bound < count - 1:
-        bound += peers.wrk(ask, port, lab.CONNECTIONS, 1)[0]
+        bound += peers.wrk(iterators, port, lab.CONNECTIONS, 1)[0]
     context = ssl._create_unverified_context()
     connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
-    connection.request("POST", "/", ask.with_suffix(".body").read_text(), {"Host": lab.HOST} | peers.headers_of("GetShardIterator"))
+    connection.request("POST", "/", iterators.with_suffix(".body").read_text(), {"Host": lab.HOST} | peers.request_headers("GetShardIterator"))
     token = json.loads(connection.getresponse().read())["ShardIterator"]
     connection.close()
-    return peers.load(folder, "GetRecords", "", "keep-alive", json.dumps({"ShardIterator": token}))
+    return peers.write_load(folder, "GetRecords", "", "keep-alive", json.dumps({"ShardIterator": token}))
 
 
-def idle(port):
+def idle_connection(port):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname=lab.HOST)
 
 
-def gate(folder, port, upstream, program, what, count):
+def gate_command(folder, port, upstream, program, what, count):
     command = lab.gate_command(folder, port, upstream, program)
     path = Path(command[-1])
     config = path.read_text()
@@ -121,21 +121,21 @@ def gate(folder, port, upstream, program, what, count):
     return command
 
 
-def resident(pid):
+def resident_mib(pid):
     fields = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()
     return int(fields[0]) / 1024
 
 
 def print_table(what, rows):
     print(f"\n| {what} | CPU µs per request | to the first | MiB resident |\n|---:|---:|---:|---:|")
-    for count, cost, held in rows:
-        print(f"| {count:,} | {cost:.1f} | {cost / rows[0][1]:.2f} | {held:.1f} |")
+    for count, cost, memory in rows:
+        print(f"| {count:,} | {cost:.1f} | {cost / rows[0][1]:.2f} | {memory:.1f} |")
     (first, _, before), (last, _, after) = rows[0], rows[-1]
     print(f"\nEach costs {(after - before) * 1024 / (last - first):.1f} KiB.", flush=True)
 
 
 def plot(tables):
-    """A panel for each table: CPU per request against the count, on a logarithmic axis."""
+    """An SVG with a panel for each table: CPU per request against the count, on a logarithmic axis."""
     width, height, margin = 300, 200, 45
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * len(tables)}" height="{height + 30}" font-family="sans-serif" font-size="11">'
              f'<rect width="100%" height="100%" fill="white"/>']
@@ -151,7 +151,7 @@ def plot(tables):
         points = " ".join(f"{x(count):.1f},{y(cost):.1f}" for count, cost, _ in rows)
         parts.append(f'<path d="M{left} 25V{height}H{left + width - margin - 10}" fill="none" stroke="#888"/>'
                      f'<polyline points="{points}" fill="none" stroke="#06c" stroke-width="2"/>')
-        for count, cost, held in rows:
+        for count, cost, _ in rows:
             parts.append(f'<circle cx="{x(count):.1f}" cy="{y(cost):.1f}" r="3" fill="#06c"/>'
                          f'<text x="{x(count):.1f}" y="{height + 14}" text-anchor="middle">{count:,}</text>'
                          f'<text x="{x(count):.1f}" y="{y(cost) - 8:.1f}" text-anchor="middle" fill="#06c">{cost:.1f}</text>')

@@ -1,11 +1,11 @@
-//! How fast bodies are scanned, cut into pieces of 16 KiB as TLS records cut them.
+//! The throughput of the body scanner, in pieces of 16 KiB: the size of TLS records.
 //!
-//! `cargo bench --bench scan`; throughput is in bytes of the body.
+//! `cargo bench --bench scan`; the throughput is in bytes of the body.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a bench stops by panicking"
+    reason = "a bench fails by panicking"
 )]
 
 use divan::counter::BytesCount;
@@ -20,26 +20,28 @@ fn main() {
 }
 
 const SIZES: [usize; 4] = [1 << 10, 64 << 10, 1 << 20, 10 << 20];
-const RECORD: usize = 16 * 1024;
+/// A TLS record.
+const CHUNK_BYTES: usize = 16 * 1024;
 
 #[derive(Clone, Copy)]
-enum Shape {
-    /// About 120 bytes each.
+enum RecordSize {
+    /// About 120 bytes.
     Small,
-    /// About 1.5 KB each, 2 KB as base64.
-    Middle,
-    One,
+    /// About 1.5 KB, 2 KB in base64.
+    Medium,
+    /// One record is the whole body.
+    Whole,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Order {
+enum MemberOrder {
     NameFirst,
     NameLast,
 }
 
 #[derive(Clone, Copy)]
-enum Style {
-    /// As boto3 writes it.
+enum Spacing {
+    /// As boto3 writes JSON.
     Spaced,
     Compact,
 }
@@ -47,67 +49,67 @@ enum Style {
 fn scan(bencher: Bencher<'_, '_>, format: WireFormat, body: &[u8]) {
     bencher.counter(BytesCount::of_slice(body)).bench_local(|| {
         let mut scanner = Scanner::new(format);
-        for chunk in black_box(body).chunks(RECORD) {
-            scanner.push(chunk).expect("a body that is valid");
+        for chunk in black_box(body).chunks(CHUNK_BYTES) {
+            scanner.push(chunk).expect("a valid body");
         }
-        scanner.finish().expect("a body that is whole");
+        scanner.finish().expect("a whole body");
         assert_eq!(scanner.members().stream_name(), Some("orders"));
     });
 }
 
-macro_rules! json {
-    ($($name:ident: $shape:ident, $order:ident, $style:ident;)*) => {$(
+macro_rules! json_benches {
+    ($($name:ident: $records:ident, $order:ident, $spacing:ident;)*) => {$(
         #[divan::bench(args = SIZES)]
         fn $name(bencher: Bencher<'_, '_>, size: usize) {
-            let body = json_body(size, Shape::$shape, Order::$order, Style::$style, Text::Base64);
+            let body = json_body(size, RecordSize::$records, MemberOrder::$order, Spacing::$spacing, PartitionKey::Ascii);
             scan(bencher, WireFormat::Json, &body);
         }
     )*};
 }
 
-json! {
+json_benches! {
     json_small_first_spaced: Small, NameFirst, Spaced;
     json_small_last_spaced: Small, NameLast, Spaced;
     json_small_last_compact: Small, NameLast, Compact;
-    json_2k_first_spaced: Middle, NameFirst, Spaced;
-    json_2k_last_spaced: Middle, NameLast, Spaced;
-    json_2k_last_compact: Middle, NameLast, Compact;
-    json_one_first_spaced: One, NameFirst, Spaced;
-    json_one_last_compact: One, NameLast, Compact;
+    json_2k_first_spaced: Medium, NameFirst, Spaced;
+    json_2k_last_spaced: Medium, NameLast, Spaced;
+    json_2k_last_compact: Medium, NameLast, Compact;
+    json_one_first_spaced: Whole, NameFirst, Spaced;
+    json_one_last_compact: Whole, NameLast, Compact;
 }
 
-/// Partition keys that are not ASCII: what full UTF-8 validation costs then.
+/// Partition keys that are not ASCII need full UTF-8 validation.
 #[divan::bench(args = SIZES)]
 fn json_2k_last_not_ascii(bencher: Bencher<'_, '_>, size: usize) {
     let body = json_body(
         size,
-        Shape::Middle,
-        Order::NameLast,
-        Style::Compact,
-        Text::NotAscii,
+        RecordSize::Medium,
+        MemberOrder::NameLast,
+        Spacing::Compact,
+        PartitionKey::NotAscii,
     );
     scan(bencher, WireFormat::Json, &body);
 }
 
-macro_rules! cbor {
-    ($($name:ident: $shape:ident, $order:ident;)*) => {$(
+macro_rules! cbor_benches {
+    ($($name:ident: $records:ident, $order:ident;)*) => {$(
         #[divan::bench(args = SIZES)]
         fn $name(bencher: Bencher<'_, '_>, size: usize) {
-            scan(bencher, WireFormat::Cbor, &cbor_body(size, Shape::$shape, Order::$order));
+            scan(bencher, WireFormat::Cbor, &cbor_body(size, RecordSize::$records, MemberOrder::$order));
         }
     )*};
 }
 
-cbor! {
+cbor_benches! {
     cbor_small_first: Small, NameFirst;
     cbor_small_last: Small, NameLast;
-    cbor_2k_last: Middle, NameLast;
-    cbor_one_last: One, NameLast;
+    cbor_2k_last: Medium, NameLast;
+    cbor_one_last: Whole, NameLast;
 }
 
 #[derive(Clone, Copy)]
-enum Text {
-    Base64,
+enum PartitionKey {
+    Ascii,
     NotAscii,
 }
 
@@ -121,7 +123,7 @@ impl Random {
         self.0
     }
 
-    /// Exponentially distributed, as sizes of events are.
+    /// A size from an exponential distribution, as sizes of events are.
     fn size(&mut self, mean: usize) -> usize {
         let uniform = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
         (8.0 - (1.0 - uniform).ln() * mean as f64) as usize
@@ -134,13 +136,13 @@ struct Record {
     hash_key: Option<String>,
 }
 
-fn records(size: usize, shape: Shape) -> Vec<Record> {
+fn records(size: usize, record_size: RecordSize) -> Vec<Record> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut sizes = Vec::new();
-    match shape {
-        Shape::One => sizes.push(size.saturating_sub(200) * 3 / 4),
-        Shape::Small | Shape::Middle => {
-            let mean = if matches!(shape, Shape::Small) {
+    match record_size {
+        RecordSize::Whole => sizes.push(size.saturating_sub(200) * 3 / 4),
+        RecordSize::Small | RecordSize::Medium => {
+            let mean = if matches!(record_size, RecordSize::Small) {
                 120
             } else {
                 1500
@@ -170,18 +172,24 @@ fn records(size: usize, shape: Shape) -> Vec<Record> {
         .collect()
 }
 
-fn json_body(size: usize, shape: Shape, order: Order, style: Style, text: Text) -> Vec<u8> {
-    let (comma, colon) = match style {
-        Style::Spaced => (", ", ": "),
-        Style::Compact => (",", ":"),
+fn json_body(
+    size: usize,
+    record_size: RecordSize,
+    order: MemberOrder,
+    spacing: Spacing,
+    partition_key: PartitionKey,
+) -> Vec<u8> {
+    let (comma, colon) = match spacing {
+        Spacing::Spaced => (", ", ": "),
+        Spacing::Compact => (",", ":"),
     };
     let name = format!("\"StreamName\"{colon}\"orders\"");
     let mut out = String::from("{");
-    if order == Order::NameFirst {
+    if order == MemberOrder::NameFirst {
         out += &format!("{name}{comma}");
     }
     out += &format!("\"Records\"{colon}[");
-    for (index, record) in records(size, shape).into_iter().enumerate() {
+    for (index, record) in records(size, record_size).into_iter().enumerate() {
         if index > 0 {
             out += comma;
         }
@@ -189,7 +197,7 @@ fn json_body(size: usize, shape: Shape, order: Order, style: Style, text: Text) 
         if let Some(hash_key) = record.hash_key {
             out += &format!("\"ExplicitHashKey\"{colon}\"{hash_key}\"{comma}");
         }
-        let accent = if matches!(text, Text::NotAscii) {
+        let accent = if matches!(partition_key, PartitionKey::NotAscii) {
             "\u{e9}"
         } else {
             ""
@@ -197,14 +205,14 @@ fn json_body(size: usize, shape: Shape, order: Order, style: Style, text: Text) 
         out += &format!("\"PartitionKey\"{colon}\"{}{accent}\"}}", record.key);
     }
     out += "]";
-    if order == Order::NameLast {
+    if order == MemberOrder::NameLast {
         out += &format!("{comma}{name}");
     }
     out += "}";
     out.into_bytes()
 }
 
-/// Characters that stand for bytes as base64 does; which ones does not matter.
+/// Characters of base64, as many as base64 has for the bytes.
 fn base64(bytes: &[u8]) -> String {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let length = bytes.len().div_ceil(3) * 4;
@@ -220,16 +228,16 @@ fn base64(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// As the Java SDK writes it: maps and lists without lengths.
-fn cbor_body(size: usize, shape: Shape, order: Order) -> Vec<u8> {
+/// A body as the Java SDK writes it: maps and lists of indefinite length.
+fn cbor_body(size: usize, record_size: RecordSize, order: MemberOrder) -> Vec<u8> {
     let mut out = vec![0xbf];
-    if order == Order::NameFirst {
+    if order == MemberOrder::NameFirst {
         cbor_string(&mut out, 3, b"StreamName");
         cbor_string(&mut out, 3, b"orders");
     }
     cbor_string(&mut out, 3, b"Records");
     out.push(0x9f);
-    for record in records(size, shape) {
+    for record in records(size, record_size) {
         out.push(0xbf);
         cbor_string(&mut out, 3, b"Data");
         cbor_string(&mut out, 2, &record.data);
@@ -242,7 +250,7 @@ fn cbor_body(size: usize, shape: Shape, order: Order) -> Vec<u8> {
         out.push(0xff);
     }
     out.push(0xff);
-    if order == Order::NameLast {
+    if order == MemberOrder::NameLast {
         cbor_string(&mut out, 3, b"StreamName");
         cbor_string(&mut out, 3, b"orders");
     }

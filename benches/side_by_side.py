@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""CPU time per request, side by side: the gate with its policy and its decision log on, and nginx as
-a plain TLS proxy with neither; then how soon the gate serves, and in how much memory it idles.
+"""Compares the CPU time per request of the gate, with its policy and its decision log, and of nginx as a
+plain TLS proxy; then measures the gate's start time and its memory when idle.
 
     cargo build --release
     benches/side_by_side.py [--gate target/release/kinesis-gate] [--rounds 7] [--seconds 3]
 
 Needs Linux with two cores, nginx, wrk and openssl (Debian: nginx-core, wrk). Both proxies are pinned
-to one core, load and upstream to another; both do TLS 1.3 on both sides and verify the upstream.
-Every round runs each proxy once, in turns; the ratio is the median of those within one round, which
-other work on the machine hardly moves. Exits 1 if a goal is missed. Everything stays on loopback.
+to one core, load and upstream to another; both use TLS 1.3 on both sides and verify the upstream. Every
+round runs each proxy once, in turns; the ratio is the median of the ratios within the rounds, which other
+work on the machine hardly changes. Exits 1 if a goal is missed. All connections are on loopback.
 """
 import argparse
 import contextlib
@@ -28,7 +28,7 @@ POLICY = """{"Version": "2012-10-17", "Statement": [
    "Resource": ["arn:aws:kinesis:us-east-1:123456789012:stream/orders", "arn:aws:kinesis:us-east-1:123456789012:stream/clicks-*"]},
   {"Sid": "Readers", "Effect": "Allow", "Principal": "*", "Action": ["kinesis:GetRecords", "kinesis:List*", "kinesis:Describe*"], "Resource": "*"},
   {"Sid": "NoDeletes", "Effect": "Deny", "Principal": "*", "Action": "kinesis:Delete*", "Resource": "*"}]}"""
-ANSWER = """return 200 '{"SequenceNumber":"1","ShardId":"shardId-000000000000"}';"""
+RESPONSE = """return 200 '{"SequenceNumber":"1","ShardId":"shardId-000000000000"}';"""
 CONNECTIONS = 32
 PROXY_CORE, LOAD_CORE = 0, 1
 STARTS = 10
@@ -44,8 +44,8 @@ def main():
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         certificates(folder)
         upstream = free_port()
-        start(running, pinned(nginx(folder, "upstream", upstream, ANSWER), LOAD_CORE), upstream)
-        ready, idle = zip(*(gate_alone(folder, upstream, options.gate) for _ in range(STARTS)))
+        start(running, pinned(nginx(folder, "upstream", upstream, RESPONSE), LOAD_CORE), upstream)
+        ready, idle = zip(*(start_and_idle(folder, upstream, options.gate) for _ in range(STARTS)))
         ports = free_port(), free_port()
         plain = start(running, pinned(plain_proxy(folder, ports[0], upstream), PROXY_CORE), ports[0])
         gate = start(running, pinned(gate_command(folder, ports[1], upstream, options.gate), PROXY_CORE), ports[1])
@@ -69,13 +69,13 @@ def main():
 
 
 def cost(process, port, script, status, seconds):
-    """CPU microseconds that one request takes the proxy."""
+    """CPU microseconds of the proxy for one request."""
     wrk(script, port, 1)
     before = cpu_seconds(process.pid)
     requests, errors = wrk(script, port, seconds)
     after = cpu_seconds(process.pid)
     if errors != (0 if status == 200 else requests):
-        sys.exit(f"{errors} of {requests} answers were errors; each should have been a {status}")
+        sys.exit(f"{errors} of {requests} responses were errors; each should have been a {status}")
     return (after - before) / requests * 1e6
 
 
@@ -128,14 +128,14 @@ region = "us-east-1"
     return [program, "run", "--config", str(configuration)]
 
 
-def gate_alone(folder, upstream, program):
-    """Milliseconds from the start of the process to the first connection that it accepts, and MiB
-    resident a second later."""
+def start_and_idle(folder, upstream, program):
+    """Milliseconds from the start of the process to its first accepted connection, and resident MiB a
+    second later."""
     port = free_port()
     with contextlib.ExitStack() as running:
-        begun = time.monotonic()
+        started = time.monotonic()
         process = start(running, gate_command(folder, port, upstream, program), port)
-        ready = (time.monotonic() - begun) * 1000
+        ready = (time.monotonic() - started) * 1000
         time.sleep(1)
         status = Path(f"/proc/{process.pid}/status").read_text()
         return ready, int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
@@ -167,7 +167,7 @@ def wrk(script, port, seconds):
 
 
 def cpu_seconds(pid):
-    """User and system time of a process and its children."""
+    """User and system time of a process and of its children."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -175,8 +175,8 @@ def cpu_seconds(pid):
 
 
 def start(running, command, port):
-    """A server that has been seen to listen; it ends with `running`. What it writes, another
-    process reads, as a collector of logs would."""
+    """Starts a server and waits until it listens; it ends with `running`. Another process reads its
+    output, as a log collector does."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     running.callback(process.wait, 30)
     running.callback(process.terminate)

@@ -1,4 +1,5 @@
-//! Verifying a client's signature, re-signing with `aws-sigv4`, and both, for a request of 1 KiB.
+//! The time to verify a client's signature, to re-sign with `aws-sigv4`, and to do both, for a request of
+//! 1 KiB.
 
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
@@ -22,8 +23,8 @@ fn main() {
     divan::main();
 }
 
-/// A signed request of 1 KiB, and the keys that verify it.
-struct Signed {
+/// A signed request of 1 KiB, and the keys that verify its signature.
+struct SignedRequest {
     keys: LocalKeys,
     headers: HeaderMap,
     authorization: String,
@@ -32,8 +33,8 @@ struct Signed {
     credentials: SigningCredentials,
 }
 
-impl Signed {
-    fn new() -> Signed {
+impl SignedRequest {
+    fn new() -> SignedRequest {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("local.jsonl");
@@ -45,17 +46,17 @@ impl Signed {
         };
         let issued = issue(&request, &store, now).unwrap().json();
         let issued: serde_json::Value = serde_json::from_str(&issued).unwrap();
-        let of = |name: &str| issued.get(name).and_then(|value| value.as_str()).unwrap();
-        let token = of("SessionToken");
+        let member = |name: &str| issued.get(name).and_then(|value| value.as_str()).unwrap();
+        let token = member("SessionToken");
         let credentials = Credentials::new(
-            of("AccessKeyId"),
-            of("SecretAccessKey"),
+            member("AccessKeyId"),
+            member("SecretAccessKey"),
             Some(token.to_owned()),
             None,
             "bench",
         );
         let body = vec![b'x'; 1024];
-        let mut fields = vec![
+        let mut headers = vec![
             ("host", HOST),
             ("content-type", "application/x-amz-json-1.1"),
             ("x-amz-target", "Kinesis_20131202.PutRecord"),
@@ -79,23 +80,23 @@ impl Signed {
         let request = SignableRequest::new(
             "POST",
             "/",
-            fields.iter().copied(),
+            headers.iter().copied(),
             SignableBody::Bytes(&body),
         );
         let (instructions, _) = sign(request.unwrap(), &params).unwrap().into_parts();
         let (signature, _) = instructions.into_parts();
         let signature = signature.iter().find(|it| it.name() == "authorization");
         let time = amz_date(now);
-        fields.extend([
+        headers.extend([
             ("x-amz-date", &*time),
             ("x-amz-security-token", token),
             ("user-agent", "aws-sdk-rust/1.3.9 os/linux lang/rust/1.95.0"),
         ]);
-        let headers = fields.into_iter().map(|(name, value)| {
+        let headers = headers.into_iter().map(|(name, value)| {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             (name, HeaderValue::from_str(value).unwrap())
         });
-        Signed {
+        SignedRequest {
             keys: read_keys(&store).unwrap(),
             headers: headers.collect(),
             authorization: signature.unwrap().value().to_owned(),
@@ -143,28 +144,28 @@ impl Signed {
 
 #[divan::bench]
 fn hash_1_kib(bencher: Bencher<'_, '_>) {
-    let signed = Signed::new();
+    let signed = SignedRequest::new();
     bencher.bench(|| signed.hash());
 }
 
 #[divan::bench]
 fn verify(bencher: Bencher<'_, '_>) {
-    let signed = Signed::new();
+    let signed = SignedRequest::new();
     bencher.bench(|| signed.verify(&signed.hash()));
 }
 
 #[divan::bench]
 fn re_sign(bencher: Bencher<'_, '_>) {
-    let signed = Signed::new();
+    let signed = SignedRequest::new();
     bencher
         .with_inputs(|| signed.request())
         .bench_values(|request| signed.re_sign(&signed.hash(), request));
 }
 
-/// What a re-signed request costs: one hash serves both.
+/// The work for a re-signed request: both steps use one hash of the body.
 #[divan::bench]
 fn verify_and_re_sign(bencher: Bencher<'_, '_>) {
-    let signed = Signed::new();
+    let signed = SignedRequest::new();
     bencher
         .with_inputs(|| signed.request())
         .bench_values(|request| {

@@ -1,11 +1,11 @@
-//! The cost of a token binding: reading the token in a response, binding it, and resolving it.
+//! The time of a token binding: scanning a response for its token, binding the token, and resolving it.
 //!
-//! `cargo bench --bench tokens`; a million tokens are alive, each of 268 characters.
+//! `cargo bench --bench tokens`; the store holds a million tokens of 268 characters.
 
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    reason = "a bench stops by panicking"
+    reason = "a bench fails by panicking"
 )]
 
 use std::cell::Cell;
@@ -56,18 +56,18 @@ fn is_bound(store: &TokenStoreHandle, token: TokenHash) -> bool {
     let resolution = pin!(store.resolve(token, now()));
     match resolution.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(stream)) => stream.is_some(),
-        _ => panic!("memory waits for nobody"),
+        _ => panic!("a store in memory resolves at once"),
     }
 }
 
-/// The keyed hash alone; it is part of both that follow.
+/// The keyed hash alone, which is a part of `bind` and `resolve`.
 #[divan::bench]
 fn hash(bencher: Bencher<'_, '_>) {
     let (store, token) = (store(1), token(1));
     bencher.bench_local(|| store.hash_token("GetRecords", black_box(&token)));
 }
 
-/// What a response that issues a token costs, once it is read.
+/// The token of a scanned response is hashed and bound.
 #[divan::bench]
 fn bind(bencher: Bencher<'_, '_>) {
     let store = full_store();
@@ -82,7 +82,7 @@ fn bind(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// What a request with a token that is bound costs.
+/// A request has a bound token.
 #[divan::bench]
 fn resolve_bound(bencher: Bencher<'_, '_>) {
     let store = full_store();
@@ -97,7 +97,7 @@ fn resolve_bound(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// What a request with a token that is not bound costs.
+/// A request has a token that is not bound.
 #[divan::bench]
 fn resolve_unbound(bencher: Bencher<'_, '_>) {
     let store = full_store();
@@ -108,11 +108,11 @@ fn resolve_unbound(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Reading a response of `GetShardIterator`.
+/// A response of `GetShardIterator`.
 #[divan::bench]
-fn read_iterator(bencher: Bencher<'_, '_>) {
+fn scan_shard_iterator(bencher: Bencher<'_, '_>) {
     let response = format!(r#"{{"ShardIterator":"{}"}}"#, token(1));
-    read(
+    scan(
         bencher,
         WireFormat::Json,
         "ShardIterator",
@@ -120,9 +120,9 @@ fn read_iterator(bencher: Bencher<'_, '_>) {
     );
 }
 
-/// Reading a response of `GetRecords` with records of about 2 KB.
+/// A response of `GetRecords` with records of about 2 KB.
 #[divan::bench(args = [1, 512, 5120])]
-fn read_records(bencher: Bencher<'_, '_>, records: usize) {
+fn scan_records(bencher: Bencher<'_, '_>, records: usize) {
     let record = format!(
         r#"{{"ApproximateArrivalTimestamp":1.7e9,"Data":"{}","PartitionKey":"k","SequenceNumber":"4"}}"#,
         "QUJD".repeat(512)
@@ -132,7 +132,7 @@ fn read_records(bencher: Bencher<'_, '_>, records: usize) {
         r#"{{"MillisBehindLatest":0,"NextShardIterator":"{}","Records":[{records}]}}"#,
         token(1)
     );
-    read(
+    scan(
         bencher,
         WireFormat::Json,
         "NextShardIterator",
@@ -140,7 +140,7 @@ fn read_records(bencher: Bencher<'_, '_>, records: usize) {
     );
 }
 
-fn read(bencher: Bencher<'_, '_>, format: WireFormat, member: &'static str, response: &[u8]) {
+fn scan(bencher: Bencher<'_, '_>, format: WireFormat, member: &'static str, response: &[u8]) {
     let bytes = BytesCount::of_slice(response);
     bencher.counter(bytes).bench_local(|| {
         let mut scanner = Scanner::for_response(format, member);
