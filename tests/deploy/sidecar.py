@@ -1,6 +1,6 @@
-"""A sidecar's manifest, walked through: a pod is a network namespace, and Kinesis is on another host; the
-containers see what the manifest gives them and no more. The gate's root holds what its image would: the
-program, the C library, the roots.
+"""Runs the pod of a sidecar's manifest: the pod is a network namespace, and Kinesis is on another host. The
+containers have only what the manifest gives them. The gate's root file system has what its image has: the
+program, the C library and the root certificates.
 
     sidecar.py GATE CLIENTS_VENV DEPLOY_VENV MANIFEST
 """
@@ -22,10 +22,10 @@ sys.path.insert(0, str(HERE.parent / "network"))
 from runner import hosts, zone  # noqa: E402
 from runner.hosts import CLIENT as POD, HOST, KINESIS  # noqa: E402
 
-# Kinesis is where the manifest with a redirect takes it to be; every VPC has its resolver there.
+# The address of Kinesis in the manifest with a redirect, and the address of every VPC's resolver.
 SERVICE, RESOLVER = "10.0.3.10", "169.254.169.253"
 INSIDE = "KINESIS_GATE_DEPLOY_INSIDE"
-SLOW = 1.5  # seconds that an answer takes while the pod ends
+RESPONSE_DELAY = 1.5  # seconds, while the pod ends
 APPLICATION = """import boto3, botocore, json, signal, time
 client = boto3.client("kinesis", region_name="us-east-1", config=botocore.config.Config(retries={"total_max_attempts": 1}))
 def put(stream):
@@ -52,76 +52,76 @@ def main():
         folder = pathlib.Path(folder)
         folder.chmod(0o755)
         try:
-            walk(folder, gate, clients, deploy, manifest)
+            run_pod(folder, gate, clients, deploy, manifest)
         finally:
             subprocess.run(["umount", "-R", "-l", folder / "gate"], capture_output=True, timeout=20)
 
 
-def walk(folder, gate, clients, deploy, manifest):
+def run_pod(folder, gate, clients, deploy, manifest):
     network()
     load = "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)"
     read = subprocess.run([deploy / "bin/python", "-c", load], stdin=open(manifest), capture_output=True, check=True, timeout=60)
     documents = json.loads(read.stdout)
     data = next(d["data"] for d in documents if d["kind"] == "ConfigMap")
     pod = next(d["spec"]["template"]["spec"] for d in documents if d["kind"] == "Deployment")
-    # The sidecar is the last of them.
+    # The sidecar is the last init container.
     (*before, sidecar), (application,) = pod["initContainers"], pod["containers"]
     certificates(folder)
     service = KINESIS.within(lambda: Service(folder))
     volumes = {v["name"]: volume(folder, v, data, pod["securityContext"]["fsGroup"]) for v in pod["volumes"]}
-    files = names(folder, pod)
-    root = image(folder, gate, sidecar, volumes, files)
+    files = resolver_files(folder, pod)
+    root = image_root(folder, gate, sidecar, volumes, files)
 
-    # 1. What is to be done before; then the sidecar starts, and the pod goes on once its startup probe passes.
+    # 1. The init containers run, and then the sidecar starts; the pod continues when its startup probe passes.
     for sysctl in pod["securityContext"].get("sysctls", []):
         POD.run("tee", pathlib.Path("/proc/sys", *sysctl["name"].split(".")), input=sysctl["value"], text=True, stdout=subprocess.DEVNULL)
     for container in before:
-        prepare(container, volumes)
+        run_init_container(container, volumes)
     log, errors = open(folder / "out", "w+b"), open(folder / "err", "w+b")
-    serving = subprocess.Popen(contained(root, sidecar, pod, ["/usr/local/bin/kinesis-gate", *sidecar["args"]]), stdout=log, stderr=errors)
+    serving = subprocess.Popen(container_command(root, sidecar, pod, ["/usr/local/bin/kinesis-gate", *sidecar["args"]]), stdout=log, stderr=errors)
     probe = sidecar["startupProbe"]
     for _ in range(probe["failureThreshold"]):
-        if run(*contained(root, sidecar, pod, probe["exec"]["command"]), fail=False) == 0:
+        if run(*container_command(root, sidecar, pod, probe["exec"]["command"]), fail=False) == 0:
             break
         time.sleep(probe["periodSeconds"] / 4)
     else:
         sys.exit(f"the gate does not start: {(folder / 'err').read_text()}")
     for kind in ("readinessProbe", "livenessProbe"):
-        told(kind, run(*contained(root, sidecar, pod, sidecar[kind]["exec"]["command"]), fail=False), 0)
+        check(kind, run(*container_command(root, sidecar, pod, sidecar[kind]["exec"]["command"]), fail=False), 0)
     status = pathlib.Path(f"/proc/{serving.pid}/status").read_text()
-    told("the gate's user, and its capabilities", re.findall(r"^(?:Uid:\s+(\d+)|CapEff:\s+(\w+))", status, re.MULTILINE),
-         [(str(sidecar["securityContext"]["runAsUser"]), ""), ("", "0" * 16)])  # fmt: skip
+    check("the gate's user, and its capabilities", re.findall(r"^(?:Uid:\s+(\d+)|CapEff:\s+(\w+))", status, re.MULTILINE),
+          [(str(sidecar["securityContext"]["runAsUser"]), ""), ("", "0" * 16)])  # fmt: skip
 
-    # 2. The application has the manifest's environment and its own credentials, and nothing else.
-    moved = mounted(application, volumes)
-    environment = {e["name"]: moved(e["value"]) for e in application["env"]}
+    # 2. The application has the manifest's environment and its own credentials, and nothing more.
+    map_paths = mount_volumes(application, volumes)
+    environment = {e["name"]: map_paths(e["value"]) for e in application["env"]}
     (trust,) = application["volumeMounts"]
-    seen = pathlib.Path(moved(trust["mountPath"])).iterdir()
-    told("what the application sees of the CA", sorted(p.name for p in seen if not p.name.startswith("..")), ["ca.pem"])
+    seen = pathlib.Path(map_paths(trust["mountPath"])).iterdir()
+    check("what the application sees of the CA", sorted(p.name for p in seen if not p.name.startswith("..")), ["ca.pem"])
     for name, file in files.items():
         run("mount", "--bind", file, name)
     environment |= {"AWS_ACCESS_KEY_ID": "AKIARZPUZDIKGB2VALC4", "AWS_SECRET_ACCESS_KEY": "secret"}
     user = application["securityContext"]["runAsUser"]
-    # Python's own files lie where they lie: this container is a user and an environment.
+    # Python stays where it is installed: this container is only a user and an environment.
     client = subprocess.Popen(POD.command(*as_user(clients, user), clients / "bin/python", "-c", APPLICATION),
                               env=environment, stdout=subprocess.PIPE, text=True)  # fmt: skip
-    told("the policy's stream, another, and the first by its ARN", json.loads(client.stdout.readline() or "null"),
-         ["shardId-000000000000", "AccessDeniedException", "shardId-000000000000"])  # fmt: skip
-    told("what Kinesis was asked", service.asked, ["orders", "arn:aws:kinesis:us-east-1:123456789012:stream/orders"])
+    check("the policy's stream, another, and the first by its ARN", json.loads(client.stdout.readline() or "null"),
+          ["shardId-000000000000", "AccessDeniedException", "shardId-000000000000"])  # fmt: skip
+    check("the streams that Kinesis received", service.streams, ["orders", "arn:aws:kinesis:us-east-1:123456789012:stream/orders"])
 
-    # 3. The pod ends: the application first; what it flushes passes, slow as it is. Then the sidecar.
-    service.slow = SLOW
+    # 3. The pod ends: the application first, whose last record must pass although Kinesis is slow, then the sidecar.
+    service.delay = RESPONSE_DELAY
     client.terminate()
-    told("a record at the application's end", json.loads(client.stdout.readline() or "null"), ["shardId-000000000000"])
-    told("the application's exit code", client.wait(20), 0)
+    check("a record at the application's end", json.loads(client.stdout.readline() or "null"), ["shardId-000000000000"])
+    check("the application's exit code", client.wait(20), 0)
     serving.terminate()
-    told("the gate's exit code", serving.wait(pod["terminationGracePeriodSeconds"]), 0)
+    check("the gate's exit code", serving.wait(pod["terminationGracePeriodSeconds"]), 0)
     lines = [json.loads(line) for line in (folder / "out").read_text().splitlines()]
-    told("the decision log", [line["decision"] for line in lines], ["allow", "implicit-deny", "allow", "allow"])
+    check("the decision log", [line["decision"] for line in lines], ["allow", "implicit-deny", "allow", "allow"])
 
 
 def network():
-    """A pod, and the host that Kinesis and the VPC's resolver are on."""
+    """Makes the pod, and the host of Kinesis and of the VPC's resolver."""
     hosts.build()
     for address in (SERVICE, RESOLVER):
         KINESIS.ip(f"addr add {address}/32 dev lo")
@@ -129,8 +129,8 @@ def network():
     zone.Zone(53, [SERVICE], RESOLVER)
 
 
-def names(folder, pod):
-    """How names are found in the pod, all of its containers alike."""
+def resolver_files(folder, pod):
+    """`/etc/hosts` and `/etc/resolv.conf` of all containers of the pod."""
     aliases = "".join(f"{a['ip']} {' '.join(a['hostnames'])}\n" for a in pod.get("hostAliases", []))
     files = {"/etc/hosts": f"127.0.0.1 localhost\n{aliases}", "/etc/resolv.conf": f"nameserver {RESOLVER}\n"}
     for name, text in files.items():
@@ -138,8 +138,8 @@ def names(folder, pod):
     return {name: folder / pathlib.Path(name).name for name in files}
 
 
-def mounted(container, volumes):
-    """A container's volumes, each at another place than there: what moves a text's paths."""
+def mount_volumes(container, volumes):
+    """Mounts a container's volumes under `/mnt`, and returns a function that maps the container's paths to it."""
     run("mount", "-t", "tmpfs", "none", "/mnt")
     places = {}
     for number, mount in enumerate(container["volumeMounts"]):
@@ -147,32 +147,32 @@ def mounted(container, volumes):
         at.mkdir()
         run("mount", "--bind", volumes[mount["name"]], at)
 
-    def moved(text):
-        for there, here in places.items():
-            text = text.replace(there, str(here))
+    def map_paths(text):
+        for path, mount_point in places.items():
+            text = text.replace(path, str(mount_point))
         return text
 
-    return moved
+    return map_paths
 
 
-def prepare(container, volumes):
-    """Runs an init container to its end, with the capabilities that it has and no more."""
-    security, moved = container["securityContext"], mounted(container, volumes)
+def run_init_container(container, volumes):
+    """Runs an init container to its end, with its capabilities only."""
+    security, map_paths = container["securityContext"], mount_volumes(container, volumes)
     assert security["capabilities"]["drop"] == ["ALL"]
     added = ",".join(["-all", *(f"+{name.lower()}" for name in security["capabilities"]["add"])])
     run(*POD.command("env", "-i", "PATH=/usr/sbin:/usr/bin", "setpriv", "--no-new-privs", f"--bounding-set={added}", f"--inh-caps={added}",
-                     *map(moved, container["command"])))  # fmt: skip
+                     *map(map_paths, container["command"])))  # fmt: skip
     run("umount", "-R", "/mnt")
 
 
 def as_user(clients, user):
-    """The command that runs another one as a user, where that user can read Python."""
-    becoming = ["setpriv", f"--reuid={user}", "--clear-groups"]
-    return becoming if run(*becoming, clients / "bin/python", "-c", "import boto3", fail=False) == 0 else []
+    """The prefix of a command that runs as `user`; empty where that user cannot read Python."""
+    prefix = ["setpriv", f"--reuid={user}", "--clear-groups"]
+    return prefix if run(*prefix, clients / "bin/python", "-c", "import boto3", fail=False) == 0 else []
 
 
 def volume(folder, volume, data, group):
-    """Files as the kubelet lays them: links to a folder that a link names."""
+    """A volume laid out as the kubelet does: files are links into a folder, which is a link too."""
     at = folder / volume["name"]
     real = at / "..2026_11_25"
     real.mkdir(parents=True)
@@ -186,13 +186,13 @@ def volume(folder, volume, data, group):
     for name, text in files.items():
         (real / name).write_text(text)
         os.chown(real / name, 0, group)
-        # YAML has read the octal number.
+        # YAML has parsed the octal number.
         (real / name).chmod((secret or {}).get("defaultMode", 0o644))
         (at / name).symlink_to(f"..data/{name}")
     return at
 
 
-def image(folder, gate, container, volumes, files):
+def image_root(folder, gate, container, volumes, files):
     root = folder / "gate"
     (root / "usr/local/bin").mkdir(parents=True)
     (root / "usr/local/bin/kinesis-gate").write_bytes(gate.read_bytes())
@@ -220,21 +220,21 @@ def image(folder, gate, container, volumes, files):
     return root
 
 
-def contained(root, container, pod, command):
+def container_command(root, container, pod, command):
     security = container["securityContext"]
     assert security["capabilities"]["drop"] == ["ALL"]
     user, group = security["runAsUser"], security["runAsGroup"]
     groups = pod["securityContext"]["fsGroup"]
-    # `chroot` keeps the program's name as the image has it; the process is then of the user and can do no more.
+    # `chroot` keeps the program's path as in the image; the process then has the user and no capabilities.
     return POD.command("env", "-i", "/usr/bin/setpriv", "--no-new-privs", "--bounding-set=-all,+setuid,+setgid,+sys_chroot",
                        "/usr/sbin/chroot", f"--userspec={user}:{group}", f"--groups={groups}", str(root), *command)  # fmt: skip
 
 
 class Service:
-    """Kinesis, as far as it is needed: it says what it was asked."""
+    """A stand-in for Kinesis, which records the stream of each request."""
 
     def __init__(self, folder):
-        self.asked, self.slow = [], 0
+        self.streams, self.delay = [], 0
         service = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -242,14 +242,14 @@ class Service:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                service.asked.append(body.get("StreamName") or body["StreamARN"])
-                time.sleep(service.slow)
-                answer = b'{"SequenceNumber":"1","ShardId":"shardId-000000000000"}'
+                service.streams.append(body.get("StreamName") or body["StreamARN"])
+                time.sleep(service.delay)
+                response = b'{"SequenceNumber":"1","ShardId":"shardId-000000000000"}'
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-amz-json-1.1")
-                self.send_header("Content-Length", str(len(answer)))
+                self.send_header("Content-Length", str(len(response)))
                 self.end_headers()
-                self.wfile.write(answer)
+                self.wfile.write(response)
 
             def log_message(self, *_):
                 pass
@@ -279,7 +279,7 @@ def run(*command, fail=True):
     return done.returncode
 
 
-def told(title, found, expected):
+def check(title, found, expected):
     good = found == expected
     print(f"  {'ok    ' if good else 'FAILED'} {pathlib.Path(sys.argv[-1]).stem}: {title}: {found}" + ("" if good else f", not {expected}"), flush=True)
     if not good:

@@ -1,5 +1,5 @@
-"""A service that verifies every signature with botocore's own signer, and answers what it was asked
-with nothing. HTTP/1.1 and HTTP/2. A line of JSON on standard output for each request."""
+"""An upstream that verifies every signature with botocore's signer, and responds with an empty object.
+HTTP/1.1 and HTTP/2. Prints a line of JSON for each request."""
 
 import hmac
 import json
@@ -14,10 +14,10 @@ SECRET = os.environ["SIGNER_SECRET"]
 KEY, TOKEN = os.environ["SIGNER_KEY"], os.environ["SIGNER_TOKEN"]
 REGION = "us-east-1"
 
-# What the two encodings call an object without members.
-NOTHING = {"application/x-amz-json-1.1": b"{}", "application/x-amz-cbor-1.1": b"\xa0", "application/cbor": b"\xa0"}
-# Smithy RPC v2 names the operation here.
-RPC_V2 = b"/service/Kinesis_20131202/operation/"
+# An object without members, by content type.
+EMPTY_OBJECTS = {"application/x-amz-json-1.1": b"{}", "application/x-amz-cbor-1.1": b"\xa0", "application/cbor": b"\xa0"}
+# The path prefix of Smithy RPC v2.
+RPC_V2_PREFIX = b"/service/Kinesis_20131202/operation/"
 
 
 async def app(scope, receive, send):
@@ -30,45 +30,45 @@ async def app(scope, receive, send):
         if not message.get("more_body"):
             break
     headers = {}
-    doubled = False
+    has_duplicate = False
     for name, value in scope["headers"]:
-        doubled |= name in headers
+        has_duplicate |= name in headers
         headers[name.decode()] = value.decode()
-    wrong = "a header is there twice" if doubled else verify(scope, headers, body)
-    kind = headers.get("content-type", "").split(";")[0]
+    wrong = "a header is duplicate" if has_duplicate else verify(scope, headers, body)
+    content_type = headers.get("content-type", "").split(";")[0]
     print(json.dumps({
         "version": scope["http_version"],
         "target": headers.get("x-amz-target", scope["path"].replace("/", ".")),
-        "type": kind,
+        "type": content_type,
         "bytes": len(body),
         "wrong": wrong,
         "headers": sorted(headers),
     }), flush=True)
-    answer = NOTHING.get(kind, b"{}")
+    response = EMPTY_OBJECTS.get(content_type, b"{}")
     if wrong:
-        answer = json.dumps({"__type": "InvalidSignatureException", "message": wrong}).encode()
-    head = [(b"content-type", kind.encode()), (b"content-length", str(len(answer)).encode())]
+        response = json.dumps({"__type": "InvalidSignatureException", "message": wrong}).encode()
+    head = [(b"content-type", content_type.encode()), (b"content-length", str(len(response)).encode())]
     head.append((b"x-amzn-requestid", b"00000000-0000-4000-8000-000000000000"))
     if "smithy-protocol" in headers:
         head.append((b"smithy-protocol", b"rpc-v2-cbor"))
     await send({"type": "http.response.start", "status": 400 if wrong else 200, "headers": head})
-    await send({"type": "http.response.body", "body": answer})
+    await send({"type": "http.response.body", "body": response})
 
 
 def verify(scope, headers, body):
-    """What is wrong with a signature: nothing, or a sentence."""
+    """The problem of a signature, or None."""
     path = scope["raw_path"]
-    if scope["method"] != "POST" or not (path == b"/" or path.startswith(RPC_V2)) or scope["query_string"]:
+    if scope["method"] != "POST" or not (path == b"/" or path.startswith(RPC_V2_PREFIX)) or scope["query_string"]:
         return f"{scope['method']} {scope['raw_path']}?{scope['query_string']}"
     algorithm, _, parameters = headers.get("authorization", "").partition(" ")
-    given = dict(each.strip().split("=", 1) for each in parameters.split(",") if "=" in each)
+    parts = dict(each.strip().split("=", 1) for each in parameters.split(",") if "=" in each)
     expected = f"{KEY}/{headers.get('x-amz-date', '')[:8]}/{REGION}/kinesis/aws4_request"
-    if algorithm != "AWS4-HMAC-SHA256" or given.get("Credential") != expected:
-        return f"{algorithm} by {given.get('Credential')} and not {expected}"
+    if algorithm != "AWS4-HMAC-SHA256" or parts.get("Credential") != expected:
+        return f"{algorithm} by {parts.get('Credential')} and not {expected}"
     if headers.get("x-amz-security-token") != TOKEN:
         return "another session token"
     request = botocore.awsrequest.AWSRequest("POST", f"https://{headers['host']}{path.decode()}", data=body)
-    for name in given["SignedHeaders"].split(";"):
+    for name in parts["SignedHeaders"].split(";"):
         if name not in headers:
             return f"`{name}` was signed and did not arrive"
         request.headers[name] = headers[name]
@@ -76,7 +76,7 @@ def verify(scope, headers, body):
     credentials = botocore.credentials.Credentials(KEY, SECRET, TOKEN)
     signer = botocore.auth.SigV4Auth(credentials, "kinesis", REGION)
     to_sign = signer.string_to_sign(request, signer.canonical_request(request))
-    if not hmac.compare_digest(signer.signature(to_sign, request), given["Signature"]):
+    if not hmac.compare_digest(signer.signature(to_sign, request), parts["Signature"]):
         return "the signature does not match"
     return None
 

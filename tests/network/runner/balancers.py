@@ -1,10 +1,10 @@
-"""Load balancers on the gate's host announce the client's."""
+"""Load balancers on the gate's host send the client's address in PROXY headers."""
 
 import socket
 import subprocess
 
-from .client import put, said_after
-from .gate import Gate, configured, wait_for
+from .client import put, received_after
+from .gate import Gate, config, wait_for
 from .hosts import CLIENT, GATE, SERVICE
 
 PORT = 17443
@@ -26,10 +26,10 @@ user root; daemon off; worker_processes 1; pid nginx.pid; error_log nginx.err;
 events {{}}
 stream {{ server {{ listen {GATE.address}:8003; proxy_pass 127.0.0.1:{PORT}; proxy_protocol on; }} }}
 """
-TEXT = configured((f"0.0.0.0:{PORT}", 'proxy-protocol = { from = ["127.0.0.1"] }'), upstream=f', addresses = ["{SERVICE}"]')
+TEXT = config((f"0.0.0.0:{PORT}", 'proxy-protocol = { from = ["127.0.0.1"] }'), upstream=f', addresses = ["{SERVICE}"]')
 
 
-def announced(folder, service):
+def with_proxy_headers(folder, service):
     (folder / "haproxy.cfg").write_text(HAPROXY)
     (folder / "nginx.conf").write_text(NGINX)
     commands = ["haproxy", "-db", "-f", "haproxy.cfg"], ["nginx", "-p", f"{folder}/", "-c", "nginx.conf"]
@@ -43,18 +43,18 @@ def announced(folder, service):
                 denied = put(folder, GATE.address, port, stream="private")
                 yield title, (allowed, denied), (200, 400)
             checks = wait_for(lambda: gate.metric("kinesis_gate_health_checks_total"))
-            yield "HAProxy's health checks are told from clients", checks > 0, True
-            spoofed = said_after(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n", GATE.address, PORT)
+            yield "HAProxy's health checks are counted apart from clients", checks > 0, True
+            spoofed = received_after(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n", GATE.address, PORT)
             dropped = gate.metric('kinesis_gate_connections_dropped_total{kind="proxy-source"}')
             yield "a header from elsewhere: refused", (spoofed, dropped), (b"", 1)
             none = put(folder, "127.0.0.1", PORT, host=GATE)
-            yield "no header: refused", (none, len(service.asked)), (None, len(BALANCERS))
+            yield "no header: refused", (none, len(service.addresses)), (None, len(BALANCERS))
         finally:
             for each in running:
                 each.terminate()
                 each.wait(10)
-        peers = {line["peer"] for line in gate.logged(2 * len(BALANCERS)) if "status" in line}
-        yield "the client is the balancers'", peers, {CLIENT.address}
+        peers = {line["peer"] for line in gate.records(2 * len(BALANCERS)) if "status" in line}
+        yield "the peer is the client of the balancers", peers, {CLIENT.address}
 
 
 def listens(port):

@@ -1,4 +1,4 @@
-"""Two throw-away CAs: the gate's, and that of the service behind it."""
+"""Two throw-away CAs: the gate's and the upstream's."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Who calls: one PutRecord over a connection of its own."""
+"""The client: one PutRecord on a new connection."""
 
 import http.client
 import json
@@ -7,18 +7,18 @@ import ssl
 
 from .hosts import CLIENT, HOST
 
-SIGNED = "Credential=AKIARZPUZDIKGB2VALC4/20261123/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature="
+CREDENTIAL = "Credential=AKIARZPUZDIKGB2VALC4/20261123/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature="
 HEADERS = {
     "Content-Type": "application/x-amz-json-1.1",
     "X-Amz-Target": "Kinesis_20131202.PutRecord",
     "X-Amz-Date": "20261123T000000Z",
-    "Authorization": f"AWS4-HMAC-SHA256 {SIGNED}{'0' * 64}",
+    "Authorization": f"AWS4-HMAC-SHA256 {CREDENTIAL}{'0' * 64}",
 }
 
 
 def put(folder, address, port=443, name=HOST, stream="orders", host=CLIENT):
-    """The status of a PutRecord from a host; None if the connection came to nothing. Without an
-    address, that host's resolver is asked for one."""
+    """The status of a PutRecord from `host`; None if the connection fails. Without an address, the host
+    resolves `name`."""
     context = ssl.create_default_context(cafile=folder / "ca.pem")
     body = json.dumps({"StreamName": stream, "Data": "aA==", "PartitionKey": "1"})
 
@@ -36,8 +36,8 @@ def put(folder, address, port=443, name=HOST, stream="orders", host=CLIENT):
         return None
 
 
-def said_after(header, address, port):
-    """What comes back for the first bytes of a connection, if anything does."""
+def received_after(header, address, port):
+    """The first byte that the gate sends after `header`; empty if it closes the connection."""
 
     def work():
         with socket.create_connection((address, port), 10) as tcp:

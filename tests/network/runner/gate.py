@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 
-# Whose connections are not redirected.
+# The gate's user, whose connections netfilter does not redirect.
 USER = 977
-PLAIN = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
-# To take over addresses, and to listen where Kinesis does.
-MIGHTY = [*PLAIN, "--inh-caps=+net_admin,+net_bind_service", "--ambient-caps=+net_admin,+net_bind_service"]
+UNPRIVILEGED = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+# Capabilities to bind foreign addresses and port 443.
+PRIVILEGED = [*UNPRIVILEGED, "--inh-caps=+net_admin,+net_bind_service", "--ambient-caps=+net_admin,+net_bind_service"]
 
 POLICY = {
     "Version": "2012-10-17",
@@ -23,7 +23,7 @@ POLICY = {
         "Resource": "arn:aws:kinesis:us-east-1:123456789012:stream/orders",
     },
 }
-SITE = """
+BASE_CONFIG = """
 workers = 1
 limits = { upstream-idle = "100ms" }
 upstream = { ca-file = "service-ca.pem"%s }
@@ -36,17 +36,17 @@ policy = "policy.json"
 """
 
 
-def configured(*listeners, upstream=""):
-    """A configuration of listeners, each an address and what else it says."""
+def config(*listeners, upstream=""):
+    """A configuration with listeners: pairs of an address and other settings."""
     tls = 'tls = { ca-certificate = "ca.pem", ca-key = "ca-key.pem" }'
     each = [f'[[listener]]\naddress = "{address}"\nendpoint = "vpce-0000aaaa"\n{more}\n{tls}\n' for address, more in listeners]
-    return SITE % upstream + "\n".join(each)
+    return BASE_CONFIG % upstream + "\n".join(each)
 
 
 class Gate:
     """A running gate on one of the hosts."""
 
-    def __init__(self, folder, host, text, prefix=PLAIN):
+    def __init__(self, folder, host, text, prefix=UNPRIVILEGED):
         self.folder, self.host = folder, host
         self.log, self.errors = folder / "gate.out", folder / "gate.err"
         with open(self.log, "wb") as out, open(self.errors, "wb") as err:
@@ -63,9 +63,9 @@ class Gate:
         self.process.terminate()
         self.process.wait(20)
 
-    def logged(self, lines):
-        """Its log, once it has so many lines."""
-        wait_for(lambda: len(self.log.read_text().splitlines()) >= lines)
+    def records(self, count):
+        """The decision log, once it has `count` records."""
+        wait_for(lambda: len(self.log.read_text().splitlines()) >= count)
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def metric(self, name):
@@ -78,8 +78,8 @@ class Gate:
         return int(re.search(rf"^{re.escape(name)} (\d+)$", page, re.MULTILINE)[1])
 
 
-def refused(folder, host, text, prefix):
-    """What a gate says that does not start."""
+def start_error(folder, host, text, prefix):
+    """The exit code and the messages of a gate that must not start."""
     command = host.command(*prefix, *arguments(folder, text))
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     return done.returncode, done.stderr.strip()
@@ -92,7 +92,7 @@ def arguments(folder, text):
 
 
 def install(program, folder):
-    """Puts the program and its files where its user can read them."""
+    """Copies the program to `folder`, and lets the gate's user read the folder."""
     copy = folder / "kinesis-gate"
     copy.write_bytes(program.read_bytes())
     copy.chmod(0o755)
@@ -100,9 +100,9 @@ def install(program, folder):
     os.chmod(folder / "ca-key.pem", 0o644)
 
 
-def wait_for(found, seconds=15):
-    """What is found, if it is found in time."""
+def wait_for(condition, seconds=15):
+    """The first true result of `condition`, or its last one after `seconds`."""
     deadline = time.monotonic() + seconds
-    while not (result := found()) and time.monotonic() < deadline:
+    while not (result := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return result

@@ -1,5 +1,5 @@
-"""Three hosts on one network: who calls, the gate, and where Kinesis is. Each is a network namespace
-with an interface of its own on a bridge; all of them end with the namespace that the test runs in.
+"""Three hosts on one network: the client, the gate and Kinesis. Each is a network namespace with an
+interface on a bridge, and ends with the namespace of the test.
 """
 
 import ctypes
@@ -10,7 +10,7 @@ import threading
 
 HOST = "kinesis.us-east-1.amazonaws.com"
 
-# Kinesis's own addresses, and those of another service, on the same host.
+# Two addresses of Kinesis for each IP version, on the same host.
 SERVICE, ELSEWHERE = "192.0.2.10", "192.0.2.11"
 SERVICE6, ELSEWHERE6 = "2001:db8::10", "2001:db8::11"
 
@@ -25,7 +25,7 @@ class Host:
     address6: str
 
     def command(self, *command):
-        """The command that runs another one there."""
+        """The command line that runs `command` on this host."""
         return ["nsenter", f"--net={NAMESPACES}/{self.name}", *map(str, command)]
 
     def run(self, *command, **more):
@@ -34,30 +34,30 @@ class Host:
     def ip(self, command):
         self.run("ip", *command.split())
 
-    def rules(self, text):
-        """Takes the place of all its netfilter rules."""
+    def set_rules(self, text):
+        """Replaces all netfilter rules of this host."""
         self.run("nft", "-f", "-", input=f"flush ruleset\n{text}", text=True)
 
     def within(self, work):
-        """Does work there, and returns what it returns. What it opens stays there."""
-        done = {}
+        """Calls `work` in this host's namespace, and returns its result. Its sockets stay there."""
+        outcome = {}
 
-        def there():
+        def enter_and_work():
             with open(f"{NAMESPACES}/{self.name}") as namespace:
                 if LIBC.setns(namespace.fileno(), CLONE_NEWNET):
-                    done["error"] = OSError(ctypes.get_errno(), f"no way into {self.name}")
+                    outcome["error"] = OSError(ctypes.get_errno(), f"cannot enter {self.name}")
                     return
             try:
-                done["result"] = work()
+                outcome["result"] = work()
             except Exception as error:
-                done["error"] = error
+                outcome["error"] = error
 
-        thread = threading.Thread(target=there)
+        thread = threading.Thread(target=enter_and_work)
         thread.start()
         thread.join()
-        if "error" in done:
-            raise done["error"]
-        return done["result"]
+        if "error" in outcome:
+            raise outcome["error"]
+        return outcome["result"]
 
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -67,7 +67,7 @@ KINESIS = Host("kinesis", "10.77.0.10", "fd77::10")
 
 
 def build():
-    """The three hosts; what is for Kinesis's addresses goes to its host."""
+    """Makes the three hosts, and the routes to Kinesis's addresses."""
 
     def ip(command):
         subprocess.run(["ip", *command.split()], check=True, timeout=10)
@@ -89,11 +89,11 @@ def build():
         KINESIS.ip(f"addr add {address}/32 dev lo")
     for address in (SERVICE6, ELSEWHERE6):
         KINESIS.ip(f"-6 addr add {address}/128 dev lo nodad")
-    lead(CLIENT, KINESIS)
-    lead(GATE, KINESIS)
+    route(CLIENT, KINESIS)
+    route(GATE, KINESIS)
 
 
-def lead(host, to):
-    """Has what a host sends to Kinesis's addresses take its way over another host."""
+def route(host, to):
+    """Routes Kinesis's addresses from `host` over another host."""
     host.ip(f"route replace 192.0.2.0/24 via {to.address}")
     host.ip(f"-6 route replace 2001:db8::/64 via {to.address6}")

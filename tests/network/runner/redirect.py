@@ -1,7 +1,7 @@
-"""The gate beside a workload: netfilter redirects what leaves the host for Kinesis."""
+"""`intercept = "redirect"`: the gate is on the client's host, and netfilter redirects connections to Kinesis."""
 
 from .client import put
-from .gate import USER, Gate, configured
+from .gate import USER, Gate, config
 from .hosts import CLIENT, ELSEWHERE, SERVICE, SERVICE6
 
 PORT = 15443
@@ -22,39 +22,39 @@ table ip6 gate {{
 }}
 """
 INTERCEPT = 'intercept = "redirect"'
-TEXT = configured((f"127.0.0.1:{PORT}", INTERCEPT), (f"[::1]:{PORT}", INTERCEPT))
+TEXT = config((f"127.0.0.1:{PORT}", INTERCEPT), (f"[::1]:{PORT}", INTERCEPT))
 
 
-def redirected(folder, service):
-    """Title, what came of it, and what was expected."""
+def from_client_host(folder, service):
+    """Yields the title, the result and the expected result of each case."""
 
     def case(title, address, expected, name="kinesis.us-east-1.amazonaws.com", stream="orders", port=443):
         service.clear()
         found = put(folder, address, port, name, stream)
-        return title, (found, list(service.asked)), expected
+        return title, (found, list(service.addresses)), expected
 
-    CLIENT.rules(RULES)
+    CLIENT.set_rules(RULES)
     try:
         with Gate(folder, CLIENT, TEXT):
-            yield case("allowed: on to where the client was going", SERVICE, (200, [SERVICE]))
-            yield case("another address of the service: on to that one", ELSEWHERE, (200, [ELSEWHERE]))
+            yield case("allowed: forwarded to the original destination", SERVICE, (200, [SERVICE]))
+            yield case("another address of the service: forwarded to that one", ELSEWHERE, (200, [ELSEWHERE]))
             yield case("over IPv6", SERVICE6, (200, [SERVICE6]))
-            yield case("denied: nothing goes on", SERVICE, (400, []), stream="private")
+            yield case("denied: not forwarded", SERVICE, (400, []), stream="private")
             yield case("no Kinesis name: refused", SERVICE, (None, []), name="sts.us-east-1.amazonaws.com")
             yield case("not redirected: refused", "127.0.0.1", (None, []), port=PORT)
             yield case("not redirected, over IPv6: refused", "::1", (None, []), port=PORT)
     finally:
-        CLIENT.rules("")
+        CLIENT.set_rules("")
 
 
-def caught(folder, service):
-    """The rules lack the exception of the gate's user: they lead it to itself."""
-    CLIENT.rules(RULES)
+def gate_in_loop(folder, service):
+    """The gate does not run as its exempt user: netfilter redirects its own connections to it."""
+    CLIENT.set_rules(RULES)
     try:
         with Gate(folder, CLIENT, TEXT, prefix=[]) as gate:
             found = put(folder, SERVICE)
-            yield "its own connection is dropped", (found, list(service.asked)), (503, [])
-            kinds = {line.get("kind") or line.get("upstream_failure") for line in gate.logged(2)}
-            yield "and told as a loop, on both sides", kinds, {"loop"}
+            yield "its own connection is dropped", (found, list(service.addresses)), (503, [])
+            kinds = {line.get("kind") or line.get("upstream_failure") for line in gate.records(2)}
+            yield "and logged as a loop, on both sides", kinds, {"loop"}
     finally:
-        CLIENT.rules("")
+        CLIENT.set_rules("")

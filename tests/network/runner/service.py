@@ -1,4 +1,4 @@
-"""Kinesis, as far as it is needed: it says where it was asked, and by whom."""
+"""A stand-in for Kinesis, which records where each request arrives and from whom."""
 
 import http.server
 import socket
@@ -7,14 +7,14 @@ import threading
 
 from .hosts import ELSEWHERE, ELSEWHERE6, KINESIS, SERVICE, SERVICE6
 
-ANSWER = b'{"SequenceNumber":"1","ShardId":"shardId-000000000000"}'
+RESPONSE = b'{"SequenceNumber":"1","ShardId":"shardId-000000000000"}'
 
 
 class Service:
     def __init__(self, folder):
-        # The address of each request, and the host that it came from.
-        self.asked, self.callers = [], []
-        # Whether each answer is the last on its connection.
+        # The local and the remote address of each request.
+        self.addresses, self.callers = [], []
+        # Whether each response closes its connection.
         self.closes = False
         service = self
 
@@ -23,15 +23,15 @@ class Service:
 
             def do_POST(self):
                 self.rfile.read(int(self.headers["Content-Length"]))
-                service.asked.append(self.connection.getsockname()[0])
+                service.addresses.append(self.connection.getsockname()[0])
                 service.callers.append(self.client_address[0])
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-amz-json-1.1")
-                self.send_header("Content-Length", str(len(ANSWER)))
+                self.send_header("Content-Length", str(len(RESPONSE)))
                 if service.closes:
                     self.send_header("Connection", "close")
                 self.end_headers()
-                self.wfile.write(ANSWER)
+                self.wfile.write(RESPONSE)
 
             def log_message(self, *_):
                 pass
@@ -48,5 +48,5 @@ class Service:
             threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def clear(self):
-        self.asked.clear()
+        self.addresses.clear()
         self.callers.clear()

@@ -1,8 +1,8 @@
-"""The gate on the way: it routes for the client's host, and netfilter hands it what goes to Kinesis."""
+"""`intercept = "tproxy"`: the gate is a router, and netfilter redirects connections to Kinesis to it."""
 
 from .client import put
-from .gate import MIGHTY, Gate, configured
-from .hosts import CLIENT, ELSEWHERE, ELSEWHERE6, GATE, KINESIS, SERVICE, SERVICE6, lead
+from .gate import PRIVILEGED, Gate, config
+from .hosts import CLIENT, ELSEWHERE, ELSEWHERE6, GATE, KINESIS, SERVICE, SERVICE6, route
 
 PORT = 16443
 MARK = 7
@@ -20,35 +20,35 @@ table ip6 gate {{
   }}
 }}
 """
-# What is marked is for this host, whatever its address.
-HERE = [f"rule add fwmark {MARK} lookup 100", "route add local default dev lo table 100"]
+# Marked packets are for this host, whatever their address.
+LOCAL_ROUTES = [f"rule add fwmark {MARK} lookup 100", "route add local default dev lo table 100"]
 INTERCEPT = 'intercept = "tproxy"'
-TEXT = configured((f"127.0.0.1:{PORT}", INTERCEPT), (f"[::1]:{PORT}", INTERCEPT))
+TEXT = config((f"127.0.0.1:{PORT}", INTERCEPT), (f"[::1]:{PORT}", INTERCEPT))
 
 
-def handed_over(folder, service):
-    for command in HERE:
+def from_router(folder, service):
+    for command in LOCAL_ROUTES:
         GATE.ip(command)
         GATE.ip(f"-6 {command}")
-    GATE.rules(RULES)
-    lead(CLIENT, GATE)
+    GATE.set_rules(RULES)
+    route(CLIENT, GATE)
     try:
-        with Gate(folder, GATE, TEXT, prefix=MIGHTY):
+        with Gate(folder, GATE, TEXT, prefix=PRIVILEGED):
             for title, address, stream, expected in (
-                ("allowed: on to where the client was going", SERVICE, "orders", (200, [SERVICE], [GATE.address])),
-                ("another address of the service: on to that one", ELSEWHERE, "orders", (200, [ELSEWHERE], [GATE.address])),
+                ("allowed: forwarded to the original destination", SERVICE, "orders", (200, [SERVICE], [GATE.address])),
+                ("another address of the service: forwarded to that one", ELSEWHERE, "orders", (200, [ELSEWHERE], [GATE.address])),
                 ("over IPv6", SERVICE6, "orders", (200, [SERVICE6], [GATE.address6])),
                 ("another address, over IPv6", ELSEWHERE6, "orders", (200, [ELSEWHERE6], [GATE.address6])),
-                ("denied: nothing goes on", SERVICE, "private", (400, [], [])),
+                ("denied: not forwarded", SERVICE, "private", (400, [], [])),
                 ("denied, over IPv6", SERVICE6, "private", (400, [], [])),
             ):
                 service.clear()
                 found = put(folder, address, stream=stream)
-                yield title, (found, list(service.asked), list(service.callers)), expected
+                yield title, (found, list(service.addresses), list(service.callers)), expected
             service.clear()
-            for title, address in (("not handed over: refused", "127.0.0.1"), ("and over IPv6", "::1")):
+            for title, address in (("not redirected: refused", "127.0.0.1"), ("and over IPv6", "::1")):
                 found = put(folder, address, PORT, host=GATE)
-                yield title, (found, list(service.asked)), (None, [])
+                yield title, (found, list(service.addresses)), (None, [])
     finally:
-        GATE.rules("")
-        lead(CLIENT, KINESIS)
+        GATE.set_rules("")
+        route(CLIENT, KINESIS)
