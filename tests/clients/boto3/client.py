@@ -26,8 +26,8 @@ def main():
 
 
 def client(job, case):
-    # Without a key in the job, the SDK's own chain finds credentials.
-    who = job["credentials"][case["as"]] or {"id": None, "secret": None}
+    # Without a key in the job, the default credential chain finds credentials.
+    key = job["credentials"][case["as"]] or {"id": None, "secret": None}
     session = boto3.Session()
     if sys.argv[1:] == ["rpc"]:
         speak_rpc(session)
@@ -35,14 +35,14 @@ def client(job, case):
         "kinesis",
         region_name=job["region"],
         endpoint_url=case["endpoint_url"],
-        aws_access_key_id=who["id"],
-        aws_secret_access_key=who["secret"],
+        aws_access_key_id=key["id"],
+        aws_secret_access_key=key["secret"],
         config=Config(connect_timeout=10, read_timeout=30),
     )
 
 
 def speak_rpc(session):
-    """botocore has the protocol, Kinesis's model does not name it yet."""
+    """Adds the protocol to the service model: botocore supports it, but Kinesis's model does not list it."""
     loader = session._session.get_component("data_loader")
     load = loader.load_service_model
 
@@ -57,7 +57,7 @@ def speak_rpc(session):
 
 def attempt(kinesis, case, saved):
     try:
-        result = plain(call(kinesis, case, saved))
+        result = to_json(call(kinesis, case, saved))
     except ClientError as error:
         code = error.response["Error"]["Code"]
         return {
@@ -77,7 +77,7 @@ def attempt(kinesis, case, saved):
 
 
 def call(kinesis, case, saved):
-    result = getattr(kinesis, xform_name(case["call"]))(**native(case["arguments"], saved))
+    result = getattr(kinesis, xform_name(case["call"]))(**to_boto3(case["arguments"], saved))
     if case["call"] == "SubscribeToShard":
         for event in result["EventStream"]:
             if event["SubscribeToShardEvent"]["Records"]:
@@ -85,12 +85,12 @@ def call(kinesis, case, saved):
     return result
 
 
-def native(value, saved, member=None):
-    """What boto3 takes: blobs as bytes, `$name` as what an earlier case saved."""
+def to_boto3(value, saved, member=None):
+    """A value for boto3: blobs as bytes, `$name` replaced by the value that an earlier case saved."""
     if isinstance(value, dict):
-        return {name: native(inner, saved, name) for name, inner in value.items()}
+        return {name: to_boto3(inner, saved, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [native(inner, saved) for inner in value]
+        return [to_boto3(inner, saved) for inner in value]
     if member == "Data":
         return base64.b64decode(value)
     if isinstance(value, str) and value.startswith("$"):
@@ -98,12 +98,12 @@ def native(value, saved, member=None):
     return value
 
 
-def plain(value):
-    """What JSON takes."""
+def to_json(value):
+    """A value for JSON."""
     if isinstance(value, dict):
-        return {name: plain(inner) for name, inner in value.items() if name != "ResponseMetadata"}
+        return {name: to_json(inner) for name, inner in value.items() if name != "ResponseMetadata"}
     if isinstance(value, list):
-        return [plain(inner) for inner in value]
+        return [to_json(inner) for inner in value]
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return value if isinstance(value, (str, int, float, bool)) else str(value)

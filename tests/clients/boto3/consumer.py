@@ -1,6 +1,6 @@
-"""A consumer as one writes it with boto3: it polls one shard, and when its iterator has expired it asks
-for another behind the last record that it had. Twice: it puts records, reads until it has them, says
-so in a line, and waits for a line. See ../README.md.
+"""A usual consumer of boto3: it polls one shard, and when its iterator has expired it requests another
+after its last record. In each stage it puts records, reads them, prints a report, and waits for a line.
+See ../README.md.
 """
 
 import json
@@ -28,19 +28,19 @@ def main():
         wanted, deadline = len(seen) + len(stage), time.monotonic() + 60
         while len(seen) < wanted and time.monotonic() < deadline:
             if iterator is None:
-                iterator = kinesis.get_shard_iterator(**shard, **after(seen))["ShardIterator"]
+                iterator = kinesis.get_shard_iterator(**shard, **position_after(seen))["ShardIterator"]
             try:
-                answer = kinesis.get_records(ShardIterator=iterator)
+                response = kinesis.get_records(ShardIterator=iterator)
             except kinesis.exceptions.ExpiredIteratorException:
                 iterator, expired = None, expired + 1
                 continue
-            seen += [(record["SequenceNumber"], record["Data"].decode()) for record in answer["Records"]]
-            iterator = answer["NextShardIterator"]
+            seen += [(record["SequenceNumber"], record["Data"].decode()) for record in response["Records"]]
+            iterator = response["NextShardIterator"]
         print(json.dumps({"seen": [data for _, data in seen], "expired": expired}), flush=True)
         sys.stdin.readline()
 
 
-def after(seen):
+def position_after(seen):
     if not seen:
         return {"ShardIteratorType": "TRIM_HORIZON"}
     return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": seen[-1][0]}

@@ -26,7 +26,7 @@ def main():
 
 def attempt(job, case, saved):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as arguments:
-        json.dump(native(case["arguments"], saved), arguments)
+        json.dump(to_cli(case["arguments"], saved), arguments)
         arguments.flush()
         done = subprocess.run(
             command(case, arguments.name),
@@ -54,23 +54,23 @@ def command(case, arguments):
     operation = re.sub(r"(?<!^)(?=[A-Z])", "-", case["call"]).lower()
     endpoint = ["--endpoint-url", case["endpoint_url"]] if case["endpoint_url"] else []
     cli = [os.environ["AWS_CLI"], "kinesis", operation, *endpoint]
-    # One page as it is: the CLI would ask for the next with a name and a token, as Kinesis forbids.
+    # One page alone: for the next, the CLI sends a name and a token, which Kinesis forbids.
     return [*cli, "--no-paginate", "--output", "json", "--cli-input-json", f"file://{arguments}"]
 
 
 def environment(job, case):
-    # Without a key in the job, the SDK's own chain finds credentials.
-    who = job["credentials"][case["as"]]
-    keys = who and {"AWS_ACCESS_KEY_ID": who["id"], "AWS_SECRET_ACCESS_KEY": who["secret"]}
-    return {**os.environ, "AWS_DEFAULT_REGION": job["region"], **(keys or {})}
+    # Without a key in the job, the default credential chain finds credentials.
+    key = job["credentials"][case["as"]]
+    variables = key and {"AWS_ACCESS_KEY_ID": key["id"], "AWS_SECRET_ACCESS_KEY": key["secret"]}
+    return {**os.environ, "AWS_DEFAULT_REGION": job["region"], **(variables or {})}
 
 
-def native(value, saved, member=None):
-    """What the CLI takes: blobs as text, `$name` as what an earlier case saved."""
+def to_cli(value, saved, member=None):
+    """A value for the CLI: blobs as text, `$name` replaced by the value that an earlier case saved."""
     if isinstance(value, dict):
-        return {name: native(inner, saved, name) for name, inner in value.items()}
+        return {name: to_cli(inner, saved, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [native(inner, saved) for inner in value]
+        return [to_cli(inner, saved) for inner in value]
     if member == "Data":
         return base64.b64decode(value).decode()
     if isinstance(value, str) and value.startswith("$"):

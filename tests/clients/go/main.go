@@ -47,33 +47,33 @@ type report struct {
 	Attempts int             `json:"attempts,omitempty"`
 }
 
-const patience = 30 * time.Second
+const timeout = 30 * time.Second
 
 func main() {
-	var todo job
-	must(json.NewDecoder(os.Stdin).Decode(&todo))
+	var work job
+	must(json.NewDecoder(os.Stdin).Decode(&work))
 	clients := map[[2]string]*kinesis.Client{}
 	saved := map[string]string{}
 	out := json.NewEncoder(os.Stdout)
-	for _, c := range todo.Cases {
+	for _, c := range work.Cases {
 		time.Sleep(time.Duration(c.Pause * float64(time.Second)))
 		key := [2]string{c.EndpointURL, c.As}
 		if clients[key] == nil {
-			clients[key] = client(todo, c)
+			clients[key] = client(work, c)
 		}
 		result, err := call(clients[key], c, saved)
 		must(out.Encode(describe(c, result, err, saved)))
 	}
 }
 
-func client(todo job, c testCase) *kinesis.Client {
-	who := todo.Credentials[c.As]
+func client(work job, c testCase) *kinesis.Client {
+	key := work.Credentials[c.As]
 	options := kinesis.Options{
-		Region:      todo.Region,
-		Credentials: credentials.NewStaticCredentialsProvider(who.ID, who.Secret, ""),
+		Region:      work.Region,
+		Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, ""),
 	}
-	// Without a key in the job, a process gives credentials.
-	if who.ID == "" {
+	// Without a key in the job, a process provides credentials.
+	if key.ID == "" {
 		process := processcreds.NewProvider(os.Getenv("CREDENTIAL_PROCESS"))
 		options.Credentials = aws.NewCredentialsCache(process)
 	}
@@ -83,7 +83,7 @@ func client(todo job, c testCase) *kinesis.Client {
 	return kinesis.New(options)
 }
 
-// call finds the operation by name and fills its input from JSON: members are named as on the wire.
+// call finds the operation by name and fills its input from JSON, whose members have the names of the API.
 func call(client *kinesis.Client, c testCase, saved map[string]string) (any, error) {
 	text := string(c.Arguments)
 	for name, value := range saved {
@@ -97,16 +97,16 @@ func call(client *kinesis.Client, c testCase, saved map[string]string) (any, err
 	if err := json.Unmarshal([]byte(text), input.Interface()); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	returned := method.Call([]reflect.Value{reflect.ValueOf(ctx), input})
-	if err, failed := returned[1].Interface().(error); failed {
+	results := method.Call([]reflect.Value{reflect.ValueOf(ctx), input})
+	if err, isError := results[1].Interface().(error); isError {
 		return nil, err
 	}
-	if subscribed, streams := returned[0].Interface().(*kinesis.SubscribeToShardOutput); streams {
-		return firstRecords(ctx, subscribed.GetStream())
+	if subscription, isStream := results[0].Interface().(*kinesis.SubscribeToShardOutput); isStream {
+		return firstRecords(ctx, subscription.GetStream())
 	}
-	return returned[0].Interface(), nil
+	return results[0].Interface(), nil
 }
 
 func firstRecords(ctx context.Context, stream *kinesis.SubscribeToShardEventStream) (any, error) {
@@ -117,8 +117,8 @@ func firstRecords(ctx context.Context, stream *kinesis.SubscribeToShardEventStre
 			if !open {
 				return nil, errors.Join(errors.New("the stream ended without a record"), stream.Err())
 			}
-			shard, is := event.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent)
-			if is && len(shard.Value.Records) > 0 {
+			shard, isEvent := event.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent)
+			if isEvent && len(shard.Value.Records) > 0 {
 				return shard.Value, nil
 			}
 		case <-ctx.Done():

@@ -8,7 +8,7 @@ import * as sdk from "@aws-sdk/client-kinesis";
 import { AwsSmithyRpcV2CborProtocol } from "@aws-sdk/core/protocols";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 
-const PATIENCE = 30_000;
+const TIMEOUT_MS = 30_000;
 
 const job = JSON.parse(readFileSync(0, "utf8"));
 const saved = {};
@@ -23,11 +23,11 @@ for (const each of job.cases) {
 for (const each of clients.values()) each.destroy();
 
 function client({ endpoint_url, as }) {
-  // Without a key in the job, the SDK's own chain finds credentials.
-  const who = job.credentials[as];
+  // Without a key in the job, the default credential chain finds credentials.
+  const key = job.credentials[as];
   return new sdk.KinesisClient({
     region: job.region,
-    ...(who && { credentials: { accessKeyId: who.id, secretAccessKey: who.secret } }),
+    ...(key && { credentials: { accessKeyId: key.id, secretAccessKey: key.secret } }),
     ...(endpoint_url && { endpoint: endpoint_url }),
     ...(process.argv[2] === "http1" && { requestHandler: new NodeHttpHandler() }),
     ...(process.argv[2] === "rpc" && { protocol: AwsSmithyRpcV2CborProtocol }),
@@ -36,7 +36,7 @@ function client({ endpoint_url, as }) {
 
 async function attempt(kinesis, each) {
   try {
-    const result = plain(await call(kinesis, each));
+    const result = toJson(await call(kinesis, each));
     for (const [name, path] of Object.entries(each.save ?? {})) {
       saved[name] = path.split(".").reduce((at, member) => at[member], result);
     }
@@ -52,17 +52,17 @@ async function attempt(kinesis, each) {
   }
 }
 
-async function call(kinesis, { call, arguments: given }) {
-  const command = new sdk[`${call}Command`](native(given));
+async function call(kinesis, { call, arguments: members }) {
+  const command = new sdk[`${call}Command`](toSdk(members));
   const abort = new AbortController();
-  const late = setTimeout(() => abort.abort(), PATIENCE);
+  const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
   try {
     const { $metadata, ...result } = await kinesis.send(command, { abortSignal: abort.signal });
     return call === "SubscribeToShard" ? await firstRecords(result.EventStream) : result;
   } finally {
-    // Ends a subscription, too: the SDK leaves its stream open for as long as it lives.
+    // Ends a subscription too, whose stream the SDK leaves open.
     abort.abort();
-    clearTimeout(late);
+    clearTimeout(timer);
   }
 }
 
@@ -73,22 +73,22 @@ async function firstRecords(stream) {
   throw new Error("the stream ended without a record");
 }
 
-/** What the SDK takes: blobs as bytes, `$name` as what an earlier case saved. */
-function native(value, member) {
-  if (Array.isArray(value)) return value.map((inner) => native(inner));
+/** A value for the SDK: blobs as bytes, `$name` replaced by the value that an earlier case saved. */
+function toSdk(value, member) {
+  if (Array.isArray(value)) return value.map((inner) => toSdk(inner));
   if (value && typeof value === "object") {
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, native(inner, name)]));
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, toSdk(inner, name)]));
   }
   if (member === "Data") return Buffer.from(value, "base64");
   return typeof value === "string" && value.startsWith("$") ? saved[value.slice(1)] : value;
 }
 
-/** What JSON takes. */
-function plain(value) {
+/** A value for JSON. */
+function toJson(value) {
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
-  if (Array.isArray(value)) return value.map(plain);
+  if (Array.isArray(value)) return value.map(toJson);
   if (value && typeof value === "object" && !(value instanceof Date)) {
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, toJson(inner)]));
   }
   return value;
 }

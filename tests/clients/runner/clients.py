@@ -1,11 +1,11 @@
-"""How each client is started, and how it is told to trust the CA."""
+"""The command and the environment of each client, which make it trust the CA."""
 
 import os
 
 from .install import HERE
 
-# Which tool of the cache each client needs, and the class of an `AccessDeniedException` that the
-# model does not give to an operation.
+# The tool of the cache that each client needs, and the class of its error for an operation whose model
+# has no `AccessDeniedException`.
 CLIENTS = {
     "cli": ("python", None),
     "boto3": ("python", None),
@@ -19,22 +19,22 @@ CLIENTS = {
     "js-rpc": ("js", "KinesisServiceException"),
 }
 
-# Those that speak Smithy RPC v2 CBOR, for the one upstream that does.
-RPC = {"boto3-rpc", "js-rpc"}
+# The clients that speak Smithy RPC v2 CBOR, for the upstream that does.
+RPC_CLIENTS = {"boto3-rpc", "js-rpc"}
 
 
 def understands(upstream, client):
-    return (upstream == "rpc-v2") == (client in RPC)
+    return (upstream == "rpc-v2") == (client in RPC_CLIENTS)
 
 
-# What cannot be, by client, call, and upstream (`None`: whichever), and why.
-CANNOT = {
+# Unsupported calls, by client, call and upstream (`None` for all), and the reason.
+UNSUPPORTED = {
     ("cli", "SubscribeToShard", None): "the client has no such command",
     ("java", "SubscribeToShard", None): "the client has no such method",
     ("java-v1", "SubscribeToShard", None): "the client has no such method",
     ("boto3", "SubscribeToShard", "kinesis-local"): "its event stream lacks the initial-response that the client demands",
     ("go", "SubscribeToShard", "kinesis-local"): "its event stream lacks the initial-response that the client demands",
-    **{(client, "SubscribeToShard", "ferrokinesis"): "its initial-response is in JSON" for client in RPC},
+    **{(client, "SubscribeToShard", "ferrokinesis"): "its initial-response is in JSON" for client in RPC_CLIENTS},
 }
 
 
@@ -56,14 +56,14 @@ def command(client, tools, trust):
 
 def java(folder, trust, jar, *program):
     store = [f"-Djavax.net.ssl.trustStore={trust / 'trust.p12'}", "-Djavax.net.ssl.trustStorePassword=changeit"]
-    # One compiler and a small heap: these processes live for seconds.
-    fast = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
-    return ["java", *fast, *store, "-cp", f"{folder}/target/{jar}.jar:{folder}/target/lib/*", *program]
+    # The first compiler alone and a small heap: these processes live for seconds.
+    options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
+    return ["java", *options, *store, "-cp", f"{folder}/target/{jar}.jar:{folder}/target/lib/*", *program]
 
 
 def environment(client, tools, trust):
     ca = str(trust / "ca.pem")
-    own = {
+    ca_settings = {
         "cli": {"AWS_CA_BUNDLE": ca, "AWS_CLI": str(tools.get("python", "")) + "/bin/aws"},
         "boto3": {"AWS_CA_BUNDLE": ca},
         "boto3-rpc": {"AWS_CA_BUNDLE": ca},
@@ -75,10 +75,10 @@ def environment(client, tools, trust):
         "java-v1": {},
         "go": {"SSL_CERT_FILE": ca},
     }[client]
-    return {**bare(trust), **own}
+    return {**base_environment(trust), **ca_settings}
 
 
-def bare(home):
-    """Nothing of the caller's environment but where programs are: whatever it presets about CAs,
-    proxies and AWS must not decide what is tested."""
+def base_environment(home):
+    """`PATH` alone of the caller's environment: its settings for CAs, proxies and AWS must not reach the
+    clients."""
     return {"PATH": os.environ["PATH"], "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}

@@ -1,4 +1,4 @@
-"""One client's way through all cases, and the verdict on it."""
+"""The run of one client through all cases, and its verdicts."""
 
 import dataclasses
 import json
@@ -9,16 +9,16 @@ from . import cases, clients
 
 WAYS = ["localhost", "address", "names"]
 
-# The longest that one process of a client may take, seconds.
-PATIENCE = 300
+# For one process of a client.
+TIMEOUT_SECONDS = 300
 
-# Lays another hosts file over the machine's, for the program that follows.
+# Mounts a hosts file over the machine's, for the command that follows.
 WITH_HOSTS = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"']
 
 
 @dataclasses.dataclass
-class Site:
-    """What clients meet."""
+class Setup:
+    """The gate and the files that the clients use."""
 
     tools: dict
     folder: pathlib.Path
@@ -27,9 +27,8 @@ class Site:
 
 
 class Run:
-    """A client, and how it reaches the gate: by an endpoint override, `localhost` or an address, or
-    by Kinesis's own names. Its access keys are its own, so that the gate's records can be told
-    apart."""
+    """A client and its way to the gate: an endpoint override with `localhost` or with an address, or
+    Kinesis's own names. Its access keys identify its records in the gate's log."""
 
     def __init__(self, number, client, way, upstream):
         self.client, self.way, self.upstream = client, way, upstream
@@ -37,74 +36,74 @@ class Run:
         self.cases = cases.load(client, way, upstream)
         self.reports = {}
 
-    def drive(self, site):
+    def drive(self, setup):
         if self.way == "names":
-            # The names lead to one endpoint at a time.
+            # A hosts file resolves the names to one endpoint.
             for endpoint in cases.ENDPOINTS:
-                self.process(site, [case for case in self.cases if case["endpoint"] == endpoint], endpoint)
+                self.run_cases(setup, [case for case in self.cases if case["endpoint"] == endpoint], endpoint)
         else:
-            self.process(site, self.cases, None)
+            self.run_cases(setup, self.cases, None)
 
-    def process(self, site, given, hosts):
+    def run_cases(self, setup, case_list, hosts):
         job = {
             "region": cases.REGION,
             "credentials": {name: {"id": key, "secret": "throw-away"} for name, key in self.keys.items()},
-            "cases": [{**case, "endpoint_url": self.url(site, case)} for case in given if not case["skip"]],
+            "cases": [{**case, "endpoint_url": self.url(setup, case)} for case in case_list if not case["skip"]],
         }
-        command = [*WITH_HOSTS, site.hosts[hosts], *clients.command(self.client, site.tools, site.folder)]
-        with open(site.folder / f"{self.client}-{self.way}.err", "a") as errors:
+        command = [*WITH_HOSTS, setup.hosts[hosts], *clients.command(self.client, setup.tools, setup.folder)]
+        with open(setup.folder / f"{self.client}-{self.way}.err", "a") as errors:
             try:
                 done = subprocess.run(
                     command,
-                    env=clients.environment(self.client, site.tools, site.folder),
+                    env=clients.environment(self.client, setup.tools, setup.folder),
                     input=json.dumps(job),
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     text=True,
-                    timeout=PATIENCE,
+                    timeout=TIMEOUT_SECONDS,
                 )
-                said = done.stdout
-            except subprocess.TimeoutExpired as late:
-                said = (late.stdout or b"").decode()
-        for line in said.splitlines():
+                output = done.stdout
+            except subprocess.TimeoutExpired as timeout:
+                output = (timeout.stdout or b"").decode()
+        for line in output.splitlines():
             report = json.loads(line)
             self.reports[report["case"]] = report
 
-    def url(self, site, case):
+    def url(self, setup, case):
         host = {"localhost": "localhost", "address": "127.0.0.1", "names": None}[self.way]
-        return host and f"https://{host}:{site.ports[case['endpoint']]}"
+        return host and f"https://{host}:{setup.ports[case['endpoint']]}"
 
     def verdicts(self, records):
-        """Each case that was run, and what is wrong with it or `None`."""
+        """Yields each case that was run, and its problem or None."""
         for endpoint, vpce in cases.ENDPOINTS.items():
             for name, key in self.keys.items():
                 group = [
                     case for case in self.cases
                     if (case["endpoint"], case["as"]) == (endpoint, name) and not case["skip"]
                 ]
-                seen = [
+                matching = [
                     record for record in records
                     if (record["endpoint"], record.get("principal", {}).get("access_key_id")) == (vpce, key)
                 ]
-                seen.sort(key=lambda record: record["time"])
-                count = len(seen)
+                matching.sort(key=lambda record: record["time"])
+                count = len(matching)
                 for case in group:
-                    record = next_record(seen, case)
-                    wrong = cases.judge(self.client, self.upstream, case, self.reports.get(case["case"]), record)
+                    record = next_record(matching, case)
+                    problem = cases.problem(self.client, self.upstream, case, self.reports.get(case["case"]), record)
                     if case is group[-1] and count != len(group):
-                        wrong = wrong or f"the gate had {count} requests for {len(group)} calls"
-                    yield case, wrong
+                        problem = problem or f"the gate had {count} requests for {len(group)} calls"
+                    yield case, problem
 
     def skipped(self):
         return [case for case in self.cases if case["skip"]]
 
 
-def next_record(seen, case):
-    """Takes the next record. Of those of the same millisecond, which two of the gate's event loops
-    may have written, it is the one that fits."""
-    if not seen:
+def next_record(matching, case):
+    """Removes the next record. Two event loops of the gate may write records of the same millisecond in any
+    order: of these, the one without a problem is the next."""
+    if not matching:
         return None
-    tied = [record for record in seen if record["time"] == seen[0]["time"]]
-    record = next((each for each in tied if cases.decision(case, each) is None), seen[0])
-    seen.remove(record)
+    tied = [record for record in matching if record["time"] == matching[0]["time"]]
+    record = next((each for each in tied if cases.decision_problem(case, each) is None), matching[0])
+    matching.remove(record)
     return record

@@ -1,7 +1,7 @@
-"""Puts the clients and the emulators into a cache outside the repository, once for each version.
+"""Installs the clients and the emulators in a cache outside the repository, once for each version.
 
-Every tool has a folder named by a hash of the files that describe it; a mark in the folder says
-that its installation was finished.
+Every tool has a folder named by a hash of the files that describe it, with a mark when its installation is
+complete.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ def cache():
 
 
 def everything(wanted):
-    """Installs what `wanted` names; the folder of each."""
+    """Installs the `wanted` tools, and returns the folder of each."""
     cache().mkdir(parents=True, exist_ok=True)
     with open(cache() / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -76,7 +76,7 @@ def go(folder):
 
 
 def ferrokinesis(folder):
-    # Unoptimised: it builds in half the time, and answers a test as well.
+    # A debug build: it takes half the time, and is fast enough.
     features = ["--no-default-features", "--features", "tls"]
     version = ["--version", FERROKINESIS, "--locked", "--debug"]
     target = folder / "target"
@@ -85,7 +85,7 @@ def ferrokinesis(folder):
 
 
 def gate():
-    """Builds the gate as `cargo test` has built it already, and returns the program."""
+    """Builds the gate in the profile of `cargo test`, and returns its path."""
     import json
 
     build = ["cargo", "build", "--quiet", "--message-format=json-render-diagnostics"]

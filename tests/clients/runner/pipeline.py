@@ -1,8 +1,7 @@
 """The Kinesis Producer Library writes and the Kinesis Client Library reads, both through the gate.
 
-Each stream is written by one producer and read by two consumers, one that polls and one with
-enhanced fan-out. While they read, the gate is restarted, with no more than the policy that it
-learns from what they had asked.
+Each stream has one producer and two consumers, one that polls and one with enhanced fan-out. While they
+read, the gate is restarted, with the policy that `learn` makes of its decision log.
 """
 
 import collections
@@ -19,19 +18,19 @@ from .drive import WITH_HOSTS
 BEFORE, AFTER = 10_000, 1_000
 DENIED = 20
 
-# Seconds for one wait on a consumer or a producer, first leases and a restart among them.
-PATIENCE = 180
+# For one wait on a consumer or a producer, which includes the first leases or a restart.
+TIMEOUT_SECONDS = 180
 
 ENDPOINT = "vpce-55ee66ff"
 ADDRESS, LEASES = "127.0.1.1", "127.0.1.2"
 
-# How the gate is reached: by Kinesis's own names, or by an endpoint override.
+# The stream of each way to the gate: Kinesis's own names, or an endpoint override.
 STREAMS = {"names": "orders-by-names", "override": "orders-by-override"}
 FORBIDDEN = "payroll"
 
-WRITES = ["PutRecords", "ListShards", "DescribeStreamSummary"]
-READS = ["DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords"]
-FANS_OUT = ["RegisterStreamConsumer", "DescribeStreamConsumer", "SubscribeToShard"]
+PRODUCER_CALLS = ["PutRecords", "ListShards", "DescribeStreamSummary"]
+CONSUMER_CALLS = ["DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords"]
+FAN_OUT_CALLS = ["RegisterStreamConsumer", "DescribeStreamConsumer", "SubscribeToShard"]
 
 
 def arn(stream):
@@ -39,16 +38,16 @@ def arn(stream):
 
 
 def policy():
-    """What the two libraries need, on the two streams that they use, and on no other."""
+    """Allows the calls of the two libraries on their two streams alone."""
     streams = [arn(stream) for stream in STREAMS.values()]
-    actions = sorted({f"kinesis:{action}" for action in WRITES + READS + FANS_OUT})
+    actions = sorted({f"kinesis:{action}" for action in PRODUCER_CALLS + CONSUMER_CALLS + FAN_OUT_CALLS})
     consumers = [f"{stream}/consumer/*" for stream in streams]
     allowed = {"Effect": "Allow", "Principal": "*", "Action": actions, "Resource": streams + consumers}
     return {"Version": "2012-10-17", "Statement": [allowed]}
 
 
 class Producer:
-    """One KPL of its own, with its own access key."""
+    """A KPL with its own access key."""
 
     def __init__(self, way, stream, key):
         self.way, self.stream, self.key = way, stream, key
@@ -56,37 +55,37 @@ class Producer:
 
     def job(self, port, start, count):
         override = {"port": port} if self.way == "override" else {}
-        # What is denied is tried again until it is too old.
-        patience = {"ttl": 5_000} if self.stream == FORBIDDEN else {}
+        # The KPL retries a denied record until its TTL.
+        ttl = {"ttl": 5_000} if self.stream == FORBIDDEN else {}
         named = {"name": self.name, "stream": self.stream, "key": self.key}
-        return {**named, "from": start, "count": count, **override, **patience}
+        return {**named, "from": start, "count": count, **override, **ttl}
 
-    def judge(self, report, count):
-        """What is wrong with what it reported, or `None`."""
+    def problem(self, report, count):
+        """The problem of its report, or None."""
         if report is None or "error" in report:
             return f"{report and report['error']}"
         if self.stream != FORBIDDEN:
             good = report["acknowledged"] == count and not report["failures"]
             return None if good else json.dumps(report)
-        failures = [said for said in report["failures"] if not said.startswith("Expired: ")]
+        failures = [text for text in report["failures"] if not text.startswith("Expired: ")]
         if report["acknowledged"] or not failures:
             return json.dumps(report)
         if report["seconds"] > 60:
             return f"it took {report['seconds']} s to fail"
         sentence = (
             f"AccessDeniedException: User: {re.escape(principal(self.key))} is not authorized to perform: "
-            f"kinesis:PutRecords on resource: {re.escape(arn(FORBIDDEN))} {cases.WORDS['implicit'].format(call='PutRecords')}"
+            f"kinesis:PutRecords on resource: {re.escape(arn(FORBIDDEN))} {cases.DENIAL_REASONS['implicit'].format(call='PutRecords')}"
         )
-        return next((f"it failed with `{said}`" for said in failures if not re.fullmatch(sentence, said)), None)
+        return next((f"it failed with `{text}`" for text in failures if not re.fullmatch(sentence, text)), None)
 
 
 class Consumer:
-    """One KCL application of its own, with its own access key, and what it read."""
+    """A KCL application with its own access key, and the records that it read."""
 
     def __init__(self, mode, way, stream, key, by_arn=False):
         self.name = f"kcl {mode} {way}"
         self.mode, self.way, self.stream, self.key, self.by_arn = mode, way, stream, key, by_arn
-        self.seen = []
+        self.records_read = []
 
     def job(self, port):
         override = {"port": port} if self.way == "override" else {}
@@ -94,21 +93,21 @@ class Consumer:
         application = self.name.replace(" ", "-")
         return {"name": application, "mode": self.mode, "stream": self.stream, "key": self.key, **override, **named}
 
-    def judge(self):
-        """What is wrong with what it read, or `None`: each record once, each shard's in order."""
-        counts = collections.Counter(record["data"] for record in self.seen)
+    def problem(self):
+        """The problem of its records, or None. It must read each record once, and each shard in order."""
+        counts = collections.Counter(record["data"] for record in self.records_read)
         written = {f"{self.stream} {number}" for number in range(BEFORE + AFTER)}
         if lost := written - counts.keys():
-            return f"{len(lost)} of {len(written)} records never came, such as `{min(lost)}`"
-        if strange := counts.keys() - written:
-            return f"`{min(strange)}` was never written"
-        if again := [data for data, count in counts.items() if count > 1]:
-            return f"{len(again)} records came again, such as `{again[0]}`"
+            return f"{len(lost)} of {len(written)} records are missing, such as `{min(lost)}`"
+        if unwritten := counts.keys() - written:
+            return f"`{min(unwritten)}` was never written"
+        if repeated := [data for data, count in counts.items() if count > 1]:
+            return f"{len(repeated)} records were read again, such as `{repeated[0]}`"
         reached = {}
-        for record in self.seen:
+        for record in self.records_read:
             place = (int(record["sequence"]), record["sub"])
             if place <= reached.get(record["shard"], (-1, -1)):
-                return f"`{record['data']}` came out of its shard's order"
+                return f"`{record['data']}` was not in its shard's order"
             reached[record["shard"]] = place
         return None if len(reached) == 2 else f"all records were in {sorted(reached)}"
 
@@ -121,33 +120,33 @@ class Reader(servers.Server):
         super().__init__("kcl", command, folder, env=environment, input=subprocess.PIPE)
         self.process.stdin.write(json.dumps(job).encode() + b"\n")
         self.process.stdin.flush()
-        self.read, self.rest = open(self.log, "rb"), b""
+        self.output, self.rest = open(self.log, "rb"), b""
 
-    def until(self, enough):
-        """Takes what the consumers print, until it is enough; whether it was in time."""
-        deadline = time.monotonic() + PATIENCE
-        while not enough():
+    def read_until(self, condition):
+        """Reads the consumers' records until `condition` holds; whether it did in time."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while not condition():
             if time.monotonic() > deadline or self.process.poll() is not None:
                 return False
             time.sleep(0.1)
-            self.take()
+            self.read_records()
         return True
 
-    def take(self):
-        *lines, self.rest = (self.rest + self.read.read()).split(b"\n")
+    def read_records(self):
+        *lines, self.rest = (self.rest + self.output.read()).split(b"\n")
         for line in lines:
             record = json.loads(line)
-            self.consumers[record["consumer"]].seen.append(record)
+            self.consumers[record["consumer"]].records_read.append(record)
 
     def end(self):
-        """Lets the consumers end by themselves, for whatever they still hold to come out."""
+        """Lets the consumers end by themselves, so that they print their last records."""
         self.process.stdin.close()
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:
             pass
         self.stop()
-        self.take()
+        self.read_records()
 
 
 class Pipeline:
@@ -170,7 +169,7 @@ class Pipeline:
         ]
 
     def run(self):
-        """What was tested, and what is wrong with each or `None`."""
+        """The problem of each stage, or None, by its title."""
         try:
             return dict(self.stages())
         finally:
@@ -189,33 +188,33 @@ class Pipeline:
 
         reader = self.reader(own)
         yield from self.produce("before", self.producers, own, 0, BEFORE)
-        # All hold iterators or subscriptions of this gate, which the next one does not know.
-        begun = reader.until(lambda: all(each.seen for each in self.consumers))
+        # All consumers have iterators or subscriptions of this gate, which the next gate does not know.
+        all_started = reader.read_until(lambda: all(each.records_read for each in self.consumers))
         codes = [gate.stop()]
-        # Were anything missing in it, they would be denied from here on.
-        learnt = self.learn("gate.out")
-        gate, _ = self.gate("gate-restarted", port, own, learnt)
-        yield "gate restarted midway", None if begun else "not every consumer had begun"
+        # A call that is missing in this policy is denied from here on.
+        learnt_policy = self.learn("gate.out")
+        gate, _ = self.gate("gate-restarted", port, own, learnt_policy)
+        yield "gate restarted midway", None if all_started else "a consumer had no record"
 
         yield from self.produce("after", self.producers[:2], own, BEFORE, AFTER)
-        reader.until(lambda: all(len(each.seen) >= BEFORE + AFTER for each in self.consumers))
+        reader.read_until(lambda: all(len(each.records_read) >= BEFORE + AFTER for each in self.consumers))
         reader.end()
         codes.append(gate.stop())
         for each in self.consumers:
-            yield each.name, each.judge()
+            yield each.name, each.problem()
         yield "gate ended well", None if codes == [0, 0] else f"with {codes}: {gate.errors.read_text()[-2000:]}"
-        yield "decisions", self.decisions()
+        yield "decisions", self.decision_problem()
 
     def learn(self, log):
-        """The least policy that allows what a log tells of."""
+        """The policy that `learn` makes of a log."""
         command = [self.program, "learn", self.folder / log]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
 
-    def gate(self, name, upstream, port, learnt=None):
-        """Starts the gate, on a free port or on the one it had; it, and that port."""
+    def gate(self, name, upstream, port, learnt_policy=None):
+        """Starts the gate on a port, 0 for a free one, and returns it and the port."""
         configuration = self.folder / f"{name}.toml"
-        (self.folder / "policy.json").write_text(learnt or json.dumps(policy(), indent=2))
-        configuration.write_text(self.configured(upstream, port))
+        (self.folder / "policy.json").write_text(learnt_policy or json.dumps(policy(), indent=2))
+        configuration.write_text(self.config(upstream, port))
         server = servers.Server(name, [self.program, "run", "--config", configuration], self.folder)
         self.started.append(server)
 
@@ -225,7 +224,7 @@ class Pipeline:
 
         return server, next(int(port) for _, port in server.wait_for(listening) if port != "443")
 
-    def configured(self, upstream, port):
+    def config(self, upstream, port):
         parts = [
             f'upstream = {{ connect = "127.0.0.1:{upstream}", server-name = "localhost", ca-file = "ca.pem" }}',
             'admin = { address = "127.0.0.1:0" }',
@@ -239,7 +238,7 @@ class Pipeline:
         return "\n\n".join(parts) + "\n"
 
     def write_hosts(self):
-        """Kinesis's own names lead to the gate, those of leases and metrics past it."""
+        """A hosts file: Kinesis's names resolve to the gate, those of leases and metrics to moto."""
         host = f"kinesis.{REGION}.amazonaws.com"
         kinesis = [host, *[f"{ACCOUNT}.{plane}-{host}" for plane in ("data", "control")]]
         lines = ["127.0.0.1 localhost", *[f"{ADDRESS} {each}" for each in kinesis]]
@@ -250,7 +249,7 @@ class Pipeline:
 
     def command(self, program):
         java = clients.java(self.tools["programs"], self.folder, "programs", program)
-        return [*WITH_HOSTS, str(self.hosts), *java], clients.bare(self.folder)
+        return [*WITH_HOSTS, str(self.hosts), *java], clients.base_environment(self.folder)
 
     def reader(self, port):
         job = {"region": REGION, "consumers": [each.job(port) for each in self.consumers]}
@@ -259,7 +258,7 @@ class Pipeline:
         return reader
 
     def produce(self, when, producers, port, start, count):
-        """Puts records, and judges what each producer says of them."""
+        """Puts records, and yields the problem of each producer's report, or None."""
         counts = {each: DENIED if each.stream == FORBIDDEN else count for each in producers}
         jobs = [each.job(port, start, counts[each]) for each in producers]
         job = {"region": REGION, "ca": str(self.folder / "ca.pem"), "folder": str(self.folder), "producers": jobs}
@@ -268,43 +267,42 @@ class Pipeline:
             try:
                 done = subprocess.run(
                     command, env=environment, input=json.dumps(job), stdout=subprocess.PIPE, stderr=errors, text=True,
-                    timeout=PATIENCE,
+                    timeout=TIMEOUT_SECONDS,
                 )
-                said = done.stdout
-            except subprocess.TimeoutExpired as late:
-                said = (late.stdout or b"").decode()
-        (self.folder / f"kpl-{when}.out").write_text(said)
-        reports = {report["name"]: report for report in map(json.loads, said.splitlines())}
+                output = done.stdout
+            except subprocess.TimeoutExpired as timeout:
+                output = (timeout.stdout or b"").decode()
+        (self.folder / f"kpl-{when}.out").write_text(output)
+        reports = {report["name"]: report for report in map(json.loads, output.splitlines())}
         for each in producers:
-            yield f"{each.name} {when}", each.judge(reports.get(each.name), counts[each])
+            yield f"{each.name} {when}", each.problem(reports.get(each.name), counts[each])
 
-    def decisions(self):
-        """What is wrong with the gate's own record. All was allowed, but what the forbidden stream
-        was asked for, and the iterators that the restarted gate was first met with; of neither did
-        anything pass."""
+    def decision_problem(self):
+        """The problem of the decision logs, or None. The gate allows all calls but those on the forbidden
+        stream and the first iterators after the restart, and forwards none of these."""
         forbidden = {each.key for each in self.producers if each.stream == FORBIDDEN}
         polling = {each.key for each in self.consumers if each.mode == "polling"}
-        done, unknown = collections.defaultdict(set), set()
+        calls, expired = collections.defaultdict(set), set()
         for log in ("gate.out", "gate-restarted.out"):
             for record in map(json.loads, (self.folder / log).read_text().splitlines()):
                 key, call = record["principal"]["access_key_id"], record["action"].removeprefix("kinesis:")
                 expected = "implicit-deny" if key in forbidden else "allow"
                 if log == "gate-restarted.out" and call == "GetRecords" and record["decision"] == "refused":
-                    unknown.add(key)
+                    expired.add(key)
                     expected = "refused"
-                passed = record.get("upstream_status") is not None
-                if record["decision"] != expected or (passed and expected != "allow"):
+                is_forwarded = record.get("upstream_status") is not None
+                if record["decision"] != expected or (is_forwarded and expected != "allow"):
                     return json.dumps(record)
-                done[key].add(call)
+                calls[key].add(call)
         for each in self.producers:
-            if "PutRecords" not in done[each.key]:
-                return f"{each.name} asked only for {sorted(done[each.key])}"
+            if "PutRecords" not in calls[each.key]:
+                return f"{each.name} only called {sorted(calls[each.key])}"
         for each in self.consumers:
             call = "GetRecords" if each.mode == "polling" else "SubscribeToShard"
-            if {"GetRecords", "SubscribeToShard"} & done[each.key] != {call}:
-                return f"{each.name} asked for {sorted(done[each.key])}"
-        # Without this, the restart would have been none to whoever polls.
-        return None if unknown == polling else f"unknown iterators came from {sorted(unknown)}, not {sorted(polling)}"
+            if {"GetRecords", "SubscribeToShard"} & calls[each.key] != {call}:
+                return f"{each.name} called {sorted(calls[each.key])}"
+        # Each polling consumer must have had an iterator of the old gate.
+        return None if expired == polling else f"expired iterators came from {sorted(expired)}, not {sorted(polling)}"
 
 
 def principal(key):

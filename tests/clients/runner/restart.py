@@ -1,7 +1,7 @@
-"""A consumer of boto3 whose gate is restarted: nothing but one more iterator comes of it.
+"""A consumer of boto3 whose gate is restarted: it needs one more iterator, and nothing else.
 
-The policy allows one stream alone, so what an iterator stands for decides, and the new gate knows no
-iterator of the old one's.
+The policy allows one stream, so that a decision needs the iterator's stream. The new gate has no token
+bindings of the old one.
 """
 
 import json
@@ -16,7 +16,7 @@ STAGES = [[f"{stage} {number}" for number in range(20)] for stage in ("before", 
 
 
 def run(program, emulator, tools, folder):
-    """What was tested, and what is wrong with each or `None`."""
+    """The problem of each stage, or None, by its title."""
     started = []
     try:
         return dict(stages(program, emulator, tools, folder, started))
@@ -35,41 +35,41 @@ def stages(program, emulator, tools, folder, started):
     started.append(first)
     consumer = Consumer(tools, folder, own)
     started.append(consumer)
-    before = consumer.stage()
+    before = consumer.run_stage()
     first.stop()
     second, _ = gate(program, "gate-restarted", port, own, folder)
     started.append(second)
-    after = consumer.stage()
+    after = consumer.run_stage()
     consumer.stop()
     second.stop()
-    yield "boto3 before the restart", judge(before, STAGES[0], 0)
-    yield "boto3 after the restart", judge(after, STAGES[0] + STAGES[1], 1)
-    yield "what the gates decided", decisions(folder)
+    yield "boto3 before the restart", problem(before, STAGES[0], 0)
+    yield "boto3 after the restart", problem(after, STAGES[0] + STAGES[1], 1)
+    yield "what the gates decided", decision_problem(folder)
 
 
 class Consumer(servers.Server):
-    """The program, which waits for a line between its stages."""
+    """The consumer's program, which waits for a line after each stage."""
 
     def __init__(self, tools, folder, port):
         command = [tools["python"] / "bin/python", servers.HERE / "boto3/consumer.py"]
         environment = clients.environment("boto3", tools, folder)
         super().__init__("consumer", command, folder, env=environment, input=subprocess.PIPE)
-        self.told = 0
-        self.say({
+        self.stage_count = 0
+        self.send({
             "region": REGION, "endpoint_url": f"https://localhost:{port}", "key": access_key(951), "stream": STREAM,
             "stages": STAGES,
         })
 
-    def say(self, line):
+    def send(self, line):
         self.process.stdin.write(json.dumps(line).encode() + b"\n")
         self.process.stdin.flush()
 
-    def stage(self):
-        """What it has when a stage is done; the next one begins with the next call."""
-        if self.told:
-            self.say("go on")
-        self.told += 1
-        lines = self.wait_for(lambda: self.lines() if len(self.lines()) == self.told else None, 90)
+    def run_stage(self):
+        """Runs the next stage, and returns its report."""
+        if self.stage_count:
+            self.send("continue")
+        self.stage_count += 1
+        lines = self.wait_for(lambda: self.lines() if len(self.lines()) == self.stage_count else None, 90)
         return json.loads(lines[-1])
 
     def lines(self):
@@ -77,7 +77,7 @@ class Consumer(servers.Server):
 
 
 def gate(program, name, upstream, port, folder):
-    """A gate that allows one stream; it and its port."""
+    """Starts a gate that allows one stream; returns it and its port."""
     stream = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{STREAM}"
     allowed = {"Effect": "Allow", "Principal": "*", "Action": "kinesis:*", "Resource": stream}
     (folder / "policy.json").write_text(json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
@@ -102,24 +102,24 @@ tls = {tls}
     return server, int(found[1])
 
 
-def judge(report, wanted, expired):
-    """Each record once and in order, and an expired iterator only where the gate had been restarted."""
+def problem(report, wanted, expired):
+    """The problem of a report, or None. It must have each record once, in order, and `expired` iterators."""
     if report["seen"] != wanted:
         return f"it read {report['seen']}"
     return None if report["expired"] == expired else f"{report['expired']} of its iterators had expired"
 
 
-def decisions(folder):
-    """All is allowed, but the one iterator that the restarted gate was asked for, which goes nowhere and
-    for which one other is fetched."""
+def decision_problem(folder):
+    """The problem of the decision logs, or None. The gates allow all calls but one with an iterator from
+    before the restart, which is not forwarded, and for which the consumer requests another."""
     for name, refused, iterators in (("gate", 0, 1), ("gate-restarted", 1, 1)):
         records = [json.loads(line) for line in (folder / f"{name}.out").read_text().splitlines()]
-        unknown = [record for record in records if record["decision"] != "allow"]
-        if [record["action"] for record in unknown] != ["kinesis:GetRecords"] * refused:
-            return f"{name} refused {json.dumps(unknown)}"
-        if any(record.get("upstream_status") is not None for record in unknown):
-            return f"{name} passed on {json.dumps(unknown)}"
-        asked = [record for record in records if record["action"] == "kinesis:GetShardIterator"]
-        if len(asked) != iterators:
-            return f"{name} was asked for {len(asked)} iterators"
+        denied = [record for record in records if record["decision"] != "allow"]
+        if [record["action"] for record in denied] != ["kinesis:GetRecords"] * refused:
+            return f"{name} refused {json.dumps(denied)}"
+        if any(record.get("upstream_status") is not None for record in denied):
+            return f"{name} forwarded {json.dumps(denied)}"
+        requests = [record for record in records if record["action"] == "kinesis:GetShardIterator"]
+        if len(requests) != iterators:
+            return f"{name} received {len(requests)} requests for iterators"
     return None

@@ -1,4 +1,4 @@
-"""A throw-away CA, the emulators, and the gate, each as an operator would start it."""
+"""The processes of a test: a throw-away CA, the emulators, and the gate."""
 
 import json
 import os
@@ -15,18 +15,18 @@ from .install import HERE
 
 POLICIES = HERE.parent.parent / "config" / "policies"
 
-# What moto stands in for: where the KCL keeps its leases, and where both libraries put metrics.
+# The services that moto emulates: DynamoDB for the leases of the KCL, CloudWatch for metrics.
 MOTO = ["dynamodb", "monitoring"]
 
-# The addresses that the endpoints have under Kinesis's own names, on port 443.
+# The address of each endpoint for Kinesis's own names, on port 443.
 ADDRESSES = {name: f"127.0.0.{number}" for number, name in enumerate(ENDPOINTS, 2)}
 
 
 class Server:
-    """A process, its output in files beside each other; ended by its id."""
+    """A process, with its output in two files; it is ended by its id."""
 
-    # What is of no use without it.
-    behind = None
+    # A server that ends with this one.
+    upstream = None
 
     def __init__(self, name, command, folder, cwd=None, env=None, input=subprocess.DEVNULL):
         self.log, self.errors = folder / f"{name}.out", folder / f"{name}.err"
@@ -44,8 +44,8 @@ class Server:
         return found
 
     def stop(self):
-        if self.behind:
-            self.behind.stop()
+        if self.upstream:
+            self.upstream.stop()
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -56,44 +56,44 @@ class Server:
 
 
 def authority(folder):
-    """`ca.pem` and `ca-key.pem`, `localhost.pem` and its key for upstreams, `trust.p12` for Java."""
+    """Writes `ca.pem` and `ca-key.pem`, `localhost.pem` and its key for upstreams, `trust.p12` for Java."""
     ca = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
     certificate(folder, "kinesis-gate tests", "ca-key.pem", "ca.pem", ca)
-    leaf(folder, "localhost", ["DNS:localhost", "IP:127.0.0.1"])
+    leaf_certificate(folder, "localhost", ["DNS:localhost", "IP:127.0.0.1"])
     store = ["-keystore", "trust.p12", "-storepass", "changeit"]
-    call(folder, ["keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", "ca.pem", *store])
+    run(folder, ["keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", "ca.pem", *store])
 
 
-def leaf(folder, name, subjects):
-    """A server's certificate from the CA, and its key."""
+def leaf_certificate(folder, name, subjects):
+    """Writes a server's certificate from the CA, and its key."""
     names = ["-addext", f"subjectAltName={','.join(subjects)}", "-addext", "basicConstraints=critical,CA:FALSE"]
     certificate(folder, name, f"{name}-key.pem", f"{name}.pem", ["-CA", "ca.pem", "-CAkey", "ca-key.pem", *names])
 
 
 def certificate(folder, subject, key, file, more):
     new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    call(folder, [*new, "-subj", f"/CN={subject}", "-keyout", key, "-out", file, *more])
+    run(folder, [*new, "-subj", f"/CN={subject}", "-keyout", key, "-out", file, *more])
 
 
-def call(folder, command):
+def run(folder, command):
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
 
 
 def ferrokinesis(tool, folder):
     port = free_port()
     tls = ["--tls-cert", folder / "localhost.pem", "--tls-key", folder / "localhost-key.pem"]
-    at_once = ["--create-stream-ms", "0", "--delete-stream-ms", "0", "--update-stream-ms", "0"]
-    site = ["--port", port, "--account-id", ACCOUNT, "--region", REGION, "--shard-limit", "1000"]
-    command = [tool / "bin/ferrokinesis", *site, *at_once, *tls]
-    return serving(Server("ferrokinesis", command, folder), port, folder)
+    without_delay = ["--create-stream-ms", "0", "--delete-stream-ms", "0", "--update-stream-ms", "0"]
+    options = ["--port", port, "--account-id", ACCOUNT, "--region", REGION, "--shard-limit", "1000"]
+    command = [tool / "bin/ferrokinesis", *options, *without_delay, *tls]
+    return wait_for_tls(Server("ferrokinesis", command, folder), port, folder)
 
 
 def rpc_v2(tool, folder):
-    """ferrokinesis, as one who speaks Smithy RPC v2 CBOR."""
+    """ferrokinesis behind a translator of Smithy RPC v2 CBOR."""
     emulator, port = ferrokinesis(tool, folder)
     tls = [folder / "localhost-key.pem", folder / "localhost.pem", folder / "ca.pem"]
     server = Server("rpc-v2", ["node", HERE / "rpc-v2/upstream.mjs", *tls, port], folder)
-    server.behind = emulator
+    server.upstream = emulator
     return server, int(server.wait_for(lambda: server.log.read_text()))
 
 
@@ -101,7 +101,7 @@ def kinesis_local(tool, folder):
     port = free_port()
     pem = {"key": (folder / "localhost-key.pem").read_text(), "cert": (folder / "localhost.pem").read_text()}
     (folder / "server.json").write_text(json.dumps({"server": pem}))
-    at_once = ["CREATE_STREAM", "DELETE_STREAM", "REGISTER_STREAM_CONSUMER", "DEREGISTER_STREAM_CONSUMER"]
+    without_delay = ["CREATE_STREAM", "DELETE_STREAM", "REGISTER_STREAM_CONSUMER", "DEREGISTER_STREAM_CONSUMER"]
     settings = {
         "PATH": os.environ["PATH"],
         "KINESIS_MOCK_CERT_PATH": str(folder / "server.json"),
@@ -110,30 +110,30 @@ def kinesis_local(tool, folder):
         "AWS_ACCOUNT_ID": ACCOUNT,
         "AWS_REGION": REGION,
         "SHARD_LIMIT": "1000",
-        **{f"{each}_DURATION": "1ms" for each in at_once},
+        **{f"{each}_DURATION": "1ms" for each in without_delay},
     }
     package = tool / "node_modules/kinesis-local"
-    return serving(Server("kinesis-local", ["node", "main.js"], folder, cwd=package, env=settings), port, folder)
+    return wait_for_tls(Server("kinesis-local", ["node", "main.js"], folder, cwd=package, env=settings), port, folder)
 
 
 def moto(tool, folder, address):
     """DynamoDB and CloudWatch under their own names, at port 443 of an address."""
-    leaf(folder, "moto", [f"DNS:{service}.{REGION}.amazonaws.com" for service in MOTO])
+    leaf_certificate(folder, "moto", [f"DNS:{service}.{REGION}.amazonaws.com" for service in MOTO])
     tls = ["--ssl-cert", folder / "moto.pem", "--ssl-key", folder / "moto-key.pem"]
     server = Server("moto", [tool / "bin/moto_server", "--host", address, "--port", 443, *tls], folder)
 
-    def answers():
+    def is_listening():
         with socket.socket() as probe:
             return probe.connect_ex((address, 443)) == 0
 
-    server.wait_for(answers)
+    server.wait_for(is_listening)
     return server
 
 
-def serving(server, port, folder):
+def wait_for_tls(server, port, folder):
     context = ssl.create_default_context(cafile=folder / "ca.pem")
 
-    def answers():
+    def is_listening():
         try:
             with socket.create_connection(("127.0.0.1", port), 1) as plain:
                 with context.wrap_socket(plain, server_hostname="localhost"):
@@ -141,19 +141,19 @@ def serving(server, port, folder):
         except OSError:
             return False
 
-    server.wait_for(answers)
+    server.wait_for(is_listening)
     return server, port
 
 
 def create_stream(port, folder, name, shards=1):
-    """Makes a stream where the emulator is, past the gate. It asks for a signature, and verifies
-    none."""
-    signed = f"Credential={access_key(0)}/20261123/{REGION}/kinesis/aws4_request, SignedHeaders=host, Signature=0"
+    """Creates a stream at the emulator, not through the gate. The emulator requires a signature, but does
+    not verify it."""
+    credential = f"Credential={access_key(0)}/20261123/{REGION}/kinesis/aws4_request, SignedHeaders=host, Signature=0"
     headers = {
         "Content-Type": "application/x-amz-json-1.1",
         "X-Amz-Target": "Kinesis_20131202.CreateStream",
         "X-Amz-Date": "20261123T000000Z",
-        "Authorization": f"AWS4-HMAC-SHA256 {signed}",
+        "Authorization": f"AWS4-HMAC-SHA256 {credential}",
     }
     body = json.dumps({"StreamName": name, "ShardCount": shards}).encode()
     request = urllib.request.Request(f"https://localhost:{port}/", body, headers)
@@ -168,10 +168,10 @@ def free_port():
 
 
 def gate(program, upstream_port, keys, folder):
-    """The gate before an upstream: each endpoint on a free port, and on port 443 of an address of
-    its own. Returns the server and the endpoints' free ports."""
+    """Starts the gate: each endpoint listens on a free port, and on port 443 of its own address. Returns
+    the server and the free port of each endpoint."""
     configuration = folder / "gate.toml"
-    configuration.write_text(configured(upstream_port, keys))
+    configuration.write_text(config(upstream_port, keys))
     server = Server("gate", [program, "run", "--config", configuration], folder)
 
     def listening():
@@ -182,7 +182,7 @@ def gate(program, upstream_port, keys, folder):
     return server, {name: bound[vpce] for name, vpce in ENDPOINTS.items()}
 
 
-def configured(upstream_port, keys):
+def config(upstream_port, keys):
     policies = {"read-only": POLICIES / "read-only.json", "one-stream": POLICIES / "one-stream.json"}
     parts = [
         f'upstream = {{ connect = "127.0.0.1:{upstream_port}", server-name = "localhost", ca-file = "ca.pem" }}',
@@ -202,7 +202,7 @@ def configured(upstream_port, keys):
 
 
 def hosts(folder):
-    """A hosts file for each endpoint that leads Kinesis's own names to it, and one that does not."""
+    """A hosts file for each endpoint, which resolves Kinesis's own names to it, and one without those names."""
     host = f"kinesis.{REGION}.amazonaws.com"
     accounts = [f"{account}.{plane}-{host}" for account in (ACCOUNT, "210987654321") for plane in ("data", "control")]
     plain = "127.0.0.1 localhost\n"

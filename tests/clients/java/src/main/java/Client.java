@@ -26,12 +26,12 @@ import software.amazon.awssdk.services.kinesis.model.SubscribeToShardResponseHan
 
 /**
  * Runs cases with the AWS SDK for Java v2: a job on standard input, one line of JSON for each case
- * on standard output. See ../README.md. The argument says which client: {@code sync} (Apache,
+ * on standard output. See ../README.md. The argument is the client: {@code sync} (Apache,
  * HTTP/1.1) or {@code async} (Netty, HTTP/2); both send CBOR.
  */
 public final class Client {
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static final Duration TIMEOUT = Duration.ofSeconds(30);
 
     private final boolean async;
     private final JsonNode job;
@@ -63,9 +63,9 @@ public final class Client {
         } catch (SdkException error) {
             report.put("outcome", "error").put("type", error.getClass().getSimpleName())
                     .put("message", error.getMessage()).put("attempts", error.numAttempts());
-            if (error instanceof AwsServiceException answered && answered.awsErrorDetails() != null) {
-                String code = answered.awsErrorDetails().errorCode();
-                report.put("code", code).put("message", answered.awsErrorDetails().errorMessage());
+            if (error instanceof AwsServiceException service && service.awsErrorDetails() != null) {
+                String code = service.awsErrorDetails().errorCode();
+                report.put("code", code).put("message", service.awsErrorDetails().errorMessage());
                 report.put("outcome", "AccessDeniedException".equals(code) ? "denied" : "error");
             }
             return report;
@@ -75,7 +75,7 @@ public final class Client {
         }
     }
 
-    /** Finds the operation by name: each has a method of that name that takes its request. */
+    /** Finds the operation by name: the method has that name, and takes its request. */
     private SdkPojo call(JsonNode testCase) throws Exception {
         String call = testCase.get("call").asText();
         String method = Character.toLowerCase(call.charAt(0)) + call.substring(1);
@@ -90,10 +90,10 @@ public final class Client {
             }
             Class<?> kind = async ? KinesisAsyncClient.class : KinesisClient.class;
             Method operation = kind.getMethod(method, type);
-            Object answer = operation.invoke(client, request);
-            return answer instanceof CompletableFuture<?> later
-                    ? (SdkPojo) later.get(PATIENCE.toSeconds(), TimeUnit.SECONDS)
-                    : (SdkPojo) answer;
+            Object result = operation.invoke(client, request);
+            return result instanceof CompletableFuture<?> future
+                    ? (SdkPojo) future.get(TIMEOUT.toSeconds(), TimeUnit.SECONDS)
+                    : (SdkPojo) result;
         } catch (InvocationTargetException | ExecutionException | CompletionException error) {
             throw error.getCause() instanceof SdkException cause ? cause : error;
         }
@@ -104,12 +104,12 @@ public final class Client {
     }
 
     private <B extends AwsClientBuilder<B, C>, C> C build(B builder, JsonNode testCase) {
-        JsonNode who = job.get("credentials").get(testCase.get("as").asText());
+        JsonNode key = job.get("credentials").get(testCase.get("as").asText());
         builder.region(Region.of(job.get("region").asText()));
-        // Without a key in the job, the SDK's own chain finds credentials.
-        if (!who.isNull()) {
+        // Without a key in the job, the default credential chain finds credentials.
+        if (!key.isNull()) {
             builder.credentialsProvider(StaticCredentialsProvider.create(
-                    AwsBasicCredentials.create(who.get("id").asText(), who.get("secret").asText())));
+                    AwsBasicCredentials.create(key.get("id").asText(), key.get("secret").asText())));
         }
         if (!testCase.get("endpoint_url").isNull()) {
             builder.endpointOverride(URI.create(testCase.get("endpoint_url").asText()));
@@ -133,7 +133,7 @@ public final class Client {
             if (error != null) records.completeExceptionally(error);
         });
         try {
-            return records.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            return records.get(TIMEOUT.toSeconds(), TimeUnit.SECONDS);
         } finally {
             subscription.cancel(true);
         }

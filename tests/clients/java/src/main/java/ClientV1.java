@@ -21,7 +21,7 @@ import java.util.Map;
  */
 public final class ClientV1 {
     private static final ObjectMapper JSON = new ObjectMapper();
-    // The SDK's beans, with members named as on the wire.
+    // The SDK's beans, whose members have the names of the API.
     private static final ObjectMapper BEANS = new ObjectMapper()
             .setPropertyNamingStrategy(PropertyNamingStrategies.UPPER_CAMEL_CASE)
             .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
@@ -52,21 +52,21 @@ public final class ClientV1 {
         } catch (Throwable error) {
             report.put("outcome", "error").put("type", error.getClass().getSimpleName())
                     .put("message", error.getMessage());
-            if (error instanceof AmazonServiceException answered) {
-                report.put("code", answered.getErrorCode()).put("message", answered.getErrorMessage());
-                report.put("outcome", "AccessDeniedException".equals(answered.getErrorCode()) ? "denied" : "error");
+            if (error instanceof AmazonServiceException service) {
+                report.put("code", service.getErrorCode()).put("message", service.getErrorMessage());
+                report.put("outcome", "AccessDeniedException".equals(service.getErrorCode()) ? "denied" : "error");
             }
             return report;
         }
     }
 
-    /** Finds the operation by name: each has a method of that name that takes its request. */
+    /** Finds the operation by name: the method has that name, and takes its request. */
     private JsonNode call(JsonNode testCase) throws Throwable {
         String call = testCase.get("call").asText();
         String method = Character.toLowerCase(call.charAt(0)) + call.substring(1);
         Class<?> type = Class.forName("com.amazonaws.services.kinesis.model." + call + "Request");
         ObjectNode members = testCase.get("arguments").deepCopy();
-        // What an earlier case saved.
+        // Replaces `$name` by the value that an earlier case saved.
         members.fields().forEachRemaining(member -> {
             String text = member.getValue().asText();
             if (text.startsWith("$")) {
@@ -84,13 +84,13 @@ public final class ClientV1 {
     }
 
     private AmazonKinesis client(JsonNode testCase) {
-        JsonNode who = job.get("credentials").get(testCase.get("as").asText());
+        JsonNode key = job.get("credentials").get(testCase.get("as").asText());
         String region = job.get("region").asText();
-        // Without a key in the job, a process gives credentials.
-        var builder = AmazonKinesisClientBuilder.standard().withCredentials(who.isNull()
+        // Without a key in the job, a process provides credentials.
+        var builder = AmazonKinesisClientBuilder.standard().withCredentials(key.isNull()
                 ? ProcessCredentialsProvider.builder().withCommand(System.getenv("CREDENTIAL_PROCESS")).build()
                 : new AWSStaticCredentialsProvider(
-                        new BasicAWSCredentials(who.get("id").asText(), who.get("secret").asText())));
+                        new BasicAWSCredentials(key.get("id").asText(), key.get("secret").asText())));
         JsonNode url = testCase.get("endpoint_url");
         return url.isNull()
                 ? builder.withRegion(region).build()

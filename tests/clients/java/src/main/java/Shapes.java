@@ -13,11 +13,11 @@ import software.amazon.awssdk.core.protocol.MarshallingType;
 import software.amazon.awssdk.core.traits.ListTrait;
 import software.amazon.awssdk.utils.builder.SdkBuilder;
 
-/** Between JSON, with members named as on the wire, and the SDK's requests and responses. */
+/** Converts JSON, whose members have the names of the API, to the SDK's requests, and its responses to JSON. */
 final class Shapes {
     private Shapes() {}
 
-    /** Fills a builder, and builds. {@code $name} is what an earlier case saved. */
+    /** Builds a request. {@code $name} is replaced by the value that an earlier case saved. */
     static SdkPojo fill(SdkPojo builder, JsonNode members, Map<String, String> saved) {
         for (SdkField<?> field : builder.sdkFields()) {
             JsonNode value = members.get(field.memberName());

@@ -50,9 +50,9 @@ public final class Consumer {
             thread.start();
         }
         input.readLine();
-        var ends = schedulers.stream().map(Scheduler::startGracefulShutdown).toList();
-        for (var end : ends) {
-            end.get(30, TimeUnit.SECONDS);
+        var shutdowns = schedulers.stream().map(Scheduler::startGracefulShutdown).toList();
+        for (var shutdown : shutdowns) {
+            shutdown.get(30, TimeUnit.SECONDS);
         }
         System.exit(0);
     }
@@ -61,7 +61,7 @@ public final class Consumer {
         var region = Region.of(job.get("region").asText());
         var credentials = StaticCredentialsProvider.create(
                 AwsBasicCredentials.create(each.get("key").asText(), "throw-away"));
-        // As the guide builds it: HTTP/2, and CBOR, which the SDK takes by itself.
+        // As in the guide: HTTP/2 and CBOR, which are defaults of the SDK.
         var kinesis = KinesisClientUtil.adjustKinesisClientBuilder(
                 KinesisAsyncClient.builder().region(region).credentialsProvider(credentials));
         if (each.has("port")) {
@@ -69,7 +69,7 @@ public final class Consumer {
         }
         var client = kinesis.build();
         var leases = DynamoDbAsyncClient.builder().region(region).credentialsProvider(credentials).build();
-        var watch = CloudWatchAsyncClient.builder().region(region).credentialsProvider(credentials).build();
+        var metrics = CloudWatchAsyncClient.builder().region(region).credentialsProvider(credentials).build();
 
         String name = each.get("name").asText();
         boolean byArn = each.has("arn");
@@ -78,13 +78,13 @@ public final class Consumer {
                 : StreamIdentifier.singleStreamInstance(each.get("stream").asText());
         var start = InitialPositionInStreamExtended.newInitialPosition(InitialPositionInStream.TRIM_HORIZON);
         var configs = new ConfigsBuilder(
-                new SingleStreamTracker(stream, start), name, client, leases, watch, "worker", () -> new Printer(name));
+                new SingleStreamTracker(stream, start), name, client, leases, metrics, "worker", () -> new Printer(name));
         var retrieval = configs.retrievalConfig();
         retrieval.retrievalSpecificConfig(each.get("mode").asText().equals("polling")
                 ? new PollingConfig(each.get("stream").asText(), client)
                 : new FanOutConfig(client).applicationName(name).streamName(each.get("stream").asText()));
 
-        // Nothing of what goes through the gate: only how soon a lone worker takes its leases.
+        // These settings change no request to Kinesis, only how soon a single worker takes its leases.
         var management = configs.leaseManagementConfig()
                 .failoverTimeMillis(3_000)
                 .leaseAssignmentIntervalMillis(1_000L)

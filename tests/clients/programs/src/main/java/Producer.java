@@ -49,12 +49,12 @@ public final class Producer {
     }
 
     private static void produce(JsonNode job, JsonNode each, Map<String, Object> report) throws Exception {
-        var began = System.nanoTime();
+        var start = System.nanoTime();
         var producer = new KinesisProducer(configuration(job, each));
         List<ListenableFuture<UserRecordResult>> puts = new ArrayList<>();
         int from = each.get("from").asInt();
         for (int number = from; number < from + each.get("count").asInt(); number++) {
-            // Few keys: their records are many, and each key's are of one shard.
+            // Few keys, so that each has many records, all in one shard.
             String key = "key-" + number % 16;
             byte[] data = (each.get("stream").asText() + " " + number).getBytes(StandardCharsets.UTF_8);
             puts.add(producer.addUserRecord(each.get("stream").asText(), key, ByteBuffer.wrap(data)));
@@ -65,8 +65,8 @@ public final class Producer {
             try {
                 put.get(3, TimeUnit.MINUTES);
                 acknowledged += 1;
-            } catch (ExecutionException failed) {
-                var attempts = ((UserRecordFailedException) failed.getCause()).getResult().getAttempts();
+            } catch (ExecutionException error) {
+                var attempts = ((UserRecordFailedException) error.getCause()).getResult().getAttempts();
                 for (Attempt attempt : attempts) {
                     failures.merge(attempt.getErrorCode() + ": " + attempt.getErrorMessage(), 1, Integer::sum);
                 }
@@ -74,7 +74,7 @@ public final class Producer {
         }
         report.put("acknowledged", acknowledged);
         report.put("failures", failures);
-        report.put("seconds", (System.nanoTime() - began) / 1_000_000_000L);
+        report.put("seconds", (System.nanoTime() - start) / 1_000_000_000L);
         producer.destroy();
     }
 
@@ -84,8 +84,8 @@ public final class Producer {
                 .setRegion(job.get("region").asText())
                 .setCredentialsProvider(StaticCredentialsProvider.create(credentials))
                 .setCaCertFile(job.get("ca").asText())
-                // Where two puts overlap, the emulator shows the later numbers first, and a reader
-                // that has passed them never sees the others.
+                // Of two puts that overlap, the emulator may show the later sequence numbers first; a
+                // consumer then never sees the earlier ones.
                 .setMaxConnections(1)
                 .setTempDirectory(job.get("folder").asText());
         if (each.has("port")) {
