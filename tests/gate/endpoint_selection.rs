@@ -1,51 +1,56 @@
-//! Where a connection came from: load balancers' headers, networks and names choose the endpoint,
-//! and nothing widens what it may do.
+//! Endpoint selection: the PROXY protocol header, the client's network and the SNI name select the
+//! endpoint, and nothing that a client sends widens what it may do.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kinesis_gate::sandbox::Authority;
 
+use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder};
 
-/// What a network load balancer with PROXY protocol sends first: addresses, a checksum, AWS's
-/// element with the endpoint's id, padding.
+/// A PROXY protocol v2 header as a network load balancer sends it: addresses, a checksum, AWS's TLV
+/// with the endpoint's id, padding.
 fn nlb(client: [u8; 4], vpce: &str) -> Vec<u8> {
-    let mut elements = vec![0x03, 0, 4, 0xA9, 0xB8, 0x7E, 0x8F];
-    elements.extend(aws(1, vpce.as_bytes()));
-    elements.extend([0x04, 0, 3, 0, 0, 0]);
-    v2(0x21, 0x11, &[&v4(client), elements.as_slice()].concat())
+    let mut tlvs = vec![0x03, 0, 4, 0xA9, 0xB8, 0x7E, 0x8F];
+    tlvs.extend(aws_tlv(1, vpce.as_bytes()));
+    tlvs.extend([0x04, 0, 3, 0, 0, 0]);
+    v2(
+        0x21,
+        0x11,
+        &[&ipv4_addresses(client), tlvs.as_slice()].concat(),
+    )
 }
 
-fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+fn v2(command: u8, family: u8, payload: &[u8]) -> Vec<u8> {
     let mut header = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
     header.extend([command, family]);
-    header.extend(u16::try_from(rest.len()).unwrap().to_be_bytes());
-    header.extend(rest);
+    header.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+    header.extend(payload);
     header
 }
 
-fn v4(client: [u8; 4]) -> Vec<u8> {
+fn ipv4_addresses(client: [u8; 4]) -> Vec<u8> {
     [&client, [10, 0, 0, 9].as_slice(), &[0x9C, 0x40, 0x01, 0xBB]].concat()
 }
 
-/// AWS's element.
-fn aws(kind: u8, value: &[u8]) -> Vec<u8> {
+/// AWS's TLV (type 0xEA).
+fn aws_tlv(kind: u8, value: &[u8]) -> Vec<u8> {
     let len = u16::try_from(value.len() + 1).unwrap().to_be_bytes();
     [[0xEA].as_slice(), &len, &[kind], value].concat()
 }
 
-struct Site {
+struct Fixture {
     recorder: Recorder,
     gate: Gate,
 }
 
 /// One listener for two endpoints: `vpce-0000aaaa` may only list, `vpce-0000bbbb` may do everything, from
 /// `10.9.0.0/16`.
-fn site(listener: &str, endpoints: [&str; 2]) -> Site {
+fn fixture(listener: &str, endpoints: [&str; 2]) -> Fixture {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
@@ -78,11 +83,11 @@ fn site(listener: &str, endpoints: [&str; 2]) -> Site {
     let gate = GateBuilder::new(&authority, recorder.address())
         .config(&text)
         .start();
-    Site { recorder, gate }
+    Fixture { recorder, gate }
 }
 
-const BOTH: &str = "endpoints = [\"vpce-0000aaaa\", \"vpce-0000bbbb\"]\n";
-const FROM_HERE: &str = "proxy-protocol = { from = [\"127.0.0.0/8\"] }\n";
+const BOTH_ENDPOINTS: &str = "endpoints = [\"vpce-0000aaaa\", \"vpce-0000bbbb\"]\n";
+const TRUST_LOOPBACK: &str = "proxy-protocol = { from = [\"127.0.0.0/8\"] }\n";
 
 fn put() -> Request {
     Request::new(
@@ -91,72 +96,70 @@ fn put() -> Request {
     )
 }
 
-fn dial(gate: &Gate) -> TcpStream {
+fn connect(gate: &Gate) -> TcpStream {
     let tcp = TcpStream::connect(gate.address()).unwrap();
     tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     tcp.set_nodelay(true).unwrap();
     tcp
 }
 
-impl Site {
-    /// The status of a PutRecord after these bytes, asking for `name`; `None` if the connection
-    /// ended before.
+impl Fixture {
+    /// The status of a `PutRecord` with the SNI name `name` after `header`; `None` if the gate closed
+    /// the connection before.
     fn put_after(&self, header: &[u8], name: &str) -> Option<u16> {
-        let mut tcp = dial(&self.gate);
+        let mut tcp = connect(&self.gate);
         tcp.write_all(header).unwrap();
         let connection = Connection::try_over_tcp(tcp, &self.gate.authority, name);
         let mut connection = connection.ok()?;
         connection.write(&put().replace("Host", name).bytes());
-        connection.try_response().map(|answer| answer.status)
+        connection.try_response().map(|response| response.status)
     }
 
-    /// Asserts that these bytes end the connection, for this reason, and that nothing went on.
+    /// Asserts that the gate drops the connection for this reason and forwards nothing.
     fn assert_dropped(&self, header: &[u8], name: &str, kind: &str, line: usize) {
         assert_eq!(self.put_after(header, name), None, "{kind}");
-        let told = &self.gate.log(line)[line - 1];
-        assert_eq!(told["connection"], "dropped", "{told}");
-        assert_eq!(told["kind"], kind, "{told}");
-        assert!(!told["reason"].as_str().unwrap().is_empty());
+        let record = &self.gate.log(line)[line - 1];
+        assert_eq!(record["connection"], "dropped", "{record}");
+        assert_eq!(record["kind"], kind, "{record}");
+        assert!(!record["reason"].as_str().unwrap().is_empty());
         assert!(self.recorder.requests().is_empty());
-        let counted = format!("kinesis_gate_connections_dropped_total{{kind=\"{kind}\"}} 0");
-        assert!(!metrics(self.gate.admin()).contains(&counted), "{kind}");
+        let zero = format!("kinesis_gate_connections_dropped_total{{kind=\"{kind}\"}} 0");
+        assert!(
+            !get(self.gate.admin(), "/metrics").1.contains(&zero),
+            "{kind}"
+        );
     }
-}
-
-fn metrics(admin: SocketAddr) -> String {
-    let mut tcp = TcpStream::connect(admin).unwrap();
-    tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    tcp.write_all(request.as_bytes()).unwrap();
-    let mut page = String::new();
-    tcp.read_to_string(&mut page).unwrap();
-    page
 }
 
 #[test]
-fn a_load_balancer_names_the_client_and_the_endpoint() {
-    let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
+fn a_proxy_protocol_header_names_the_client_and_the_endpoint() {
+    let fixture = fixture(&format!("{BOTH_ENDPOINTS}{TRUST_LOOPBACK}"), ["", ""]);
     let cases: [(Vec<u8>, u16); 4] = [
         (nlb([10, 9, 0, 7], "vpce-0000bbbb"), 200),
         // The same endpoint, from where its policy allows nothing.
         (nlb([10, 8, 0, 7], "vpce-0000bbbb"), 400),
         // The other endpoint's policy.
         (nlb([10, 9, 0, 7], "vpce-0000aaaa"), 400),
-        // AWS may add kinds to its element.
+        // AWS may add kinds to its TLV.
         (
             v2(
                 0x21,
                 0x11,
-                &[v4([10, 9, 0, 7]), aws(7, b"new"), aws(1, b"vpce-0000bbbb")].concat(),
+                &[
+                    ipv4_addresses([10, 9, 0, 7]),
+                    aws_tlv(7, b"new"),
+                    aws_tlv(1, b"vpce-0000bbbb"),
+                ]
+                .concat(),
             ),
             200,
         ),
     ];
     for (n, (header, status)) in cases.iter().enumerate() {
-        assert_eq!(site.put_after(header, HOST), Some(*status), "case {n}");
+        assert_eq!(fixture.put_after(header, HOST), Some(*status), "case {n}");
     }
-    let log = site.gate.log(4);
-    let told: Vec<(&str, &str)> = log
+    let log = fixture.gate.log(4);
+    let logged: Vec<(&str, &str)> = log
         .iter()
         .map(|line| {
             let text = |name: &str| line[name].as_str().unwrap();
@@ -164,7 +167,7 @@ fn a_load_balancer_names_the_client_and_the_endpoint() {
         })
         .collect();
     assert_eq!(
-        told,
+        logged,
         [
             ("vpce-0000bbbb", "10.9.0.7"),
             ("vpce-0000bbbb", "10.8.0.7"),
@@ -173,16 +176,16 @@ fn a_load_balancer_names_the_client_and_the_endpoint() {
         ]
     );
     assert_eq!(
-        site.recorder.requests().len(),
+        fixture.recorder.requests().len(),
         2,
         "denied calls never arrive"
     );
 }
 
 #[test]
-fn both_versions_and_families_name_the_client() {
-    let site = site(
-        &format!("endpoint = \"vpce-0000bbbb\"\n{FROM_HERE}"),
+fn proxy_protocol_v1_and_v2_name_ipv4_and_ipv6_clients() {
+    let fixture = fixture(
+        &format!("endpoint = \"vpce-0000bbbb\"\n{TRUST_LOOPBACK}"),
         ["", ""],
     );
     let mapped = [[0; 10].as_slice(), &[0xFF, 0xFF, 10, 9, 0, 4]].concat();
@@ -194,25 +197,25 @@ fn both_versions_and_families_name_the_client() {
         (&v2(0x21, 0x21, &v6), 200),
     ];
     for (header, status) in cases {
-        assert_eq!(site.put_after(header, HOST), Some(status), "{header:?}");
+        assert_eq!(fixture.put_after(header, HOST), Some(status), "{header:?}");
     }
 }
 
 #[test]
-fn a_header_ends_where_tls_begins() {
-    let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
-    // In pieces of one byte.
+fn a_proxy_protocol_header_ends_where_the_client_hello_begins() {
+    let fixture = fixture(&format!("{BOTH_ENDPOINTS}{TRUST_LOOPBACK}"), ["", ""]);
+    // One byte at a time.
     let headers = [
         nlb([10, 9, 0, 7], "vpce-0000bbbb"),
         b"PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n".to_vec(),
     ];
     let name = "vpce-0000bbbb-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com";
     for header in headers {
-        let mut tcp = dial(&site.gate);
+        let mut tcp = connect(&fixture.gate);
         for byte in &header {
             tcp.write_all(&[*byte]).unwrap();
         }
-        let mut connection = Connection::try_over_tcp(tcp, &site.gate.authority, name).unwrap();
+        let mut connection = Connection::try_over_tcp(tcp, &fixture.gate.authority, name).unwrap();
         connection.write(&put().replace("Host", name).bytes());
         assert_eq!(connection.response().status, 200);
     }
@@ -221,21 +224,21 @@ fn a_header_ends_where_tls_begins() {
         "PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n".as_bytes(),
         &nlb([10, 9, 0, 7], "vpce-0000bbbb"),
     ] {
-        let mut glued = Glued(dial(&site.gate), header.to_vec());
-        let mut config = crate::support::raw::client_config(&site.gate.authority);
+        let mut coalesced = Coalesced(connect(&fixture.gate), header.to_vec());
+        let mut config = crate::support::raw::client_config(&fixture.gate.authority);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let server = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
         let mut tls = rustls::ClientConnection::new(Arc::new(config), server).unwrap();
         while tls.is_handshaking() {
-            tls.complete_io(&mut glued).unwrap();
+            tls.complete_io(&mut coalesced).unwrap();
         }
     }
 }
 
-/// Sends its bytes together with the first that are written.
-struct Glued(TcpStream, Vec<u8>);
+/// Sends the header in one segment with the first bytes that are written.
+struct Coalesced(TcpStream, Vec<u8>);
 
-impl Write for Glued {
+impl Write for Coalesced {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let mut all = std::mem::take(&mut self.1);
         all.extend(bytes);
@@ -248,17 +251,17 @@ impl Write for Glued {
     }
 }
 
-impl Read for Glued {
+impl Read for Coalesced {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
 #[test]
-fn what_is_no_header_is_dropped() {
-    let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
-    let client = v4([10, 9, 0, 7]);
-    let with = |elements: &[u8]| v2(0x21, 0x11, &[client.as_slice(), elements].concat());
+fn a_connection_with_a_malformed_proxy_protocol_header_is_dropped() {
+    let fixture = fixture(&format!("{BOTH_ENDPOINTS}{TRUST_LOOPBACK}"), ["", ""]);
+    let client = ipv4_addresses([10, 9, 0, 7]);
+    let with = |tlvs: &[u8]| v2(0x21, 0x11, &[client.as_slice(), tlvs].concat());
     let long = [0x04, 0x10, 0x00]
         .into_iter()
         .chain([0; 4096])
@@ -280,70 +283,70 @@ fn what_is_no_header_is_dropped() {
         v2(0x21, 0x12, &client),
         v2(0x21, 0x00, &client),
         v2(0x21, 0x31, &[0; 216]),
-        // Addresses that are cut short, elements that are, one that is too long.
+        // Truncated addresses, truncated TLVs, a TLV that is too long.
         v2(0x21, 0x11, &client[..8]),
         with(&[0xEA]),
         with(&[0xEA, 0, 9, 1]),
         with(&[0xEA, 0, 0]),
         with(&long),
-        // Ids that are none, and two of them.
-        with(&aws(1, b"")),
-        with(&aws(1, b"eni-aa")),
-        with(&aws(1, b"vpce-0000bbbb\0")),
-        with(&aws(1, b"vpce-0000BBBB")),
-        with(&[aws(1, b"vpce-0000aaaa"), aws(1, b"vpce-0000bbbb")].concat()),
-        with(&[aws(1, b"vpce-0000bbbb"), aws(1, b"vpce-0000bbbb")].concat()),
+        // Invalid ids, and two ids.
+        with(&aws_tlv(1, b"")),
+        with(&aws_tlv(1, b"eni-aa")),
+        with(&aws_tlv(1, b"vpce-0000bbbb\0")),
+        with(&aws_tlv(1, b"vpce-0000BBBB")),
+        with(&[aws_tlv(1, b"vpce-0000aaaa"), aws_tlv(1, b"vpce-0000bbbb")].concat()),
+        with(&[aws_tlv(1, b"vpce-0000bbbb"), aws_tlv(1, b"vpce-0000bbbb")].concat()),
     ];
     for (n, header) in malformed.iter().enumerate() {
-        site.assert_dropped(header, HOST, "proxy-malformed", n + 1);
+        fixture.assert_dropped(header, HOST, "proxy-malformed", n + 1);
     }
     let mut line = malformed.len();
     for (header, kind) in [
         (Vec::new(), "proxy-missing"),
         (nlb([10, 9, 0, 7], "vpce-0000cccc"), "endpoint-unknown"),
         (nlb([10, 9, 0, 7], "vpce-0000bbbb0"), "endpoint-unknown"),
-        // Without the element nothing tells the endpoint.
+        // Without the TLV the endpoint is unknown.
         (v2(0x21, 0x11, &client), "endpoint-unclear"),
     ] {
         line += 1;
-        site.assert_dropped(&header, HOST, kind, line);
+        fixture.assert_dropped(&header, HOST, kind, line);
     }
 }
 
 #[test]
-fn a_header_from_elsewhere_is_dropped() {
+fn a_proxy_protocol_header_from_an_untrusted_source_is_dropped() {
     for (required, bare) in [("true", None), ("false", Some(400))] {
         let rules = format!(
             "endpoint = \"vpce-0000bbbb\"\nproxy-protocol = {{ from = [\"192.0.2.0/24\"], required = {required} }}\n"
         );
-        let site = site(&rules, ["", ""]);
-        site.assert_dropped(
+        let fixture = fixture(&rules, ["", ""]);
+        fixture.assert_dropped(
             &nlb([10, 9, 0, 7], "vpce-0000bbbb"),
             HOST,
             "proxy-source",
             1,
         );
         let v1 = b"PROXY TCP4 10.9.0.1 10.0.0.9 40000 443\r\n";
-        site.assert_dropped(v1, HOST, "proxy-source", 2);
-        // Without a header it is this machine's client, whom the policy does not know.
-        assert_eq!(site.put_after(b"", HOST), bare);
-        assert!(site.recorder.requests().is_empty());
+        fixture.assert_dropped(v1, HOST, "proxy-source", 2);
+        // Without a header the client is this machine, which the policy does not allow.
+        assert_eq!(fixture.put_after(b"", HOST), bare);
+        assert!(fixture.recorder.requests().is_empty());
     }
 }
 
 #[test]
-fn a_slow_header_has_a_deadline() {
-    let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
-    for begun in [
+fn a_slow_proxy_protocol_header_times_out() {
+    let fixture = fixture(&format!("{BOTH_ENDPOINTS}{TRUST_LOOPBACK}"), ["", ""]);
+    for start in [
         b"PROXY TCP4 10.9".as_slice(),
         &nlb([10, 9, 0, 7], "vpce-0000bbbb")[..20],
         b"",
     ] {
-        let mut tcp = dial(&site.gate);
-        tcp.write_all(begun).unwrap();
+        let mut tcp = connect(&fixture.gate);
+        tcp.write_all(start).unwrap();
         assert_eq!(tcp.read(&mut [0]).unwrap_or(0), 0, "the gate ends it");
     }
-    let log = site.gate.log(3);
+    let log = fixture.gate.log(3);
     assert!(
         log.iter().all(|line| line["kind"] == "proxy-timeout"),
         "{log:?}"
@@ -351,44 +354,44 @@ fn a_slow_header_has_a_deadline() {
 }
 
 #[test]
-fn a_load_balancers_own_connection_is_a_health_check() {
-    let site = site(&format!("{BOTH}{FROM_HERE}"), ["", ""]);
+fn a_load_balancers_own_connection_counts_as_a_health_check() {
+    let fixture = fixture(&format!("{BOTH_ENDPOINTS}{TRUST_LOOPBACK}"), ["", ""]);
     for header in [
         v2(0x20, 0x00, b""),
-        v2(0x20, 0x11, &v4([10, 9, 0, 7])),
+        v2(0x20, 0x11, &ipv4_addresses([10, 9, 0, 7])),
         b"PROXY UNKNOWN\r\n".to_vec(),
     ] {
-        assert_eq!(site.put_after(&header, HOST), None);
+        assert_eq!(fixture.put_after(&header, HOST), None);
     }
-    // One that only opens and closes says nothing at all.
-    drop(dial(&site.gate));
-    let page = metrics(site.gate.admin());
+    // A connection that opens and closes counts for nothing.
+    drop(connect(&fixture.gate));
+    let (_, page) = get(fixture.gate.admin(), "/metrics");
     assert!(
         page.contains("kinesis_gate_health_checks_total 3"),
         "{page}"
     );
-    assert!(site.recorder.requests().is_empty());
+    assert!(fixture.recorder.requests().is_empty());
 }
 
 #[test]
-fn a_name_chooses_its_endpoint() {
-    let site = site(BOTH, ["", ""]);
+fn an_sni_name_selects_its_endpoint() {
+    let fixture = fixture(BOTH_ENDPOINTS, ["", ""]);
     let named = |id: &str| format!("{id}-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com");
-    assert_eq!(site.put_after(b"", &named("vpce-0000aaaa")), Some(400));
-    assert_eq!(site.put_after(b"", &named("vpce-0000bbbb")), Some(400));
-    let log = site.gate.log(2);
+    assert_eq!(fixture.put_after(b"", &named("vpce-0000aaaa")), Some(400));
+    assert_eq!(fixture.put_after(b"", &named("vpce-0000bbbb")), Some(400));
+    let log = fixture.gate.log(2);
     assert_eq!(
         (&log[0]["endpoint"], &log[1]["endpoint"]),
         (&"vpce-0000aaaa".into(), &"vpce-0000bbbb".into())
     );
     // A name of both, and one of neither.
-    site.assert_dropped(b"", HOST, "endpoint-unclear", 3);
-    site.assert_dropped(b"", "gate.test", "endpoint-unclear", 4);
-    site.assert_dropped(b"", &named("vpce-0000cccc"), "name", 5);
-    // Over TLS for one endpoint, the other is not asked.
+    fixture.assert_dropped(b"", HOST, "endpoint-unclear", 3);
+    fixture.assert_dropped(b"", "gate.test", "endpoint-unclear", 4);
+    fixture.assert_dropped(b"", &named("vpce-0000cccc"), "name", 5);
+    // A connection to one endpoint never reaches the other.
     let mut connection = Connection::open(
-        &site.gate.authority,
-        site.gate.address(),
+        &fixture.gate.authority,
+        fixture.gate.address(),
         &named("vpce-0000aaaa"),
     );
     connection.write(&put().replace("Host", &named("vpce-0000bbbb")).bytes());
@@ -396,29 +399,29 @@ fn a_name_chooses_its_endpoint() {
 }
 
 #[test]
-fn a_network_chooses_its_endpoint() {
+fn the_clients_network_selects_its_endpoint() {
     let near = "networks = [\"127.0.0.0/8\"]";
     let far = "networks = [\"10.9.0.0/16\", \"fd00:9::/32\"]";
-    let site_near = site(BOTH, [near, far]);
-    assert_eq!(site_near.put_after(b"", HOST), Some(400));
-    assert_eq!(site_near.gate.log(1)[0]["endpoint"], "vpce-0000aaaa");
-    // What a client says never moves it to another endpoint's network.
+    let near_fixture = fixture(BOTH_ENDPOINTS, [near, far]);
+    assert_eq!(near_fixture.put_after(b"", HOST), Some(400));
+    assert_eq!(near_fixture.gate.log(1)[0]["endpoint"], "vpce-0000aaaa");
+    // The SNI name never moves a client to another network's endpoint.
     let other = "vpce-0000bbbb-abcdefgh.kinesis.us-east-1.vpce.amazonaws.com";
-    site_near.assert_dropped(b"", other, "name", 2);
-    let site_far = site(
-        &format!("{BOTH}{FROM_HERE}"),
+    near_fixture.assert_dropped(b"", other, "name", 2);
+    let far_fixture = fixture(
+        &format!("{BOTH_ENDPOINTS}{TRUST_LOOPBACK}"),
         ["networks = [\"10.8.0.0/16\"]", far],
     );
     let from = |client: &str| format!("PROXY TCP4 {client} 10.0.0.9 40000 443\r\n").into_bytes();
-    assert_eq!(site_far.put_after(&from("10.9.3.4"), HOST), Some(200));
-    assert_eq!(site_far.put_after(&from("10.8.3.4"), HOST), Some(400));
-    assert_eq!(site_far.put_after(&from("10.7.3.4"), HOST), None);
-    assert_eq!(site_far.gate.log(3)[2]["kind"], "network");
-    assert_eq!(site_far.recorder.requests().len(), 1);
+    assert_eq!(far_fixture.put_after(&from("10.9.3.4"), HOST), Some(200));
+    assert_eq!(far_fixture.put_after(&from("10.8.3.4"), HOST), Some(400));
+    assert_eq!(far_fixture.put_after(&from("10.7.3.4"), HOST), None);
+    assert_eq!(far_fixture.gate.log(3)[2]["kind"], "network");
+    assert_eq!(far_fixture.recorder.requests().len(), 1);
 }
 
 #[test]
-fn regions_of_one_listener_are_told_apart() {
+fn an_sni_name_selects_between_regions_of_one_listener() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let text = format!(
@@ -433,17 +436,20 @@ fn regions_of_one_listener_are_told_apart() {
     let gate = GateBuilder::new(&authority, recorder.address())
         .config(&text)
         .start();
-    let site = Site { recorder, gate };
-    assert_eq!(site.put_after(b"", HOST), Some(200));
-    // Signed for us-east-1 it is not this region's: the name has chosen the endpoint.
+    let fixture = Fixture { recorder, gate };
+    assert_eq!(fixture.put_after(b"", HOST), Some(200));
+    // The signature is for us-east-1: the SNI name has selected the endpoint of another region.
     assert_eq!(
-        site.put_after(b"", "kinesis.eu-west-1.amazonaws.com"),
+        fixture.put_after(b"", "kinesis.eu-west-1.amazonaws.com"),
         Some(400)
     );
-    let log = site.gate.log(2);
+    let log = fixture.gate.log(2);
     assert_eq!(
         (&log[0]["endpoint"], &log[1]["endpoint"]),
         (&"vpce-0000aaaa".into(), &"vpce-0000bbbb".into())
     );
-    assert_eq!(site.put_after(b"", "kinesis.eu-west-2.amazonaws.com"), None);
+    assert_eq!(
+        fixture.put_after(b"", "kinesis.eu-west-2.amazonaws.com"),
+        None
+    );
 }

@@ -1,5 +1,5 @@
-//! What streams: event streams come event by event, an answer that is early is passed on, and a client
-//! that leaves is followed upstream; over HTTP/1.1 and HTTP/2.
+//! Event streams and streamed bodies, over HTTP/1.1 and HTTP/2: events pass one by one, an early
+//! response is passed on, and a client that disconnects cancels its request upstream.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,32 +14,32 @@ use tokio::time::timeout;
 use crate::support::scripted::{self, BodySender, Client, HTTP_VERSIONS, HttpVersion};
 use crate::support::{Gate, GateBuilder, HOST, http2};
 
-const SUBSCRIBE: &str = r#"{"ConsumerARN":"arn:aws:kinesis:us-east-1:123456789012:stream/orders/consumer/c:1700000000","ShardId":"shardId-000000000000","StartingPosition":{"Type":"LATEST"}}"#;
-const PATIENCE: Duration = Duration::from_secs(20);
+const SUBSCRIBE_BODY: &str = r#"{"ConsumerARN":"arn:aws:kinesis:us-east-1:123456789012:stream/orders/consumer/c:1700000000","ShardId":"shardId-000000000000","StartingPosition":{"Type":"LATEST"}}"#;
+const TIMEOUT: Duration = Duration::from_secs(20);
 const EVENTS: usize = 300;
 
-/// Sends events one by one, each only after the one before it was received: a gate that keeps one back
-/// for the next would stop here. How long each took.
-async fn follow(events: &BodySender, body: &mut Incoming) -> Vec<Duration> {
-    let mut taken = Vec::new();
+/// Sends each event after the last one was received, so that a gate that holds one back for the next
+/// stops here. Returns the delays of the events, sorted.
+async fn event_delays(events: &BodySender, body: &mut Incoming) -> Vec<Duration> {
+    let mut delays = Vec::new();
     for n in 0..EVENTS {
         let event = Bytes::from(vec![n as u8; 200 + n]);
         let sent = Instant::now();
         events.send(event.clone()).await.unwrap();
         let mut received = Vec::new();
         while received.len() < event.len() {
-            let frame = timeout(PATIENCE, body.frame()).await;
+            let frame = timeout(TIMEOUT, body.frame()).await;
             let frame = frame.unwrap_or_else(|_| panic!("event {n} was held back"));
             received.extend(frame.unwrap().unwrap().into_data().unwrap());
         }
-        taken.push(sent.elapsed());
+        delays.push(sent.elapsed());
         assert!(received == event);
     }
-    taken.sort();
-    taken
+    delays.sort();
+    delays
 }
 
-/// One subscription at `address`; the times of its events.
+/// The delays of the events of one subscription percentile `address`.
 async fn subscribe(
     authority: &Authority,
     address: SocketAddr,
@@ -48,26 +48,26 @@ async fn subscribe(
     calls: &mut tokio::sync::mpsc::Receiver<scripted::PendingRequest>,
 ) -> Vec<Duration> {
     let mut client = Client::connect(authority, address, name, http).await;
-    let headers = http2::signed_headers("SubscribeToShard", SUBSCRIBE, "host");
+    let headers = http2::signed_headers("SubscribeToShard", SUBSCRIBE_BODY, "host");
     let (sender, body) = scripted::channel_body();
-    sender.send(Bytes::from(SUBSCRIBE)).await.unwrap();
+    sender.send(Bytes::from(SUBSCRIBE_BODY)).await.unwrap();
     drop(sender);
-    let asked = client.send(&headers, body);
-    let answered = async {
+    let response = client.send(&headers, body);
+    let upstream = async {
         let call = calls.recv().await.unwrap();
         call.respond(200, "application/vnd.amazon.eventstream")
     };
-    let (response, (_, events)) = tokio::join!(asked, answered);
+    let (response, (_, events)) = tokio::join!(response, upstream);
     let mut body = response.unwrap().into_body();
-    let taken = follow(&events, &mut body).await;
+    let delays = event_delays(&events, &mut body).await;
     drop(events);
-    let rest = timeout(PATIENCE, body.collect()).await.unwrap();
+    let rest = timeout(TIMEOUT, body.collect()).await.unwrap();
     assert!(rest.unwrap().to_bytes().is_empty());
-    taken
+    delays
 }
 
 #[test]
-fn events_arrive_one_by_one_without_delay() {
+fn events_pass_one_by_one_without_delay() {
     let authority = Arc::new(Authority::create().unwrap());
     for http in HTTP_VERSIONS {
         http2::block_on(async {
@@ -75,16 +75,17 @@ fn events_arrive_one_by_one_without_delay() {
             let gate = gate(&authority, address);
             let direct = subscribe(&authority, address, "localhost", http, &mut calls).await;
             let through = subscribe(&authority, gate.address(), HOST, http, &mut calls).await;
-            let at = |taken: &[Duration], percent: usize| taken[taken.len() * percent / 100 - 1];
+            let percentile =
+                |delays: &[Duration], percent: usize| delays[delays.len() * percent / 100 - 1];
             println!(
                 "event delay over {http:?}: direct p50 {:?} p99 {:?}, through the gate p50 {:?} p99 {:?}",
-                at(&direct, 50),
-                at(&direct, 99),
-                at(&through, 50),
-                at(&through, 99),
+                percentile(&direct, 50),
+                percentile(&direct, 99),
+                percentile(&through, 50),
+                percentile(&through, 99),
             );
             // A timer or a buffer would add tens of milliseconds to each; a busy machine adds to some.
-            let added = at(&through, 50).saturating_sub(at(&direct, 50));
+            let added = percentile(&through, 50).saturating_sub(percentile(&direct, 50));
             assert!(
                 added < Duration::from_millis(10),
                 "{added:?} added to half of the events"
@@ -93,13 +94,13 @@ fn events_arrive_one_by_one_without_delay() {
     }
 }
 
-/// A gate whose drain does not wait for connections that this thread, in its way, cannot close.
+/// A gate with a short drain: the test's thread waits for it, and so cannot close its connections.
 fn gate(authority: &Arc<Authority>, upstream: SocketAddr) -> Gate {
     let gate = GateBuilder::new(authority, upstream);
     gate.limits("drain = \"100ms\"").start()
 }
 
-fn large_headers(http: HttpVersion, length: Option<usize>) -> Vec<(String, String)> {
+fn put_records_headers(http: HttpVersion, length: Option<usize>) -> Vec<(String, String)> {
     let mut headers = http2::signed_headers("PutRecords", "", "host");
     if let (HttpVersion::Http1, Some(length)) = (http, length) {
         headers.push(("content-length".to_owned(), length.to_string()));
@@ -107,14 +108,14 @@ fn large_headers(http: HttpVersion, length: Option<usize>) -> Vec<(String, Strin
     headers
 }
 
-/// The beginning of a body that names its stream; it never ends.
-fn beginning() -> Bytes {
+/// The start of a body that names its stream. The body never ends.
+fn start_of_body() -> Bytes {
     let records = r#"{"Data":"QUJDQUJDQUJDQUJD","PartitionKey":"1"},"#.repeat(10_000);
     Bytes::from(format!(r#"{{"StreamName":"orders","Records":[{records}"#))
 }
 
 #[test]
-fn an_answer_before_the_end_of_the_body_is_passed_on() {
+fn a_response_before_the_end_of_the_request_body_is_passed_on() {
     let authority = Arc::new(Authority::create().unwrap());
     for http in HTTP_VERSIONS {
         for length in [Some(2 << 20), None] {
@@ -123,24 +124,26 @@ fn an_answer_before_the_end_of_the_body_is_passed_on() {
                 let gate = gate(&authority, address);
                 let mut client = Client::connect(&authority, gate.address(), HOST, http).await;
                 let (sender, body) = scripted::channel_body();
-                let headers = large_headers(http, length);
-                let asked = client.send(&headers, body);
-                let answered = async {
-                    sender.send(beginning()).await.unwrap();
+                let headers = put_records_headers(http, length);
+                let response = client.send(&headers, body);
+                let upstream = async {
+                    sender.send(start_of_body()).await.unwrap();
                     let call = calls.recv().await.unwrap();
-                    let (request, answer) = call.respond(413, "application/x-amz-json-1.1");
-                    answer
+                    let (request, response_sender) =
+                        call.respond(413, "application/x-amz-json-1.1");
+                    response_sender
                         .send(Bytes::from(r#"{"__type":"TooMuch"}"#))
                         .await
                         .unwrap();
                     request
                 };
-                let both = async { tokio::join!(asked, answered) };
-                let (response, _request) = timeout(PATIENCE, both).await.expect("an early answer");
+                let exchange = async { tokio::join!(response, upstream) };
+                let (response, _request) =
+                    timeout(TIMEOUT, exchange).await.expect("an early response");
                 let response = response.unwrap();
                 assert_eq!(response.status(), 413);
                 assert_eq!(response.headers()["x-amzn-requestid"], "upstream-id");
-                let first = timeout(PATIENCE, response.into_body().frame())
+                let first = timeout(TIMEOUT, response.into_body().frame())
                     .await
                     .unwrap();
                 let first = first.unwrap().unwrap().into_data().unwrap();
@@ -151,7 +154,7 @@ fn an_answer_before_the_end_of_the_body_is_passed_on() {
 }
 
 #[test]
-fn a_client_that_leaves_cancels_upstream() {
+fn a_client_that_disconnects_cancels_its_request_upstream() {
     let authority = Arc::new(Authority::create().unwrap());
     for http in HTTP_VERSIONS {
         for length in [Some(2 << 20), None] {
@@ -160,21 +163,21 @@ fn a_client_that_leaves_cancels_upstream() {
                 let gate = gate(&authority, address);
                 let mut client = Client::connect(&authority, gate.address(), HOST, http).await;
                 let (sender, body) = scripted::channel_body();
-                sender.send(beginning()).await.unwrap();
-                let headers = large_headers(http, length);
-                let request = {
-                    let asked = client.send(&headers, body);
-                    tokio::pin!(asked);
+                sender.send(start_of_body()).await.unwrap();
+                let headers = put_records_headers(http, length);
+                let call = {
+                    let response = client.send(&headers, body);
+                    tokio::pin!(response);
                     tokio::select! {
                         call = calls.recv() => call.unwrap(),
-                        _ = &mut asked => panic!("there is no answer yet"),
+                        _ = &mut response => panic!("there is no response yet"),
                     }
                 };
-                // It leaves in the middle of its body.
+                // The client leaves in the middle of its body.
                 drop(client);
                 drop(sender);
-                let mut body = request.request.into_body();
-                let broken = async {
+                let mut body = call.request.into_body();
+                let is_reset = async {
                     loop {
                         match body.frame().await {
                             Some(Ok(_)) => {}
@@ -183,42 +186,42 @@ fn a_client_that_leaves_cancels_upstream() {
                         }
                     }
                 };
-                let broken = timeout(PATIENCE, broken)
+                let is_reset = timeout(TIMEOUT, is_reset)
                     .await
-                    .expect("the upstream is told");
-                assert!(broken, "{http:?}: the body came to an end");
+                    .expect("the upstream sees it");
+                assert!(is_reset, "{http:?}: the body came to an end");
             });
         }
     }
 }
 
 #[test]
-fn a_client_that_leaves_its_event_stream_ends_it_upstream() {
+fn a_client_that_disconnects_ends_its_event_stream_upstream() {
     let authority = Arc::new(Authority::create().unwrap());
     for http in HTTP_VERSIONS {
         http2::block_on(async {
             let (address, mut calls) = scripted::upstream(&authority, http).await;
             let gate = gate(&authority, address);
             let mut client = Client::connect(&authority, gate.address(), HOST, http).await;
-            let headers = http2::signed_headers("SubscribeToShard", SUBSCRIBE, "host");
+            let headers = http2::signed_headers("SubscribeToShard", SUBSCRIBE_BODY, "host");
             let (sender, body) = scripted::channel_body();
-            sender.send(Bytes::from(SUBSCRIBE)).await.unwrap();
+            sender.send(Bytes::from(SUBSCRIBE_BODY)).await.unwrap();
             drop(sender);
-            let asked = client.send(&headers, body);
-            let answered = async {
+            let response = client.send(&headers, body);
+            let upstream = async {
                 let call = calls.recv().await.unwrap();
                 call.respond(200, "application/vnd.amazon.eventstream")
             };
-            let (response, (_request, events)) = tokio::join!(asked, answered);
+            let (response, (_request, events)) = tokio::join!(response, upstream);
             events.send(Bytes::from("event")).await.unwrap();
             let mut body = response.unwrap().into_body();
             assert!(body.frame().await.unwrap().is_ok());
             drop(body);
             drop(client);
-            // Over HTTP/1.1 it may take an event more to find out.
-            let told = async { while events.send(Bytes::from("event")).await.is_ok() {} };
-            let told = timeout(PATIENCE, told).await;
-            assert!(told.is_ok(), "{http:?}: the upstream is not told");
+            // Over HTTP/1.1 it may take one more event to find out.
+            let closed = async { while events.send(Bytes::from("event")).await.is_ok() {} };
+            let closed = timeout(TIMEOUT, closed).await;
+            assert!(closed.is_ok(), "{http:?}: the upstream does not see it");
         });
     }
 }

@@ -1,4 +1,4 @@
-//! One gate takes over from another on the same address.
+//! Hand-over: a new gate takes over from another on the same address.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::health_and_drain::get;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder};
 
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+fn wait_until(failure: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
+    while !condition() {
+        assert!(Instant::now() < deadline, "{failure}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
-fn a_request_that_crosses_with_the_drain_is_answered() {
+fn a_request_sent_as_the_drain_begins_is_answered() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -31,11 +31,11 @@ fn a_request_that_crosses_with_the_drain_is_answered() {
 
     let admin = gate.admin();
     let drain = gate.drain();
-    wait_until("it never drained", || get(admin, "/readyz").0 == 503);
+    wait_until("the gate never drained", || get(admin, "/readyz").0 == 503);
     idle.write(&request.bytes());
-    let answer = idle.try_response().expect("it was on its way");
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("connection"), Some("close"));
+    let response = idle.try_response().expect("the request was on its way");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("connection"), Some("close"));
     assert!(
         idle.try_response().is_none(),
         "then the connection is closed"
@@ -44,7 +44,7 @@ fn a_request_that_crosses_with_the_drain_is_answered() {
 }
 
 #[test]
-fn a_head_that_has_begun_is_not_hurried_by_the_drain() {
+fn the_drain_waits_for_a_request_head_that_has_begun() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -55,72 +55,72 @@ fn a_head_that_has_begun_is_not_hurried_by_the_drain() {
 
     let admin = gate.admin();
     let drain = gate.drain();
-    wait_until("it never drained", || get(admin, "/readyz").0 == 503);
+    wait_until("the gate never drained", || get(admin, "/readyz").0 == 503);
     let bytes = request.bytes();
-    let (begin, rest) = bytes.split_at(20);
-    slow.write(begin);
+    let (start, rest) = bytes.split_at(20);
+    slow.write(start);
     // Longer than an idle connection has.
     std::thread::sleep(Duration::from_millis(1500));
     slow.write(rest);
-    let answer = slow.try_response().expect("it had begun");
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("connection"), Some("close"));
+    let response = slow.try_response().expect("the head had begun");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("connection"), Some("close"));
     drain.join().unwrap();
 }
 
-/// Requests, each over a connection of its own or all over one as long as it stays, until told to
-/// stop.
+/// Sends requests until `stop`: each over a connection of its own, or all over one for as long as the
+/// gate keeps it.
 fn load(
     authority: &Authority,
     address: SocketAddr,
-    keep: bool,
+    keep_alive: bool,
     stop: &AtomicBool,
-    answered: &AtomicUsize,
+    responses: &AtomicUsize,
 ) {
     let request = Request::new("ListStreams", "{}").bytes();
-    let mut kept: Option<Connection> = None;
+    let mut idle: Option<Connection> = None;
     while !stop.load(Ordering::Relaxed) {
-        let mut connection = kept
+        let mut connection = idle
             .take()
             .unwrap_or_else(|| Connection::open(authority, address, HOST));
         connection.write(&request);
-        let answer = connection.try_response().expect("no request is lost");
-        assert_eq!(answer.status, 200);
-        answered.fetch_add(1, Ordering::Relaxed);
-        let stays = answer.header("connection") != Some("close");
-        kept = (keep && stays).then_some(connection);
+        let response = connection.try_response().expect("no request is lost");
+        assert_eq!(response.status, 200);
+        responses.fetch_add(1, Ordering::Relaxed);
+        let is_kept = response.header("connection") != Some("close");
+        idle = (keep_alive && is_kept).then_some(connection);
     }
 }
 
-/// Also where the test fails: its scope waits for the load.
-struct Stop<'a>(&'a AtomicBool);
+/// Stops the load, also where the test fails: its scope waits for the load.
+struct StopOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Stop<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
 #[test]
-fn another_gate_takes_over_without_a_lost_request() {
+fn a_gate_hands_over_to_the_next_without_a_lost_request() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
     let address = gate.address();
-    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (stop, responses) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        let _stop = Stop(&stop);
-        for keep in [true, true, false, false] {
-            let (authority, stop, answered) = (&authority, &stop, &answered);
-            scope.spawn(move || load(authority, address, keep, stop, answered));
+        let _stop = StopOnDrop(&stop);
+        for keep_alive in [true, true, false, false] {
+            let (authority, stop, responses) = (&authority, &stop, &responses);
+            scope.spawn(move || load(authority, address, keep_alive, stop, responses));
         }
         for _ in 0..4 {
-            let before = answered.load(Ordering::Relaxed);
+            let before = responses.load(Ordering::Relaxed);
             let next = GateBuilder::new(&authority, recorder.address())
                 .first_port(address.port())
                 .start();
             wait_until("no request was answered", || {
-                answered.load(Ordering::Relaxed) > before + 20
+                responses.load(Ordering::Relaxed) > before + 20
             });
             let mut old = std::mem::replace(&mut gate, next);
             old.drain().join().unwrap();

@@ -1,4 +1,4 @@
-//! Health, metrics and the drain.
+//! Health checks, the metrics page and the drain (graceful shutdown).
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,6 +10,7 @@ use kinesis_gate::sandbox::Authority;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 
+/// The status and body of an admin page.
 pub fn get(admin: SocketAddr, path: &str) -> (u16, String) {
     let mut tcp = TcpStream::connect(admin).unwrap();
     tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -18,9 +19,9 @@ pub fn get(admin: SocketAddr, path: &str) -> (u16, String) {
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     .unwrap();
-    let mut answer = String::new();
-    tcp.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut response = String::new();
+    tcp.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (
         head.split(' ').nth(1).unwrap().parse().unwrap(),
         body.to_owned(),
@@ -28,7 +29,7 @@ pub fn get(admin: SocketAddr, path: &str) -> (u16, String) {
 }
 
 #[test]
-fn health_and_metrics() {
+fn health_and_metrics_are_served() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -54,13 +55,13 @@ fn health_and_metrics() {
 }
 
 #[test]
-fn a_drain_finishes_what_was_accepted() {
+fn a_drain_finishes_accepted_requests() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
     let address = gate.address();
     let request = Request::new("ListStreams", "{}");
-    // One request is under way, one connection is idle.
+    // One request is in flight, one connection is idle.
     let mut busy = Connection::open(&authority, address, HOST);
     busy.write(&request.head());
     let mut idle = Connection::open(&authority, address, HOST);
@@ -79,9 +80,9 @@ fn a_drain_finishes_what_was_accepted() {
         "an idle connection is closed"
     );
     busy.write(&request.body);
-    let answer = busy.response();
-    assert_eq!(answer.status, 200, "an accepted request is finished");
-    assert_eq!(answer.header("connection"), Some("close"));
+    let response = busy.response();
+    assert_eq!(response.status, 200, "an accepted request is finished");
+    assert_eq!(response.header("connection"), Some("close"));
     drop((busy, idle));
     drain.join().unwrap();
     assert!(
@@ -100,23 +101,23 @@ fn a_drain_has_a_deadline() {
     let mut stuck = Connection::open(&authority, gate.address(), HOST);
     stuck.write(&Request::new("ListStreams", "{}").bytes());
     std::thread::sleep(Duration::from_millis(200));
-    let begun = Instant::now();
+    let started = Instant::now();
     gate.drain().join().unwrap();
     assert!(
-        begun.elapsed() < Duration::from_secs(5),
+        started.elapsed() < Duration::from_secs(5),
         "took {:?}",
-        begun.elapsed()
+        started.elapsed()
     );
     let record = &gate.log(1)[0];
     assert_eq!(
         (&record["action"], &record["status"]),
         (&"kinesis:ListStreams".into(), &0.into()),
-        "what was cut off is recorded: {record}"
+        "a request that was cut off is logged: {record}"
     );
 }
 
 #[test]
-fn a_client_that_goes_away_is_recorded() {
+fn a_client_that_disconnects_is_logged() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Hang);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -128,12 +129,12 @@ fn a_client_that_goes_away_is_recorded() {
         std::thread::sleep(Duration::from_millis(10));
     }
     drop(connection);
-    let line = &gate.log(1)[0];
-    assert_eq!(line["status"], 0, "{line}");
+    let record = &gate.log(1)[0];
+    assert_eq!(record["status"], 0, "{record}");
 }
 
 #[test]
-fn a_drain_tells_http2_clients_to_go_away() {
+fn a_drain_sends_goaway_to_http2_clients() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start_http2(&authority);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();

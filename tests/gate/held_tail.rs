@@ -1,4 +1,5 @@
-//! Large bodies are forwarded while they are scanned; their tail is held back until all is judged.
+//! Large request bodies are forwarded while they are scanned; their tail is held back until the
+//! decision is final.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,69 +12,57 @@ use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 const POLICY: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:PutRecord*",
     "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"}}"#;
 
-/// A body of a megabyte that names an allowed stream first; `end` follows its records.
-fn large(end: &str) -> String {
+/// A body of a megabyte that names an allowed stream first; `tail` follows its records.
+fn large_body(tail: &str) -> String {
     let record = format!(
         r#"{{"Data":"{}","PartitionKey":"1"}}"#,
         "QUJD".repeat(1 << 8)
     );
     let records = vec![record; 1 << 10].join(",");
-    format!(r#"{{"StreamName":"orders","Records":[{records}]{end}"#)
+    format!(r#"{{"StreamName":"orders","Records":[{records}]{tail}"#)
 }
 
-/// What may follow, and how it is refused.
-const ENDS: &[(&str, u16, &str)] = &[
+/// Tails, and the status and error that each gets.
+#[rustfmt::skip]
+const TAILS: &[(&str, u16, &str)] = &[
     (r#","StreamName":"private"}"#, 400, "SerializationException"),
-    (
-        r#","Stream\u004eame":"private"}"#,
-        400,
-        "SerializationException",
-    ),
+    (r#","Stream\u004eame":"private"}"#, 400, "SerializationException"),
     (r#"} "#, 200, ""),
     (r#"}{}"#, 400, "SerializationException"),
     (r#""#, 400, "SerializationException"),
-    (
-        r#","StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"}"#,
-        200,
-        "",
-    ),
-    (
-        r#","StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/private"}"#,
-        400,
-        "SerializationException",
-    ),
-    (
-        r#","StreamId":"abcdefghij0123456789-abc"}"#,
-        400,
-        "AccessDeniedException",
-    ),
+    (r#","StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"}"#, 200, ""),
+    (r#","StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/private"}"#, 400, "SerializationException"),
+    (r#","StreamId":"abcdefghij0123456789-abc"}"#, 400, "AccessDeniedException"),
 ];
 
 #[test]
-fn what_is_found_late_never_reaches_the_end() {
+fn a_late_violation_resets_the_upstream_request() {
     let authority = Arc::new(Authority::create().unwrap());
-    for (end, status, error) in ENDS {
+    for (tail, status, error) in TAILS {
         let recorder = Recorder::start(&authority, Behaviour::Respond);
         let gate = GateBuilder::new(&authority, recorder.address())
             .endpoint("vpce-33cc44dd", POLICY)
             .start();
-        let body = large(end);
-        let announced = Request::new("PutRecords", body.clone());
-        let mut chunked = announced.clone().without("content-length");
+        let body = large_body(tail);
+        let sized = Request::new("PutRecords", body.clone());
+        let mut chunked = sized.clone().without("content-length");
         chunked = chunked.header("Transfer-Encoding", "chunked");
         chunked.body = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).into_bytes();
-        for request in [announced, chunked] {
-            let answer = request.send(&authority, gate.address());
-            assert_eq!(answer.status, *status, "{end}: {answer:?}");
+        for request in [sized, chunked] {
+            let response = request.send(&authority, gate.address());
+            assert_eq!(response.status, *status, "{tail}: {response:?}");
             if *status == 200 {
                 let arrived = recorder.requests().pop().unwrap();
-                assert!(arrived.body == body.as_bytes(), "{end}");
+                assert!(arrived.body == body.as_bytes(), "{tail}");
             } else {
-                assert_eq!(answer.error_type(), *error, "{end}: {answer:?}");
-                assert!(recorder.requests().is_empty(), "{end}: it was executed");
-                // It had begun to leave, so this is the tail's doing; the end never came.
-                let broken = recorder.aborted_requests().pop().unwrap();
-                assert!((200 << 10..body.len()).contains(&broken), "{end}: {broken}");
+                assert_eq!(response.error_type(), *error, "{tail}: {response:?}");
+                assert!(recorder.requests().is_empty(), "{tail}: it was executed");
+                // A part was sent upstream, so the held tail stopped the request.
+                let received = recorder.aborted_requests().pop().unwrap();
+                assert!(
+                    (200 << 10..body.len()).contains(&received),
+                    "{tail}: {received}"
+                );
             }
         }
         if *status != 200 {
@@ -83,51 +72,52 @@ fn what_is_found_late_never_reaches_the_end() {
             } else {
                 "refused"
             };
-            assert_eq!(decision, expected, "{end}");
+            assert_eq!(decision, expected, "{tail}");
         }
     }
 }
 
 #[test]
-fn the_same_over_http2() {
+fn a_late_violation_resets_the_upstream_request_over_http2() {
     let authority = Arc::new(Authority::create().unwrap());
-    for (end, status, _) in ENDS {
+    for (tail, status, _) in TAILS {
         let recorder = Recorder::start_http2(&authority);
         let gate = GateBuilder::new(&authority, recorder.address())
             .endpoint("vpce-33cc44dd", POLICY)
             .start();
-        let body = large(end);
+        let body = large_body(tail);
         let headers = http2::signed_headers("PutRecords", &body, "host");
         let request = http2::request(&headers, &body);
-        let answered = http2::send_for_status(&authority, gate.address(), http2::H2, request);
-        assert_eq!(answered, *status, "{end}");
+        let received_status =
+            http2::send_for_status(&authority, gate.address(), http2::H2, request);
+        assert_eq!(received_status, *status, "{tail}");
         if *status == 200 {
-            assert!(recorder.requests()[0].body == body.as_bytes(), "{end}");
+            assert!(recorder.requests()[0].body == body.as_bytes(), "{tail}");
         } else {
-            assert!(recorder.requests().is_empty(), "{end}: it was executed");
-            assert!(recorder.aborted_requests()[0] > 0, "{end}");
+            assert!(recorder.requests().is_empty(), "{tail}: it was executed");
+            assert!(recorder.aborted_requests()[0] > 0, "{tail}");
         }
     }
 }
 
 #[test]
-fn a_large_body_of_a_denied_stream_never_leaves() {
+fn a_large_body_for_a_denied_stream_is_never_sent_upstream() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .start();
-    let body = large("}").replace(r#""orders""#, r#""private""#);
-    let answer = Request::new("PutRecords", body).send(&authority, gate.address());
+    let body = large_body("}").replace(r#""orders""#, r#""private""#);
+    let response = Request::new("PutRecords", body).send(&authority, gate.address());
     assert_eq!(
-        (answer.status, answer.error_type().as_str()),
+        (response.status, response.error_type().as_str()),
         (400, "AccessDeniedException")
     );
     assert_eq!(recorder.connections(), 0);
 }
 
 #[test]
-fn a_client_that_leaves_or_stalls_executes_nothing() {
+fn a_body_whose_client_leaves_or_stalls_never_completes_upstream() {
     let authority = Arc::new(Authority::create().unwrap());
     for stalls in [false, true] {
         let recorder = Recorder::start(&authority, Behaviour::Respond);
@@ -135,14 +125,14 @@ fn a_client_that_leaves_or_stalls_executes_nothing() {
             .limits("body-timeout = \"500ms\"")
             .endpoint("vpce-33cc44dd", POLICY)
             .start();
-        let request = Request::new("PutRecords", large("}"));
+        let request = Request::new("PutRecords", large_body("}"));
         let bytes = request.bytes();
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&bytes[..bytes.len() - 1]);
         if stalls {
-            let answer = connection.response();
+            let response = connection.response();
             assert_eq!(
-                (answer.status, answer.error_type().as_str()),
+                (response.status, response.error_type().as_str()),
                 (400, "RequestTimeoutException")
             );
         } else {

@@ -1,23 +1,28 @@
-//! HTTP as nobody should speak it, and as some do. `docs/requests.md` has a row for each case.
+//! HTTP/1.1 and HTTP/2 conformance: malformed, ambiguous and unusual requests. `docs/requests.md` has
+//! a row for each case.
 
 use std::sync::Arc;
 
 use kinesis_gate::sandbox::Authority;
 
+use crate::limits::{
+    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, frame, frames,
+    literal,
+};
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 
 const BODY: &str = r#"{"StreamName":"orders","Data":"aA==","PartitionKey":"1"}"#;
 
-/// What becomes of a request.
+/// What the gate does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum Outcome {
     /// It arrives, with the same body.
     Passes,
-    /// Refused with this status, and a line in the log.
+    /// Refused with this status, and logged.
     Refused(u16),
-    /// Not a request of HTTP: status 400, the connection closes, and no line, since nothing was asked.
-    NoRequest,
+    /// Not an HTTP request: status 400 and the end of the connection. Not logged.
+    Malformed,
     /// The same, with 431.
     TooLarge,
 }
@@ -26,8 +31,8 @@ fn put() -> Request {
     Request::new("PutRecord", BODY)
 }
 
-fn raw(request: Request, change: impl Fn(String) -> String) -> Vec<u8> {
-    let mut bytes = change(String::from_utf8(request.head()).unwrap()).into_bytes();
+fn raw(request: Request, edit: impl Fn(String) -> String) -> Vec<u8> {
+    let mut bytes = edit(String::from_utf8(request.head()).unwrap()).into_bytes();
     bytes.extend(&request.body);
     bytes
 }
@@ -40,373 +45,153 @@ fn chunked(chunks: &str) -> Request {
     request
 }
 
-fn cases() -> Vec<(&'static str, Vec<u8>, Fate)> {
+#[rustfmt::skip]
+fn cases() -> Vec<(&'static str, Vec<u8>, Outcome)> {
     let len = BODY.len();
     let one = format!("{len:x}\r\n{BODY}\r\n0\r\n\r\n");
     let with = |name: &str, value: &str| put().header(name, value).bytes();
     let length = |value: &str| put().replace("content-length", value).bytes();
     let coding = |value: &str| chunked(&one).replace("transfer-encoding", value).bytes();
     vec![
-        ("nothing odd", put().bytes(), Fate::Passes),
+        ("nothing odd", put().bytes(), Outcome::Passes),
         // Lengths.
-        (
-            "lengths that differ",
-            with("Content-Length", "5"),
-            Fate::NoRequest,
-        ),
-        (
-            "a length twice",
-            with("Content-Length", &len.to_string()),
-            Fate::Refused(400),
-        ),
-        (
-            "lengths joined",
-            length(&format!("{len}, {len}")),
-            Fate::NoRequest,
-        ),
-        (
-            "a signed length",
-            length(&format!("+{len}")),
-            Fate::NoRequest,
-        ),
-        ("a negative length", length("-1"), Fate::NoRequest),
-        ("a hexadecimal length", length("0x10"), Fate::NoRequest),
-        ("an empty length", length(""), Fate::NoRequest),
-        (
-            "a length beyond 64 bits",
-            length("99999999999999999999999"),
-            Fate::NoRequest,
-        ),
+        ("lengths that differ", with("Content-Length", "5"), Outcome::Malformed),
+        ("a length twice", with("Content-Length", &len.to_string()), Outcome::Refused(400)),
+        ("lengths joined", length(&format!("{len}, {len}")), Outcome::Malformed),
+        ("a signed length", length(&format!("+{len}")), Outcome::Malformed),
+        ("a negative length", length("-1"), Outcome::Malformed),
+        ("a hexadecimal length", length("0x10"), Outcome::Malformed),
+        ("an empty length", length(""), Outcome::Malformed),
+        ("a length beyond 64 bits", length("99999999999999999999999"), Outcome::Malformed),
         // Codings.
-        ("chunked", chunked(&one).bytes(), Fate::Passes),
-        (
-            "chunked, and a length after",
-            chunked(&one).header("Content-Length", "3").bytes(),
-            Fate::NoRequest,
-        ),
-        (
-            "chunked, and a length before",
-            raw(chunked(&one), |head| {
-                head.replace("Transfer", "Content-Length: 3\r\nTransfer")
-            }),
-            Fate::NoRequest,
-        ),
-        (
-            "chunked twice",
-            chunked(&one).header("Transfer-Encoding", "chunked").bytes(),
-            Fate::NoRequest,
-        ),
-        (
-            "chunked, joined",
-            coding("chunked, chunked"),
-            Fate::Refused(400),
-        ),
-        ("identity", coding("identity"), Fate::NoRequest),
-        ("gzip, chunked", coding("gzip, chunked"), Fate::Refused(400)),
-        (
-            "chunked, identity",
-            coding("chunked, identity"),
-            Fate::NoRequest,
-        ),
-        ("xchunked", coding("xchunked"), Fate::NoRequest),
-        (
-            "a coding with a parameter",
-            coding("chunked;q=1"),
-            Fate::NoRequest,
-        ),
-        (
-            "a coding in HTTP/1.0",
-            chunked(&one).line("POST / HTTP/1.0").bytes(),
-            Fate::NoRequest,
-        ),
-        (
-            "a chunk size that is none",
-            chunked("zz\r\nab\r\n0\r\n\r\n").bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "a chunk size beyond 64 bits",
-            chunked("fffffffffffffffff\r\nab\r\n0\r\n\r\n").bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "a chunk longer than it says",
-            chunked(&format!("3\r\n{BODY}\r\n0\r\n\r\n")).bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "a chunk size ended by a bare LF",
-            chunked(&one.replacen("\r\n", "\n", 1)).bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "chunk extensions",
-            chunked(&one.replacen("\r\n", ";a=b\r\n", 1)).bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "trailers",
-            chunked(&one.replace(
-                "0\r\n\r\n",
-                "0\r\nX-Amz-Target: Kinesis_20131202.ListStreams\r\n\r\n",
-            ))
-            .bytes(),
-            Fate::Refused(400),
-        ),
+        ("chunked", chunked(&one).bytes(), Outcome::Passes),
+        ("chunked, and a length after", chunked(&one).header("Content-Length", "3").bytes(), Outcome::Malformed),
+        ("chunked, and a length before", raw(chunked(&one), |head| { head.replace("Transfer", "Content-Length: 3\r\nTransfer") }), Outcome::Malformed),
+        ("chunked twice", chunked(&one).header("Transfer-Encoding", "chunked").bytes(), Outcome::Malformed),
+        ("chunked, joined", coding("chunked, chunked"), Outcome::Refused(400)),
+        ("identity", coding("identity"), Outcome::Malformed),
+        ("gzip, chunked", coding("gzip, chunked"), Outcome::Refused(400)),
+        ("chunked, identity", coding("chunked, identity"), Outcome::Malformed),
+        ("xchunked", coding("xchunked"), Outcome::Malformed),
+        ("a coding with a parameter", coding("chunked;q=1"), Outcome::Malformed),
+        ("a coding in HTTP/1.0", chunked(&one).line("POST / HTTP/1.0").bytes(), Outcome::Malformed),
+        ("a chunk size that is none", chunked("zz\r\nab\r\n0\r\n\r\n").bytes(), Outcome::Refused(400)),
+        ("a chunk size beyond 64 bits", chunked("fffffffffffffffff\r\nab\r\n0\r\n\r\n").bytes(), Outcome::Refused(400)),
+        ("a chunk longer than it says", chunked(&format!("3\r\n{BODY}\r\n0\r\n\r\n")).bytes(), Outcome::Refused(400)),
+        ("a chunk size ended by a bare LF", chunked(&one.replacen("\r\n", "\n", 1)).bytes(), Outcome::Refused(400)),
+        ("chunk extensions", chunked(&one.replacen("\r\n", ";a=b\r\n", 1)).bytes(), Outcome::Refused(400)),
+        ("trailers", chunked(&one.replace("0\r\n\r\n", "0\r\nX-Amz-Target: Kinesis_20131202.ListStreams\r\n\r\n")).bytes(), Outcome::Refused(400)),
         // Lines.
-        (
-            "a folded line",
-            raw(put(), |head| {
-                head.replace("\r\n\r\n", "\r\nX-A: b\r\n c\r\n\r\n")
-            }),
-            Fate::NoRequest,
-        ),
-        (
-            "a folded target",
-            raw(put(), |head| {
-                head.replace("Kinesis_20131202.", "\r\n Kinesis_20131202.")
-            }),
-            Fate::NoRequest,
-        ),
-        (
-            "a line ended by a bare LF",
-            raw(put(), |head| {
-                head.replacen("\r\nX-Amz-Date", "\nX-Amz-Date", 1)
-            }),
-            Fate::NoRequest,
-        ),
-        (
-            "a head ended by bare LFs",
-            raw(put(), |head| head.replace("\r\n", "\n")),
-            Fate::NoRequest,
-        ),
-        (
-            "CR in a value",
-            raw(put(), |head| {
-                head.replace("X-Amz-Date: ", "X-Amz-Date: a\rb")
-            }),
-            Fate::NoRequest,
-        ),
-        (
-            "NUL in a value",
-            raw(put(), |head| {
-                head.replace("X-Amz-Date: ", "X-Amz-Date: a\0b")
-            }),
-            Fate::NoRequest,
-        ),
-        (
-            "a space before the colon",
-            raw(put(), |head| {
-                head.replace("X-Amz-Target:", "X-Amz-Target :")
-            }),
-            Fate::NoRequest,
-        ),
-        (
-            "a line without a colon",
-            raw(put(), |head| {
-                head.replace("\r\n\r\n", "\r\nnonsense\r\n\r\n")
-            }),
-            Fate::NoRequest,
-        ),
-        (
-            "an empty name",
-            raw(put(), |head| head.replace("\r\n\r\n", "\r\n: x\r\n\r\n")),
-            Fate::NoRequest,
-        ),
-        (
-            "an empty line first",
-            [b"\r\n".as_slice(), &put().bytes()].concat(),
-            Fate::Passes,
-        ),
-        (
-            "a head beyond its limit",
-            with("X-A", &"a".repeat(1 << 20)),
-            Fate::TooLarge,
-        ),
-        (
-            "lines beyond their limit",
-            raw(put(), |head| {
-                head.replace("\r\n\r\n", &format!("{}\r\n\r\n", "\r\nX-A: b".repeat(200)))
-            }),
-            Fate::TooLarge,
-        ),
+        ("a folded line", raw(put(), |head| { head.replace("\r\n\r\n", "\r\nX-A: b\r\n c\r\n\r\n") }), Outcome::Malformed),
+        ("a folded target", raw(put(), |head| { head.replace("Kinesis_20131202.", "\r\n Kinesis_20131202.") }), Outcome::Malformed),
+        ("a line ended by a bare LF", raw(put(), |head| { head.replacen("\r\nX-Amz-Date", "\nX-Amz-Date", 1) }), Outcome::Malformed),
+        ("a head ended by bare LFs", raw(put(), |head| head.replace("\r\n", "\n")), Outcome::Malformed),
+        ("CR in a value", raw(put(), |head| { head.replace("X-Amz-Date: ", "X-Amz-Date: a\rb") }), Outcome::Malformed),
+        ("NUL in a value", raw(put(), |head| { head.replace("X-Amz-Date: ", "X-Amz-Date: a\0b") }), Outcome::Malformed),
+        ("a space before the colon", raw(put(), |head| { head.replace("X-Amz-Target:", "X-Amz-Target :") }), Outcome::Malformed),
+        ("a line without a colon", raw(put(), |head| { head.replace("\r\n\r\n", "\r\nnonsense\r\n\r\n") }), Outcome::Malformed),
+        ("an empty name", raw(put(), |head| head.replace("\r\n\r\n", "\r\n: x\r\n\r\n")), Outcome::Malformed),
+        ("an empty line first", [b"\r\n".as_slice(), &put().bytes()].concat(), Outcome::Passes),
+        ("a head beyond its limit", with("X-A", &"a".repeat(1 << 20)), Outcome::TooLarge),
+        ("lines beyond their limit", raw(put(), |head| { head.replace("\r\n\r\n", &format!("{}\r\n\r\n", "\r\nX-A: b".repeat(200))) }), Outcome::TooLarge),
         // Hosts and targets.
-        ("a doubled host", with("Host", HOST), Fate::Refused(400)),
-        ("two hosts", with("Host", "localhost"), Fate::Refused(400)),
-        ("no host", put().without("host").bytes(), Fate::Refused(400)),
-        (
-            "hosts joined",
-            put().replace("host", &format!("{HOST}, localhost")).bytes(),
-            Fate::Refused(421),
-        ),
-        (
-            "a target in absolute form",
-            put()
-                .line(&format!("POST https://{HOST}/ HTTP/1.1"))
-                .bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "a target in asterisk form",
-            put().line("POST * HTTP/1.1").bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "another path",
-            put().line("POST /orders HTTP/1.1").bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "a path that means the root",
-            put().line("POST /./ HTTP/1.1").bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "a doubled slash",
-            put().line("POST // HTTP/1.1").bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "a fragment",
-            put().line("POST /#x HTTP/1.1").bytes(),
-            Fate::NoRequest,
-        ),
-        (
-            "a target of RPC v2 without its header",
-            put()
-                .line("POST /service/Kinesis_20131202/operation/PutRecord HTTP/1.1")
-                .bytes(),
-            Fate::Refused(400),
-        ),
+        ("a doubled host", with("Host", HOST), Outcome::Refused(400)),
+        ("two hosts", with("Host", "localhost"), Outcome::Refused(400)),
+        ("no host", put().without("host").bytes(), Outcome::Refused(400)),
+        ("hosts joined", put().replace("host", &format!("{HOST}, localhost")).bytes(), Outcome::Refused(421)),
+        ("a target in absolute form", put().line(&format!("POST https://{HOST}/ HTTP/1.1")).bytes(), Outcome::Refused(400)),
+        ("a target in asterisk form", put().line("POST * HTTP/1.1").bytes(), Outcome::Refused(400)),
+        ("another path", put().line("POST /orders HTTP/1.1").bytes(), Outcome::Refused(400)),
+        ("a path that means the root", put().line("POST /./ HTTP/1.1").bytes(), Outcome::Refused(400)),
+        ("a doubled slash", put().line("POST // HTTP/1.1").bytes(), Outcome::Refused(400)),
+        ("a fragment", put().line("POST /#x HTTP/1.1").bytes(), Outcome::Malformed),
+        ("a target of RPC v2 without its header", put().line("POST /service/Kinesis_20131202/operation/PutRecord HTTP/1.1").bytes(), Outcome::Refused(400)),
         // Methods and versions.
-        (
-            "CONNECT",
-            put().line(&format!("CONNECT {HOST}:443 HTTP/1.1")).bytes(),
-            Fate::Refused(403),
-        ),
-        (
-            "GET",
-            put().line("GET / HTTP/1.1").bytes(),
-            Fate::Refused(403),
-        ),
-        (
-            "a method in lower case",
-            put().line("post / HTTP/1.1").bytes(),
-            Fate::Refused(403),
-        ),
-        (
-            "HTTP/1.0",
-            put().line("POST / HTTP/1.0").bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "HTTP/3.0",
-            put().line("POST / HTTP/3.0").bytes(),
-            Fate::NoRequest,
-        ),
-        (
-            "a word after the version",
-            put().line("POST / HTTP/1.1 x").bytes(),
-            Fate::NoRequest,
-        ),
+        ("CONNECT", put().line(&format!("CONNECT {HOST}:443 HTTP/1.1")).bytes(), Outcome::Refused(403)),
+        ("GET", put().line("GET / HTTP/1.1").bytes(), Outcome::Refused(403)),
+        ("a method in lower case", put().line("post / HTTP/1.1").bytes(), Outcome::Refused(403)),
+        ("HTTP/1.0", put().line("POST / HTTP/1.0").bytes(), Outcome::Refused(400)),
+        ("HTTP/3.0", put().line("POST / HTTP/3.0").bytes(), Outcome::Malformed),
+        ("a word after the version", put().line("POST / HTTP/1.1 x").bytes(), Outcome::Malformed),
         // Hop by hop.
-        (
-            "an upgrade",
-            put()
-                .header("Connection", "upgrade")
-                .header("Upgrade", "h2c")
-                .bytes(),
-            Fate::Refused(400),
-        ),
-        (
-            "an upgrade without its connection",
-            with("Upgrade", "websocket"),
-            Fate::Refused(400),
-        ),
-        (
-            "a header named as hop by hop",
-            with("Connection", "close, x-amz-date"),
-            Fate::Refused(400),
-        ),
-        (
-            "another method by a header",
-            with("X-HTTP-Method-Override", "GET"),
-            Fate::Passes,
-        ),
+        ("an upgrade", put().header("Connection", "upgrade").header("Upgrade", "h2c").bytes(), Outcome::Refused(400)),
+        ("an upgrade without its connection", with("Upgrade", "websocket"), Outcome::Refused(400)),
+        ("a header named as hop by hop", with("Connection", "close, x-amz-date"), Outcome::Refused(400)),
+        ("another method by a header", with("X-HTTP-Method-Override", "GET"), Outcome::Passes),
     ]
 }
 
 #[test]
-fn http1() {
+fn each_http1_request_has_its_outcome() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let (mut arrived, mut logged) = (0, Vec::new());
-    for (title, bytes, fate) in cases() {
+    for (title, bytes, outcome) in cases() {
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&bytes);
-        let answer = connection.response();
-        let status = match fate {
-            Fate::Passes => 200,
-            Fate::Refused(status) => status,
-            Fate::NoRequest => 400,
-            Fate::TooLarge => 431,
+        let response = connection.response();
+        let status = match outcome {
+            Outcome::Passes => 200,
+            Outcome::Refused(status) => status,
+            Outcome::Malformed => 400,
+            Outcome::TooLarge => 431,
         };
-        assert_eq!(answer.status, status, "{title}: {answer:?}");
+        assert_eq!(response.status, status, "{title}: {response:?}");
         let requests = recorder.requests();
-        arrived += usize::from(fate == Fate::Passes);
+        arrived += usize::from(outcome == Outcome::Passes);
         assert_eq!(requests.len(), arrived, "{title}");
-        match fate {
-            Fate::Passes => {
+        match outcome {
+            Outcome::Passes => {
                 let last = requests.last().unwrap();
                 assert!(last.body == BODY.as_bytes(), "{title}");
-                assert_strict(&String::from_utf8_lossy(&last.head), title);
+                assert_unambiguous(&String::from_utf8_lossy(&last.head), title);
             }
-            Fate::Refused(_) => {
-                let id = answer.header("x-amzn-requestid").expect("an id");
+            Outcome::Refused(_) => {
+                let id = response.header("x-amzn-requestid").expect("an id");
                 logged.push((id.to_owned(), title));
             }
-            Fate::NoRequest | Fate::TooLarge => {
+            Outcome::Malformed | Outcome::TooLarge => {
                 let mut rest = Vec::new();
                 while connection.read_some(&mut rest) {}
-                assert_eq!(rest.len(), 0, "{title}: more than one answer");
+                assert_eq!(rest.len(), 0, "{title}: more than one response");
             }
         }
     }
     let lines = gate.log(arrived + logged.len());
     for (id, title) in logged {
         let line = lines.iter().find(|line| line["request_id"] == *id);
-        let line = line.unwrap_or_else(|| panic!("{title}: no line"));
+        let line = line.unwrap_or_else(|| panic!("{title}: not logged"));
         assert_eq!(line["decision"], "refused", "{title}: {line}");
         let reason = line["reason"].as_str().unwrap_or_default();
         assert!(!reason.is_empty(), "{title}: {line}");
     }
 }
 
-/// What arrives can be read in one way only, whatever was sent.
-fn assert_strict(head: &str, title: &str) {
+/// Asserts that what arrives upstream has one reading only.
+fn assert_unambiguous(head: &str, title: &str) {
     assert!(head.starts_with("POST / HTTP/1.1\r\n"), "{title}: {head}");
     let lines: Vec<&str> = head.split("\r\n").collect();
     assert!(
         lines.iter().all(|line| !line.contains(['\r', '\n', '\0'])),
         "{title}: {head}"
     );
-    // One length or one coding, whatever was said.
-    let said = lines.iter().filter(|line| {
+    // One Content-Length or one Transfer-Encoding.
+    let framing = lines.iter().filter(|line| {
         let line = line.to_ascii_lowercase();
         line.starts_with("content-length:") || line.starts_with("transfer-encoding:")
     });
-    assert_eq!(said.count(), 1, "{title}: {head}");
+    assert_eq!(framing.count(), 1, "{title}: {head}");
 }
 
-/// What follows a request that was refused is not taken for another one.
+/// The bytes behind a refused request are not read as another request.
 #[test]
 fn nothing_is_smuggled_behind_a_refused_request() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let second = put().bytes();
-    let hidden = [
+    let smuggling = [
         // A length that covers the second request, and a coding that does not.
         raw(
             chunked("0\r\n\r\n").header("Content-Length", &second.len().to_string()),
@@ -415,7 +200,7 @@ fn nothing_is_smuggled_behind_a_refused_request() {
         chunked("zz\r\n").bytes(),
         put().header("Content-Length", "0").bytes(),
     ];
-    for first in hidden {
+    for first in smuggling {
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&[first, second.clone()].concat());
         assert_eq!(connection.response().status, 400);
@@ -427,7 +212,7 @@ fn nothing_is_smuggled_behind_a_refused_request() {
 }
 
 #[test]
-fn pipelined_requests_are_judged_each_by_itself() {
+fn pipelined_requests_are_each_evaluated() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let policy = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:PutRecord",
@@ -440,38 +225,41 @@ fn pipelined_requests_are_judged_each_by_itself() {
     let bytes = [put().bytes(), denied.bytes(), last.bytes()].concat();
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     connection.write(&bytes);
-    let mut answers = Vec::new();
-    while connection.read_some(&mut answers) {}
-    let text = String::from_utf8_lossy(&answers);
+    let mut responses = Vec::new();
+    while connection.read_some(&mut responses) {}
+    let text = String::from_utf8_lossy(&responses);
     let statuses: Vec<&str> = text
         .split("HTTP/1.1 ")
         .skip(1)
-        .filter_map(|answer| answer.get(..3))
+        .filter_map(|response| response.get(..3))
         .collect();
     assert_eq!(statuses, ["200", "400", "200"], "{text}");
     assert_eq!(recorder.requests().len(), 2);
 }
 
 #[test]
-fn a_client_that_expects_100_continue() {
+fn a_request_refused_by_its_head_gets_no_100_continue() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("body-bytes = 4000\nbuffered-bytes = 4000")
         .start();
-    let expects = |request: Request| request.header("Expect", "100-Continue");
-    // What is refused by its head gets that answer, and its body is never asked for.
+    let expect_continue = |request: Request| request.header("Expect", "100-Continue");
+    // A request that is refused by its head gets no 100 (Continue).
     for (request, status) in [
-        (expects(put()).without("authorization"), 400),
-        (expects(put()).replace("content-length", "5000"), 413),
-        (expects(put()).line("GET / HTTP/1.1"), 403),
+        (expect_continue(put()).without("authorization"), 400),
+        (
+            expect_continue(put()).replace("content-length", "5000"),
+            413,
+        ),
+        (expect_continue(put()).line("GET / HTTP/1.1"), 403),
     ] {
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&request.head());
         assert_eq!(connection.response().status, status);
     }
     let mut connection = Connection::open(&authority, gate.address(), HOST);
-    let request = expects(put());
+    let request = expect_continue(put());
     connection.write(&request.head());
     assert_eq!(connection.response().status, 100);
     connection.write(&request.body);
@@ -479,71 +267,42 @@ fn a_client_that_expects_100_continue() {
     assert_eq!(recorder.requests().len(), 1);
 }
 
-/// HTTP/2 in frames, headers as literals, so that anything can be said.
-mod frames {
-    pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-        let mut out = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-        out.extend([kind, flags]);
-        out.extend(stream.to_be_bytes());
-        out.extend(payload);
-        out
+/// The preface, SETTINGS, and one request in frames, with headers as literals so that they may be
+/// malformed.
+fn http2_request(
+    headers: &[(&str, &str)],
+    body: &[u8],
+    trailers: Option<&[(&str, &str)]>,
+) -> Vec<u8> {
+    let block = |headers: &[(&str, &str)]| -> Vec<u8> {
+        let literals = headers.iter().map(|(name, value)| literal(name, value));
+        literals.collect::<Vec<_>>().concat()
+    };
+    let mut bytes = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+    bytes.extend(frame(HEADERS, END_HEADERS, 1, &block(headers)));
+    let end_stream = if trailers.is_none() { END_STREAM } else { 0 };
+    bytes.extend(frame(DATA, end_stream, 1, body));
+    if let Some(trailers) = trailers {
+        let flags = END_HEADERS | END_STREAM;
+        bytes.extend(frame(HEADERS, flags, 1, &block(trailers)));
     }
-
-    pub fn block(headers: &[(&str, &str)]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (name, value) in headers {
-            out.push(0);
-            for text in [name, value] {
-                // Lengths of seven bits, then of one more byte.
-                match text.len() {
-                    len @ 0..127 => out.push(len as u8),
-                    len => {
-                        let rest = len - 127;
-                        out.push(127);
-                        if rest < 128 {
-                            out.push(rest as u8);
-                        } else {
-                            out.extend([(rest % 128) as u8 | 128, (rest / 128) as u8]);
-                        }
-                    }
-                }
-                out.extend(text.bytes());
-            }
-        }
-        out
-    }
-
-    /// Preface, settings, and one request.
-    pub fn request(
-        headers: &[(&str, &str)],
-        body: &[u8],
-        trailers: Option<&[(&str, &str)]>,
-    ) -> Vec<u8> {
-        let mut out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        out.extend(frame(4, 0, 0, &[]));
-        out.extend(frame(1, 4, 1, &block(headers)));
-        out.extend(frame(0, u8::from(trailers.is_none()), 1, body));
-        if let Some(trailers) = trailers {
-            out.extend(frame(1, 5, 1, &block(trailers)));
-        }
-        out
-    }
+    bytes
 }
 
-/// What comes back over HTTP/2.
+/// What the gate does with an HTTP/2 request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate2 {
+enum Http2Outcome {
     Passes,
     /// Status 400.
     Refused,
     /// Another status, which is not one of the table of static headers.
-    Other,
+    OtherStatus,
     /// The stream or the connection is reset: it is malformed by RFC 9113.
     Reset,
 }
 
 #[test]
-fn http2_in_frames() {
+fn each_http2_request_has_its_outcome() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start_http2(&authority);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -584,159 +343,91 @@ fn http2_in_frames() {
         headers.extend(&good);
         headers
     };
+    #[rustfmt::skip]
     let cases = [
-        ("nothing odd", good.clone(), Fate2::Passes),
-        ("the same host", with("host", HOST), Fate2::Passes),
-        ("another host", with("host", "localhost"), Fate2::Refused),
-        (
-            "two hosts",
-            {
-                let mut headers = with("host", HOST);
-                headers.push(("host", HOST));
-                headers
-            },
-            Fate2::Refused,
-        ),
-        (
-            "the host in another case",
-            with("host", "Kinesis.us-east-1.amazonaws.com"),
-            Fate2::Refused,
-        ),
-        ("no authority", without(":authority"), Fate2::Refused),
-        (
-            "an authority that is doubled",
-            first(":authority", HOST),
-            Fate2::Reset,
-        ),
-        (
-            "a user in the authority",
-            instead(":authority", "x@kinesis.us-east-1.amazonaws.com"),
-            Fate2::Other,
-        ),
-        ("a path that is doubled", first(":path", "/"), Fate2::Reset),
-        (
-            "a pseudo-header after the others",
-            with(":path", "/"),
-            Fate2::Reset,
-        ),
-        (
-            "an unknown pseudo-header",
-            first(":target", "x"),
-            Fate2::Reset,
-        ),
-        ("no path", without(":path"), Fate2::Reset),
-        ("another path", instead(":path", "/orders"), Fate2::Refused),
-        (
-            "a path in absolute form",
-            instead(":path", "https://localhost/"),
-            Fate2::Reset,
-        ),
-        ("a name in capitals", with("X-Amz-Meta", "a"), Fate2::Reset),
-        ("a space in a name", with("x amz", "a"), Fate2::Reset),
-        (
-            "CR LF in a value",
-            with("x-a", "a\r\nx-amz-target: b"),
-            Fate2::Reset,
-        ),
-        ("NUL in a value", with("x-a", "a\0"), Fate2::Reset),
-        (
-            "a connection header",
-            with("connection", "close"),
-            Fate2::Reset,
-        ),
-        (
-            "a coding",
-            with("transfer-encoding", "chunked"),
-            Fate2::Reset,
-        ),
-        ("an upgrade", with("upgrade", "h2c"), Fate2::Reset),
-        ("te that is not trailers", with("te", "gzip"), Fate2::Reset),
-        (
-            "a length that is too short",
-            with("content-length", "3"),
-            Fate2::Reset,
-        ),
-        (
-            "a length that is too long",
-            with("content-length", "3000"),
-            Fate2::Reset,
-        ),
-        (
-            "two lengths",
-            {
-                let mut headers = with("content-length", "56");
-                headers.push(("content-length", "56"));
-                headers
-            },
-            Fate2::Refused,
-        ),
-        ("GET", instead(":method", "GET"), Fate2::Other),
-        ("http", instead(":scheme", "http"), Fate2::Passes),
+        ("nothing odd", good.clone(), Http2Outcome::Passes),
+        ("the same host", with("host", HOST), Http2Outcome::Passes),
+        ("another host", with("host", "localhost"), Http2Outcome::Refused),
+        ("two hosts", { let mut headers = with("host", HOST); headers.push(("host", HOST)); headers }, Http2Outcome::Refused),
+        ("the host in another case", with("host", "Kinesis.us-east-1.amazonaws.com"), Http2Outcome::Refused),
+        ("no authority", without(":authority"), Http2Outcome::Refused),
+        ("an authority that is doubled", first(":authority", HOST), Http2Outcome::Reset),
+        ("a user in the authority", instead(":authority", "x@kinesis.us-east-1.amazonaws.com"), Http2Outcome::OtherStatus),
+        ("a path that is doubled", first(":path", "/"), Http2Outcome::Reset),
+        ("a pseudo-header after the others", with(":path", "/"), Http2Outcome::Reset),
+        ("an unknown pseudo-header", first(":target", "x"), Http2Outcome::Reset),
+        ("no path", without(":path"), Http2Outcome::Reset),
+        ("another path", instead(":path", "/orders"), Http2Outcome::Refused),
+        ("a path in absolute form", instead(":path", "https://localhost/"), Http2Outcome::Reset),
+        ("a name in capitals", with("X-Amz-Meta", "a"), Http2Outcome::Reset),
+        ("a space in a name", with("x amz", "a"), Http2Outcome::Reset),
+        ("CR LF in a value", with("x-a", "a\r\nx-amz-target: b"), Http2Outcome::Reset),
+        ("NUL in a value", with("x-a", "a\0"), Http2Outcome::Reset),
+        ("a connection header", with("connection", "close"), Http2Outcome::Reset),
+        ("a coding", with("transfer-encoding", "chunked"), Http2Outcome::Reset),
+        ("an upgrade", with("upgrade", "h2c"), Http2Outcome::Reset),
+        ("te that is not trailers", with("te", "gzip"), Http2Outcome::Reset),
+        ("a length that is too short", with("content-length", "3"), Http2Outcome::Reset),
+        ("a length that is too long", with("content-length", "3000"), Http2Outcome::Reset),
+        ("two lengths", { let mut headers = with("content-length", "56"); headers.push(("content-length", "56")); headers }, Http2Outcome::Refused),
+        ("GET", instead(":method", "GET"), Http2Outcome::OtherStatus),
+        ("http", instead(":scheme", "http"), Http2Outcome::Passes),
     ];
     assert_eq!(BODY.len(), 56);
     let mut arrived = 0;
     let trailers: &[(&str, &str)] = &[("x-amz-target", "Kinesis_20131202.ListStreams")];
     let mut all: Vec<_> = cases
         .into_iter()
-        .map(|(title, headers, fate)| {
+        .map(|(title, headers, outcome)| {
             (
                 title,
-                frames::request(&headers, BODY.as_bytes(), None),
-                fate,
+                http2_request(&headers, BODY.as_bytes(), None),
+                outcome,
             )
         })
         .collect();
     all.push((
         "trailers",
-        frames::request(&good, BODY.as_bytes(), Some(trailers)),
-        Fate2::Refused,
+        http2_request(&good, BODY.as_bytes(), Some(trailers)),
+        Http2Outcome::Refused,
     ));
     let connect = [(":method", "CONNECT"), (":authority", HOST)];
     all.push((
         "CONNECT",
-        frames::request(&connect, b"", None),
-        Fate2::Other,
+        http2_request(&connect, b"", None),
+        Http2Outcome::OtherStatus,
     ));
-    for (title, bytes, fate) in all {
+    for (title, bytes, outcome) in all {
         let mut connection =
             Connection::open_with_alpn(&authority.pem(), gate.address(), HOST, b"h2").unwrap();
         connection.write(&bytes);
-        assert_eq!(answer(&mut connection), fate, "{title}");
-        arrived += usize::from(fate == Fate2::Passes);
+        assert_eq!(self::outcome(&mut connection), outcome, "{title}");
+        arrived += usize::from(outcome == Http2Outcome::Passes);
         let requests = recorder.requests();
         assert_eq!(requests.len(), arrived, "{title}");
     }
 }
 
-/// Reads frames until one says what became of stream 1.
-fn answer(connection: &mut Connection) -> Fate2 {
+/// Reads frames until one tells the outcome of stream 1.
+fn outcome(connection: &mut Connection) -> Http2Outcome {
     let mut bytes = Vec::new();
     loop {
-        while let Some(head) = bytes.first_chunk::<9>() {
-            let len = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-            let (kind, stream) = (
-                head[3],
-                u32::from_be_bytes([head[5], head[6], head[7], head[8]]),
-            );
-            if bytes.len() < 9 + len {
-                break;
-            }
-            let payload: Vec<u8> = bytes.drain(..9 + len).skip(9).collect();
+        for (kind, _, stream, payload) in frames(&bytes) {
             match (kind, stream) {
                 // A status of the static table is one byte.
-                (1, 1) => {
+                (HEADERS, 1) => {
                     return match payload[0] {
-                        0x88 => Fate2::Passes,
-                        0x8c => Fate2::Refused,
-                        _ => Fate2::Other,
+                        0x88 => Http2Outcome::Passes,
+                        0x8c => Http2Outcome::Refused,
+                        _ => Http2Outcome::OtherStatus,
                     };
                 }
-                (3, 1) | (7, 0) => return Fate2::Reset,
+                (RST_STREAM, 1) | (GOAWAY, 0) => return Http2Outcome::Reset,
                 _ => {}
             }
         }
         if !connection.read_some(&mut bytes) {
-            return Fate2::Reset;
+            return Http2Outcome::Reset;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A drain, frame by frame: HTTP/2 clients are told to go away, and what they have begun is finished.
+//! A drain over HTTP/2, frame by frame: clients get GOAWAY, and their streams in flight are finished.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use crate::support::raw::client_config;
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 use crate::upstream_failures::relay;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 
@@ -32,7 +32,7 @@ fn frame(stream: &mut impl Read) -> Option<(u8, Vec<u8>)> {
 }
 
 #[test]
-fn an_idle_connection_is_told_and_closed() {
+fn an_idle_connection_gets_goaway_and_is_closed() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let mut gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -40,7 +40,7 @@ fn an_idle_connection_is_told_and_closed() {
     config.alpn_protocols = vec![b"h2".to_vec()];
     let tls = ClientConnection::new(Arc::new(config), ServerName::try_from(HOST).unwrap()).unwrap();
     let tcp = TcpStream::connect(gate.address()).unwrap();
-    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    tcp.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut stream = StreamOwned::new(tls, tcp);
     stream
         .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
@@ -50,11 +50,11 @@ fn an_idle_connection_is_told_and_closed() {
     let mut frames = Vec::new();
     while let Some((kind, payload)) = frame(&mut stream) {
         frames.push((kind, payload.get(4..8).map(<[u8]>::to_vec)));
-        // A ping asks whether more streams are under way; answer none.
+        // The gate sends PING to learn whether more streams are in flight.
         if kind == 6 {
-            let mut answer = b"\0\0\x08\x06\x01\0\0\0\0".to_vec();
-            answer.extend(&payload);
-            stream.write_all(&answer).unwrap();
+            let mut pong = b"\0\0\x08\x06\x01\0\0\0\0".to_vec();
+            pong.extend(&payload);
+            stream.write_all(&pong).unwrap();
         }
     }
     let no_error = (GOAWAY, Some(vec![0; 4]));
@@ -63,16 +63,16 @@ fn an_idle_connection_is_told_and_closed() {
 }
 
 #[test]
-fn a_stream_under_way_is_finished() {
+fn a_stream_in_flight_is_finished() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start_http2(&authority);
-    // The way to the upstream opens only when told: until then the request is under way.
+    // The relay to the upstream opens on `open`: until then the request is in flight.
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
-    let (came, has_come) = channel();
+    let (arrive, arrived) = channel();
     let (open, opened) = channel();
     relay(socket, recorder.address(), move || {
-        came.send(()).unwrap();
+        arrive.send(()).unwrap();
         opened.recv().unwrap();
     });
     let mut gate = GateBuilder::new(&authority, address)
@@ -83,22 +83,22 @@ fn a_stream_under_way_is_finished() {
         let (mut sender, connection) =
             http2::connect(&authority, gate.address(), http2::H2, None).await;
         let ended = tokio::spawn(connection);
-        let answer = tokio::spawn(sender.send_request(http2::request(&headers, "{}")));
-        let has_come = tokio::task::spawn_blocking(move || has_come.recv_timeout(PATIENCE));
-        has_come.await.unwrap().unwrap();
+        let response = tokio::spawn(sender.send_request(http2::request(&headers, "{}")));
+        let arrived = tokio::task::spawn_blocking(move || arrived.recv_timeout(TIMEOUT));
+        arrived.await.unwrap().unwrap();
         let admin = gate.admin();
         let drain = gate.drain();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while get(admin, "/readyz").0 != 503 {
             assert!(Instant::now() < deadline, "never stopped being ready");
         }
-        assert!(!answer.is_finished());
+        assert!(!response.is_finished());
         open.send(()).unwrap();
-        let answer = timeout(PATIENCE, answer).await.unwrap().unwrap().unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.into_body().collect().await.unwrap();
-        // The client could send more, and is told not to: without a GOAWAY this would not end.
-        timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+        let response = timeout(TIMEOUT, response).await.unwrap().unwrap().unwrap();
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap();
+        // The client could send more: without a GOAWAY its connection would not end.
+        timeout(TIMEOUT, ended).await.unwrap().unwrap().unwrap();
         drop(sender);
         drain.join().unwrap();
     });

@@ -1,4 +1,4 @@
-//! What the configuration says of callers, in front of signatures that pass through.
+//! The identity map: what the configuration states of callers whose signatures pass through.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,15 +15,15 @@ use crate::support::{ACCOUNT, ANALYST_KEY_ID, Behaviour, KEY_ID, Recorder};
 /// Keys of another account, and of temporary credentials.
 const OTHER_ACCOUNT: &str = "ASIAY34FZKBOKMUTVV7A";
 
-struct Site {
+struct Fixture {
     folder: TempDir,
     authority: Arc<Authority>,
     recorder: Recorder,
 }
 
-impl Site {
-    /// The policy allows what its condition allows.
-    fn new(condition: &str) -> Site {
+impl Fixture {
+    /// The policy allows every request that meets `condition`.
+    fn new(condition: &str) -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         let authority = Arc::new(Authority::create().unwrap());
         authority.write(folder.path()).unwrap();
@@ -32,7 +32,7 @@ impl Site {
         );
         std::fs::write(folder.path().join("policy.json"), policy).unwrap();
         let recorder = Recorder::start(&authority, Behaviour::Respond);
-        Site {
+        Fixture {
             folder,
             authority,
             recorder,
@@ -56,14 +56,14 @@ impl Site {
         file
     }
 
-    /// Which of the keys may list shards.
+    /// Which of the access keys may call `ListShards`.
     fn allowed(&self, top: &str, endpoint: &str, keys: &[&str]) -> Vec<bool> {
         let gate = GateProcess::start(&self.configure(top, endpoint), &[]);
-        let ask = |key: &&str| {
+        let is_allowed = |key: &&str| {
             let request = Request::with_key("ListShards", r#"{"StreamName":"s"}"#, key);
             request.send(&self.authority, gate.address()).status == 200
         };
-        keys.iter().map(ask).collect()
+        keys.iter().map(is_allowed).collect()
     }
 
     fn problems(&self, top: &str, endpoint: &str) -> String {
@@ -89,7 +89,7 @@ org-paths = ["o-other/r-def/"]
 "#;
 
 #[test]
-fn what_is_stated_is_known_and_nothing_else() {
+fn stated_facts_are_known_and_others_are_unknown() {
     let keys = [ANALYST_KEY_ID, KEY_ID, OTHER_ACCOUNT];
     let only_analyst = vec![true, false, false];
     let only_other = vec![false, false, true];
@@ -118,7 +118,7 @@ fn what_is_stated_is_known_and_nothing_else() {
             r#"{"StringEquals":{"aws:PrincipalTag/team":"orders"}}"#,
             &only_analyst,
         ),
-        // Where tags are stated, what is not among them is absent; elsewhere it is unknown.
+        // Where tags are stated, other tags are absent; elsewhere they are unknown.
         (
             r#"{"Null":{"aws:PrincipalTag/cost":"true"}}"#,
             &only_analyst,
@@ -140,34 +140,38 @@ fn what_is_stated_is_known_and_nothing_else() {
             &vec![true; 3],
         ),
     ] {
-        let site = Site::new(condition);
+        let fixture = Fixture::new(condition);
         let endpoint = "vpce-account = \"111122223333\"\nvpce-org-id = \"o-abc\"";
-        let map = site.path().join("identities.toml");
+        let map = fixture.path().join("identities.toml");
         std::fs::write(map, ANALYST_ENTRY).unwrap();
         let top = "identity-map = \"identities.toml\"";
-        assert_eq!(&site.allowed(top, endpoint, &keys), expected, "{condition}");
+        assert_eq!(
+            &fixture.allowed(top, endpoint, &keys),
+            expected,
+            "{condition}"
+        );
     }
 }
 
 #[test]
-fn a_sidecar_states_its_one_workload() {
+fn an_endpoint_may_state_its_one_principal() {
     let condition = r#"{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::123456789012:user/producer"},"StringEquals":{"aws:username":"producer"}}"#;
-    let site = Site::new(condition);
+    let fixture = Fixture::new(condition);
     let stated = "principal = \"arn:aws:iam::123456789012:user/producer\"";
     let keys = [KEY_ID, OTHER_ACCOUNT, "AKIAIOSFODNN7EXAMPLE"];
-    // A key of another account is not the workload's; an old key id tells none.
-    assert_eq!(site.allowed("", stated, &keys), [true, false, true]);
-    // Two that contradict each other say nothing.
+    // A key of another account is not the principal's; an old key id hides its account.
+    assert_eq!(fixture.allowed("", stated, &keys), [true, false, true]);
+    // Two contradictory principals make it unknown.
     let other = format!(
         "[[principal]]\naccess-key-id = \"{KEY_ID}\"\narn = \"arn:aws:iam::{ACCOUNT}:user/other\""
     );
-    assert_eq!(site.allowed(&other, stated, &keys[..1]), [false]);
+    assert_eq!(fixture.allowed(&other, stated, &keys[..1]), [false]);
 }
 
 #[test]
-fn a_hundred_thousand_entries_and_no_more() {
+fn the_map_holds_a_hundred_thousand_entries_and_no_more() {
     let condition = r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:user/u99997"}}"#;
-    let site = Site::new(condition);
+    let fixture = Fixture::new(condition);
     let mut entries = String::new();
     for n in 0..99_998 {
         let _ = write!(
@@ -177,7 +181,7 @@ fn a_hundred_thousand_entries_and_no_more() {
     }
     let write = |more: &str| {
         let text = format!(r#"{{"principal":[{entries}{more}]}}"#);
-        std::fs::write(site.path().join("identities.json"), text).unwrap();
+        std::fs::write(fixture.path().join("identities.json"), text).unwrap();
     };
     let entry = |n: usize, key: &str| {
         format!(r#"{{"access-key-id":"{key}","arn":"arn:aws:iam::123456789012:user/u{n}"}}"#)
@@ -185,7 +189,7 @@ fn a_hundred_thousand_entries_and_no_more() {
     write(&entry(99_997, KEY_ID));
     let top = "identity-map = \"identities.json\"";
     assert_eq!(
-        site.allowed(top, "", &[KEY_ID, ANALYST_KEY_ID]),
+        fixture.allowed(top, "", &[KEY_ID, ANALYST_KEY_ID]),
         [true, false]
     );
     write(&format!(
@@ -194,25 +198,29 @@ fn a_hundred_thousand_entries_and_no_more() {
         entry(2, "B"),
         entry(3, "C")
     ));
-    assert!(site.problems(top, "").contains("more than 100000 entries"));
+    assert!(
+        fixture
+            .problems(top, "")
+            .contains("more than 100000 entries")
+    );
 }
 
 #[test]
-fn entries_that_overlap_or_contradict_are_refused() {
-    let site = Site::new("{}");
-    let key =
+fn overlapping_or_contradictory_entries_are_config_errors() {
+    let fixture = Fixture::new("{}");
+    let with_key =
         |id: &str, arn: &str| format!("[[principal]]\naccess-key-id = \"{id}\"\narn = \"{arn}\"\n");
     let user = "arn:aws:iam::123456789012:user/a";
     let arn = format!("[[principal]]\narn = \"{user}\"\n");
     let account = "[[account]]\nid = \"123456789012\"\norg-id = \"o-a\"\n";
-    for (top, words) in [
+    for (top, expected) in [
         (
-            key(KEY_ID, user).repeat(2),
+            with_key(KEY_ID, user).repeat(2),
             "two principals have the access key id",
         ),
         (arn.repeat(2), "two principals have the ARN"),
         (account.repeat(2), "two accounts have the id `123456789012`"),
-        (key(OTHER_ACCOUNT, user), "is one of another account"),
+        (with_key(OTHER_ACCOUNT, user), "is one of another account"),
         (
             format!("{arn}org-id = \"o-b\"\n{account}"),
             "but that of its account is `o-a`",
@@ -225,17 +233,20 @@ fn entries_that_overlap_or_contradict_are_refused() {
         (format!("{arn}colour = \"red\""), "unknown key"),
         ("[[account]]\nid = \"1\"".to_owned(), "not twelve digits"),
     ] {
-        let problems = site.problems(&top, "");
-        assert!(problems.contains(words), "`{words}`: {problems}");
+        let problems = fixture.problems(&top, "");
+        assert!(problems.contains(expected), "`{expected}`: {problems}");
     }
-    // Between the configuration and its map as well, in either form.
+    // The same between the configuration and its map, in either format.
     let map = |name: &str, text: &str| {
-        std::fs::write(site.path().join(name), text).unwrap();
-        let top = format!("identity-map = \"{name}\"\n{}", key(KEY_ID, user));
-        site.problems(&top, "")
+        std::fs::write(fixture.path().join(name), text).unwrap();
+        let top = format!("identity-map = \"{name}\"\n{}", with_key(KEY_ID, user));
+        fixture.problems(&top, "")
     };
     let json = format!(r#"{{"principal":[{{"access-key-id":"{KEY_ID}","arn":"{user}"}}]}}"#);
-    for problems in [map("map.toml", &key(KEY_ID, user)), map("map.json", &json)] {
+    for problems in [
+        map("map.toml", &with_key(KEY_ID, user)),
+        map("map.json", &json),
+    ] {
         assert!(
             problems.contains("two principals have the access key id"),
             "{problems}"
@@ -244,8 +255,8 @@ fn entries_that_overlap_or_contradict_are_refused() {
     let twice =
         r#"{"principal":[{"arn":"arn:aws:iam::123456789012:user/a","tags":{"a":"1","a":"2"}}]}"#;
     assert!(map("map.json", twice).contains("two tags have the key `a`"));
-    let foreign = "{\"principal\":[\n{\"arn\":\"x\",\"colour\":1}]}";
-    let problems = map("map.json", foreign);
+    let unknown_key = "{\"principal\":[\n{\"arn\":\"x\",\"colour\":1}]}";
+    let problems = map("map.json", unknown_key);
     assert!(
         problems.contains("map.json:2:") && problems.contains("colour"),
         "{problems}"

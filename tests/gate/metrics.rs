@@ -1,4 +1,5 @@
-//! What is counted, and that documentation, dashboard and alerts name what there is.
+//! Metrics: what is counted, and that the documentation, the dashboard and the alerts name metrics that
+//! exist.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,13 +31,13 @@ fn put(connection: &mut Connection, stream: &str, key_id: &str) {
     connection.response();
 }
 
-/// The value of a series, 0 where it is not there.
+/// The value of a series, 0 where the page has none.
 fn value(page: &str, series: &str) -> u64 {
     let line = page.lines().find_map(|line| line.strip_prefix(series));
     line.map_or(0, |rest| rest.trim().parse().unwrap())
 }
 
-/// Names of the page's metrics, without their prefix.
+/// The names of the page's metrics, without their prefix.
 fn names(page: &str) -> BTreeSet<String> {
     page.lines()
         .filter_map(|line| line.strip_prefix("# TYPE kinesis_gate_"))
@@ -45,9 +46,9 @@ fn names(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn streams_and_layers_are_counted_and_nobody_makes_up_series() {
+fn streams_and_policy_layers_are_counted_and_clients_add_no_series() {
     let (gate, authority, _recorder) = gate(2);
-    // Connections fall to either loop; both agree on the streams that have series.
+    // Connections go to either worker; both agree on the streams that have series.
     for n in 0..6 {
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         for made_up in 0..20 {
@@ -92,10 +93,10 @@ fn streams_and_layers_are_counted_and_nobody_makes_up_series() {
     assert_eq!(layer("endpoint", "implicit-deny"), 120);
     assert_eq!(layer("identity", "explicit-deny"), 6);
     assert!(value(&page, "kinesis_gate_buffered_bytes_budget ") >= 256 << 20);
-    // Every request falls into the last bucket, which Prometheus needs for any quantile.
-    let last = value(&page, "kinesis_gate_decision_seconds_bucket{le=\"+Inf\"}");
-    assert_eq!(last, value(&page, "kinesis_gate_decision_seconds_count"));
-    assert!(last >= 144, "{last}");
+    // The last bucket counts every request: Prometheus needs it for any quantile.
+    let count = value(&page, "kinesis_gate_decision_seconds_bucket{le=\"+Inf\"}");
+    assert_eq!(count, value(&page, "kinesis_gate_decision_seconds_count"));
+    assert!(count >= 144, "{count}");
     assert_eq!(
         page.matches("\nkinesis_gate_certificate_expiry_timestamp_seconds{")
             .count(),
@@ -104,11 +105,11 @@ fn streams_and_layers_are_counted_and_nobody_makes_up_series() {
 }
 
 #[test]
-fn what_names_metrics_names_what_there_is() {
+fn the_documentation_dashboard_and_alerts_name_metrics_that_exist() {
     let (gate, _authority, _recorder) = gate(100);
     let (_, page) = get(gate.admin(), "/metrics");
-    let there = names(&page);
-    assert!(there.len() > 25, "{there:?}");
+    let exported = names(&page);
+    assert!(exported.len() > 25, "{exported:?}");
 
     let documented: BTreeSet<String> = include_str!("../../docs/watching.md")
         .lines()
@@ -122,7 +123,7 @@ fn what_names_metrics_names_what_there_is() {
                 .to_owned()
         })
         .collect();
-    assert_eq!(documented, there);
+    assert_eq!(documented, exported);
 
     let dashboard = include_str!("../../config/deploy/grafana-dashboard.json");
     let parsed: serde_json::Value = serde_json::from_str(dashboard).unwrap();
@@ -131,7 +132,7 @@ fn what_names_metrics_names_what_there_is() {
         ("dashboard", dashboard),
         ("alerts", include_str!("../../config/deploy/alerts.yaml")),
     ] {
-        let mut named = 0;
+        let mut names = 0;
         for name in text.split("kinesis_gate_").skip(1) {
             let name: String = name
                 .chars()
@@ -141,9 +142,12 @@ fn what_names_metrics_names_what_there_is() {
                 .iter()
                 .find_map(|suffix| name.strip_suffix(suffix))
                 .unwrap_or(&name);
-            assert!(there.contains(base), "`{name}` of the {file} is no metric");
-            named += 1;
+            assert!(
+                exported.contains(base),
+                "`{name}` of the {file} is no metric"
+            );
+            names += 1;
         }
-        assert!(named > 8, "{file}: {named}");
+        assert!(names > 8, "{file}: {names}");
     }
 }

@@ -1,4 +1,4 @@
-//! An allowed request arrives byte for byte as it was signed.
+//! Passthrough: an allowed request arrives byte for byte as the client signed it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn http1_heads_and_bodies_arrive_unchanged() {
     let arrived = &recorder.requests()[0];
     assert_eq!(arrived.body, body.as_bytes());
     assert!(signature::is_valid(&arrived.headers, &arrived.body));
-    // Every header with its name's case and its value, none added, none gone but `Connection`.
+    // Every header with the case of its name and its value; none added, none removed but `Connection`.
     let mut expected = sent.without("connection").headers;
     let mut headers = arrived.headers.clone();
     expected.sort();
@@ -40,7 +40,7 @@ fn http1_heads_and_bodies_arrive_unchanged() {
 }
 
 #[test]
-fn the_host_of_an_endpoint_override_is_kept() {
+fn the_host_of_an_endpoint_override_is_forwarded() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -61,7 +61,7 @@ fn the_host_of_an_endpoint_override_is_kept() {
 }
 
 #[test]
-fn a_presigned_query_is_passed_on() {
+fn a_presigned_query_is_forwarded() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -71,14 +71,14 @@ fn a_presigned_query_is_passed_on() {
     let request = Request::new("ListStreams", "{}")
         .without("authorization")
         .line(line);
-    let answer = request.send(&authority, gate.address());
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = request.send(&authority, gate.address());
+    assert_eq!(response.status, 200, "{response:?}");
     assert!(recorder.requests()[0].head.starts_with(line.as_bytes()));
     assert_eq!(gate.log(1)[0]["principal"]["account"], "123456789012");
 }
 
 #[test]
-fn connections_to_the_service_are_kept() {
+fn upstream_connections_are_reused() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -101,7 +101,7 @@ fn pipelined_requests_are_answered_in_order() {
     bytes.extend(Request::new("ListStreams", "[").bytes());
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     connection.write(&bytes);
-    // Both answers may come in one piece: read them as one.
+    // Both responses may arrive in one read.
     let first = connection.response();
     assert_eq!(first.status, 200);
     if first.body.len() == 2 {
@@ -134,15 +134,15 @@ fn large_bodies_arrive_whole() {
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     let data = "QUJD".repeat(1 << 20);
     let body = format!(r#"{{"Data":"{data}","PartitionKey":"1","StreamName":"orders"}}"#);
-    let answer = Request::new("PutRecord", body.clone()).send(&authority, gate.address());
-    assert_eq!(answer.status, 200);
+    let response = Request::new("PutRecord", body.clone()).send(&authority, gate.address());
+    assert_eq!(response.status, 200);
     let arrived = recorder.requests().pop().unwrap();
     assert!(arrived.body == body.as_bytes());
     assert!(signature::is_valid(&arrived.headers, &arrived.body));
 }
 
-/// The JavaScript SDK signs a header that is literally named `:authority`; Java's async client
-/// speaks HTTP/2 without having agreed on it.
+/// The JavaScript SDK signs a header that is literally named `:authority`; Java's async client speaks
+/// HTTP/2 without ALPN.
 #[test]
 fn http2_is_forwarded_as_http2() {
     let authority = Arc::new(Authority::create().unwrap());
@@ -170,9 +170,9 @@ fn http2_is_forwarded_as_http2() {
     assert_eq!(recorder.connections(), 1, "streams share a connection");
 }
 
-/// Event streams that nobody reads must not starve the other calls of a shared connection.
+/// Responses that no client reads must not block the other streams of an upstream connection.
 #[test]
-fn unread_answers_do_not_hold_up_others() {
+fn unread_responses_do_not_block_others() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start_http2_with(&authority, Bytes::from(vec![b' '; 4 << 20]));
     let gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -184,18 +184,18 @@ fn unread_answers_do_not_hold_up_others() {
         tokio::spawn(connection);
         let mut unread = Vec::new();
         for n in 0..40 {
-            let answer = sender.send_request(http2::request(&headers, "{}"));
-            let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
+            let response = sender.send_request(http2::request(&headers, "{}"));
+            let response = tokio::time::timeout(Duration::from_secs(5), response).await;
             unread.push(
-                answer
-                    .unwrap_or_else(|_| panic!("call {n} was held up"))
+                response
+                    .unwrap_or_else(|_| panic!("request {n} was blocked"))
                     .unwrap(),
             );
         }
         let last = unread.pop().unwrap().into_body();
         let read = tokio::time::timeout(Duration::from_secs(20), last.collect()).await;
         assert_eq!(
-            read.expect("the answer was held up")
+            read.expect("the response was blocked")
                 .unwrap()
                 .to_bytes()
                 .len(),

@@ -1,4 +1,4 @@
-//! Room that comes back, and clients that wait for it.
+//! Rate limits refill with time, and SDK clients wait for it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,19 +9,21 @@ use aws_sdk_kinesis::primitives::Blob;
 use kinesis_gate::sandbox::{Authority, Emulator};
 
 use crate::health_and_drain::get;
-use crate::sdk_client::{Speaks, block_on, client_with};
+use crate::sdk_client::client_with;
+use crate::support::http2::block_on;
 use crate::support::raw::{Connection, Request};
+use crate::support::scripted::{HTTP_VERSIONS, HttpVersion};
 use crate::support::{ACCOUNT, Behaviour, Gate, GateBuilder, HOST, KEY_ID, Recorder};
 
 #[test]
-fn room_comes_back_with_time_and_no_faster() {
+fn a_rate_limit_refills_at_its_rate_and_no_faster() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .tables("[[rate]]\nname = \"each\"\nper = \"principal\"\nrequests = 5\nburst = 2\n")
         .start();
     let mut connection = Connection::open(&authority, gate.address(), HOST);
-    let since = Instant::now();
+    let started = Instant::now();
     let (mut passed, mut refused) = (0, 0);
     while passed < 8 {
         connection.write(&Request::new("ListStreams", "{}").bytes());
@@ -29,19 +31,22 @@ fn room_comes_back_with_time_and_no_faster() {
             200 => passed += 1,
             _ => refused += 1,
         }
-        assert!(since.elapsed() < Duration::from_secs(20), "it does not");
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "it does not refill"
+        );
     }
-    let most = 2.0 + 5.0 * since.elapsed().as_secs_f64();
+    let most = 2.0 + 5.0 * started.elapsed().as_secs_f64();
     assert!(
         f64::from(passed) <= most,
         "{passed} in {:?}",
-        since.elapsed()
+        started.elapsed()
     );
     assert!(refused > 0);
     assert_eq!(recorder.requests().len(), 8);
 }
 
-fn parts(requests: &str) -> (Gate, Emulator) {
+fn fixture(requests: &str) -> (Gate, Emulator) {
     let authority = Arc::new(Authority::create().unwrap());
     let kinesis = Emulator::start(&authority, ACCOUNT, &["orders"]).unwrap();
     let gate = GateBuilder::new(&authority, kinesis.address())
@@ -52,15 +57,15 @@ fn parts(requests: &str) -> (Gate, Emulator) {
     (gate, kinesis)
 }
 
-/// An operation on records and one that is none: the throttle of each is waited for.
+/// One operation on records and one of the control plane: the SDK retries when either is throttled.
 #[test]
-fn the_sdk_waits_and_succeeds() {
-    for speaks in [Speaks::Http1, Speaks::Http2] {
-        let (gate, _kinesis) = parts("2");
+fn the_sdk_retries_throttled_requests_and_succeeds() {
+    for http in HTTP_VERSIONS {
+        let (gate, _kinesis) = fixture("2");
         let retry = RetryConfig::standard()
             .with_max_attempts(12)
             .with_initial_backoff(Duration::from_millis(50));
-        let client = client_with(&gate, 0, KEY_ID, speaks, retry);
+        let client = client_with(&gate, 0, KEY_ID, http, retry);
         block_on(async {
             for _ in 0..3 {
                 let put = client.put_record().stream_name("orders");
@@ -74,33 +79,33 @@ fn the_sdk_waits_and_succeeds() {
                     .unwrap();
             }
         });
-        // Each was answered once, and some were refused before.
+        // Each request was allowed once, and some were refused before.
         let page = get(gate.admin(), "/metrics").1;
-        let of = |series: &str| {
+        let value = |series: &str| {
             let series = format!("kinesis_gate_{series} ");
             let line = page.lines().find_map(|line| line.strip_prefix(&series));
             line.map_or(0, |count| count.parse().unwrap())
         };
         assert_eq!(
-            of(r#"decisions_total{layer="endpoint",decision="allow"}"#),
+            value(r#"decisions_total{layer="endpoint",decision="allow"}"#),
             6
         );
-        let refused = of(r#"rate_limited_total{rule="each"}"#);
-        assert!(refused > 0, "it waited for nothing");
+        let refused = value(r#"rate_limited_total{rule="each"}"#);
+        assert!(refused > 0, "no request was throttled");
         assert_eq!(
-            of(r#"decisions_total{layer="endpoint",decision="refused"}"#),
+            value(r#"decisions_total{layer="endpoint",decision="refused"}"#),
             refused
         );
     }
 }
 
 #[test]
-fn an_sdk_that_waits_in_vain_is_told_what_it_knows() {
-    let (gate, _kinesis) = parts("0.001");
+fn an_sdk_out_of_retries_gets_a_modeled_throttling_error() {
+    let (gate, _kinesis) = fixture("0.001");
     let retry = RetryConfig::standard()
         .with_max_attempts(3)
         .with_initial_backoff(Duration::from_millis(1));
-    let client = client_with(&gate, 0, KEY_ID, Speaks::Http2, retry);
+    let client = client_with(&gate, 0, KEY_ID, HttpVersion::Http2, retry);
     block_on(async {
         let put = || {
             let put = client.put_record().stream_name("orders");

@@ -1,5 +1,5 @@
-//! The gate authenticates its clients and signs anew: a signature is proven in full, nothing that
-//! the client authenticated with goes on, and what arrives is signed with the gate's credentials.
+//! Re-sign mode: the gate verifies the client's signature, forwards none of the client's credentials,
+//! and signs the request with its own.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,31 +13,33 @@ use kinesis_gate::app;
 use kinesis_gate::sandbox::Authority;
 use tempfile::TempDir;
 
-use crate::sdk_client::{Speaks, http_client};
+use crate::published_policies::FULL_ACCESS;
+use crate::sdk_client::http_client;
 use crate::support::local_credentials::{LocalCredentials, ROLE, SigningParams, USER, issue_local};
 use crate::support::process::GateProcess;
 use crate::support::raw::Request;
+use crate::support::scripted::{HTTP_VERSIONS, HttpVersion};
 use crate::support::signature::sha256;
 use crate::support::{Behaviour, HOST, KEY_ID, Recorder, SECRET_KEY, http2, signature};
 
 pub const HOUR: Duration = Duration::from_secs(3600);
-pub const ALL: &str =
-    r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
-pub const OWN: [(&str, &str); 3] = [
+/// The environment that holds the gate's credentials.
+pub const GATE_CREDENTIALS: [(&str, &str); 3] = [
     ("AWS_ACCESS_KEY_ID", KEY_ID),
     ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
     ("AWS_SESSION_TOKEN", "gate/token=="),
 ];
 
-/// Every identity policy of these tests: the principal may do everything.
-pub const IDENTITY: &str =
+/// The identity policy of these tests: the principal may do everything.
+pub const IDENTITY_POLICY: &str =
     r#"{"Statement":{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}}"#;
+/// Attaches that policy to every principal.
 pub const EVERYONE: &str = "[[identity-policy]]\nfile = \"all.json\"\nprincipals = [\"*\"]";
 pub const SIGV4: &str =
     "[endpoint.re-sign]\nauthenticate = \"sigv4\"\nlocal-credentials = \"local.jsonl\"";
 
-/// A gate that signs anew in front of a recorder.
-pub struct Parts {
+/// A gate that re-signs in front of a recorder.
+pub struct Fixture {
     pub folder: TempDir,
     authority: Arc<Authority>,
     pub recorder: Recorder,
@@ -59,16 +61,16 @@ fn configure(folder: &Path, recorder: &Recorder, endpoint: &str, rest: &str) -> 
     file
 }
 
-pub fn parts(endpoint: &str, rest: &str, policy: &str) -> Parts {
+pub fn fixture_with(endpoint: &str, rest: &str, policy: &str) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let authority = Arc::new(Authority::create().unwrap());
     authority.write(folder.path()).unwrap();
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     std::fs::write(folder.path().join("policy.json"), policy).unwrap();
-    std::fs::write(folder.path().join("all.json"), IDENTITY).unwrap();
+    std::fs::write(folder.path().join("all.json"), IDENTITY_POLICY).unwrap();
     let file = configure(folder.path(), &recorder, endpoint, rest);
-    let gate = GateProcess::start(&file, &OWN);
-    Parts {
+    let gate = GateProcess::start(&file, &GATE_CREDENTIALS);
+    Fixture {
         folder,
         authority,
         recorder,
@@ -76,62 +78,62 @@ pub fn parts(endpoint: &str, rest: &str, policy: &str) -> Parts {
     }
 }
 
-/// One that authenticates by signature, with identity policies that allow everybody everything.
-pub fn sigv4(policy: &str) -> Parts {
-    parts(SIGV4, EVERYONE, policy)
+/// A gate that authenticates by signature, with [`IDENTITY_POLICY`] for every principal.
+pub fn sigv4_fixture(policy: &str) -> Fixture {
+    fixture_with(SIGV4, EVERYONE, policy)
 }
 
-impl Parts {
-    /// Credentials that the running gate has read.
+impl Fixture {
+    /// Issues local credentials and waits until the running gate has read them.
     pub fn issue(&self, principal: &str) -> LocalCredentials {
         let store = self.folder.path().join("local.jsonl");
         let issued = issue_local(&store, principal, app::clock(), HOUR);
         let request = SigningParams::new(&issued).request("ListStreams", "{}", &[]);
         for _ in 0..100 {
-            let answer = request.send(&self.authority, self.gate.address());
-            if answer.status == 200 {
+            let response = request.send(&self.authority, self.gate.address());
+            if response.status == 200 {
                 return issued;
             }
-            assert_eq!(answer.error_type(), "UnrecognizedClientException");
+            assert_eq!(response.error_type(), "UnrecognizedClientException");
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("the gate does not read what was issued");
+        panic!("the gate does not read the issued credentials");
     }
 
-    /// Status, error and message of an answer.
+    /// The status, error and message of the response.
     pub fn send(&self, request: &Request) -> (u16, String, String) {
-        let answer = request.send(&self.authority, self.gate.address());
-        if answer.status == 200 {
+        let response = request.send(&self.authority, self.gate.address());
+        if response.status == 200 {
             return (200, String::new(), String::new());
         }
-        (answer.status, answer.error_type(), answer.message())
+        (response.status, response.error_type(), response.message())
     }
 }
 
 #[test]
-fn what_arrives_is_signed_by_the_gate_and_nobody_else() {
-    let parts = sigv4(ALL);
-    let client = parts.issue(ROLE);
-    let before = parts.recorder.requests().len();
+fn an_allowed_request_is_re_signed_with_the_gates_credentials_only() {
+    let fixture = sigv4_fixture(FULL_ACCESS);
+    let client = fixture.issue(ROLE);
+    let before = fixture.recorder.requests().len();
     let body = r#"{"StreamName":"orders","Data":"aGVsbG8=","PartitionKey":"1"}"#;
     let mut signing = SigningParams::new(&client);
     signing.signed_headers.insert(2, "x-amz-content-sha256");
     let hash = sha256(body);
-    let more = [
+    let headers = [
         ("X-Amz-Content-Sha256", hash.as_str()),
         ("User-Agent", "aws-sdk/1.0"),
         ("Cookie", "session=1"),
         ("Proxy-Authorization", "Basic eA=="),
     ];
-    let headers = signing.request("PutRecord", body, &more);
+    let signed = signing.request("PutRecord", body, &headers);
     let mut presigned = SigningParams::new(&client);
     presigned.signed_headers = vec!["content-type", "host", "x-amz-target"];
     presigned.expires = Some(60);
     let query = presigned.request("PutRecord", body, &[]);
-    for request in [headers, query] {
-        assert_eq!(parts.send(&request), (200, String::new(), String::new()));
+    for request in [signed, query] {
+        assert_eq!(fixture.send(&request), (200, String::new(), String::new()));
     }
-    let arrived = parts.recorder.requests();
+    let arrived = fixture.recorder.requests();
     assert_eq!(arrived.len(), before + 2);
     for arrived in &arrived[before..] {
         assert!(signature::is_valid(&arrived.headers, &arrived.body));
@@ -140,7 +142,7 @@ fn what_arrives_is_signed_by_the_gate_and_nobody_else() {
         assert!(text.starts_with("POST / HTTP/1.1\r\n"), "{text}");
         let token = client.session_token.as_ref().unwrap();
         let lower = text.to_lowercase();
-        for gone in [
+        for removed in [
             token.as_str(),
             &client.access_key_id,
             "Basic",
@@ -148,23 +150,26 @@ fn what_arrives_is_signed_by_the_gate_and_nobody_else() {
             "content-sha256",
             "x-amz-signature",
         ] {
-            assert!(!lower.contains(&gone.to_lowercase()), "{gone}: {text}");
+            assert!(
+                !lower.contains(&removed.to_lowercase()),
+                "{removed}: {text}"
+            );
         }
-        let of = |name: &str| {
+        let header = |name: &str| {
             let named = arrived.headers.iter();
             let mut named = named.filter(|(known, _)| known.eq_ignore_ascii_case(name));
             let found = named.next().unwrap().1.clone();
             assert!(named.next().is_none(), "{name}");
             found
         };
-        assert_eq!(of("host"), HOST);
-        assert_eq!(of("x-amz-security-token"), "gate/token==");
-        assert!(of("authorization").contains(KEY_ID));
-        assert!(of("authorization").contains("x-amz-security-token"));
+        assert_eq!(header("host"), HOST);
+        assert_eq!(header("x-amz-security-token"), "gate/token==");
+        assert!(header("authorization").contains(KEY_ID));
+        assert!(header("authorization").contains("x-amz-security-token"));
     }
-    // The principal is the client, and a stream's name means one in the gate's account.
+    // The principal is the client, and a stream's name is one of the gate's account.
     let record = loop {
-        let mut log = parts.gate.log(before + 2).into_iter();
+        let mut log = fixture.gate.log(before + 2).into_iter();
         if let Some(record) = log.find(|record| record["action"] == "kinesis:PutRecord") {
             break record;
         }
@@ -180,27 +185,27 @@ fn what_arrives_is_signed_by_the_gate_and_nobody_else() {
     );
 }
 
-/// Smithy RPC v2 names the operation in its path: the client's signature covers it, and so does ours.
+/// Smithy RPC v2 names the operation in its path, which the client's signature and the gate's cover.
 #[test]
-fn an_operation_in_the_path_is_proven_and_signed() {
+fn an_operation_in_the_path_is_verified_and_re_signed() {
     const PUT: &str = "/service/Kinesis_20131202/operation/PutRecord";
     let body = b"\xa3\x6aStreamName\x66orders\x64Data\x41h\x6cPartitionKey\x611";
-    let parts = sigv4(ALL);
-    let client = parts.issue(ROLE);
-    let before = parts.recorder.requests().len();
+    let fixture = sigv4_fixture(FULL_ACCESS);
+    let client = fixture.issue(ROLE);
+    let before = fixture.recorder.requests().len();
     let signing = SigningParams::rpc(&client, PUT);
     let request = signing.request("", body, &[]);
     // Signed for one operation, sent for another.
-    let mut moved = request.clone();
-    moved.line = moved.line.replace("PutRecord", "DeleteStream");
-    let send = |request: &Request| request.send(&parts.authority, parts.gate.address());
-    let refused = send(&moved);
+    let mut tampered = request.clone();
+    tampered.line = tampered.line.replace("PutRecord", "DeleteStream");
+    let send = |request: &Request| request.send(&fixture.authority, fixture.gate.address());
+    let refused = send(&tampered);
     assert_eq!(refused.status, 400);
     let error = refused.cbor("__type").unwrap();
     assert!(error.ends_with("#InvalidSignatureException"), "{error}");
-    assert_eq!(parts.recorder.requests().len(), before);
+    assert_eq!(fixture.recorder.requests().len(), before);
     assert_eq!(send(&request).status, 200);
-    let arrived = &parts.recorder.requests()[before];
+    let arrived = &fixture.recorder.requests()[before];
     assert_eq!(arrived.body, body);
     let text = String::from_utf8(arrived.head.clone()).unwrap();
     assert!(
@@ -219,23 +224,23 @@ fn an_operation_in_the_path_is_proven_and_signed() {
     assert!(!text.contains(&client.access_key_id), "{text}");
 }
 
-/// The real SDK for Rust, with the session token of local credentials, in both HTTP versions.
+/// The AWS SDK for Rust, with the session token of local credentials, in both HTTP versions.
 #[test]
-fn the_rust_sdk_authenticates() {
-    for speaks in [Speaks::Http1, Speaks::Http2] {
+fn the_rust_sdk_authenticates_with_local_credentials() {
+    for http in HTTP_VERSIONS {
         let folder = tempfile::tempdir().unwrap();
         let authority = Arc::new(Authority::create().unwrap());
         authority.write(folder.path()).unwrap();
-        let recorder = match speaks {
-            Speaks::Http1 => Recorder::start(&authority, Behaviour::Respond),
-            Speaks::Http2 => Recorder::start_http2(&authority),
+        let recorder = match http {
+            HttpVersion::Http1 => Recorder::start(&authority, Behaviour::Respond),
+            HttpVersion::Http2 => Recorder::start_http2(&authority),
         };
-        std::fs::write(folder.path().join("policy.json"), ALL).unwrap();
-        std::fs::write(folder.path().join("all.json"), IDENTITY).unwrap();
+        std::fs::write(folder.path().join("policy.json"), FULL_ACCESS).unwrap();
+        std::fs::write(folder.path().join("all.json"), IDENTITY_POLICY).unwrap();
         let file = configure(folder.path(), &recorder, SIGV4, EVERYONE);
         let store = folder.path().join("local.jsonl");
         let issued = issue_local(&store, ROLE, app::clock(), HOUR);
-        let gate = GateProcess::start(&file, &OWN);
+        let gate = GateProcess::start(&file, &GATE_CREDENTIALS);
         let wrong = LocalCredentials {
             secret_access_key: "another".to_owned(),
             ..issued.clone()
@@ -253,18 +258,18 @@ fn the_rust_sdk_authenticates() {
                 .behavior_version(BehaviorVersion::latest())
                 .region(Region::new("us-east-1"))
                 .credentials_provider(credentials)
-                .http_client(http_client(&authority, speaks))
+                .http_client(http_client(&authority, http))
                 .endpoint_url(format!("https://localhost:{}", gate.address().port()))
                 .build();
             let client = Client::from_conf(config);
             let put = client.put_record().stream_name("orders").partition_key("1");
             let put = put.data(Blob::new(vec![b'x'; 2 << 20])).send();
-            let answer = http2::block_on(put);
-            // The recorder's answer has no members.
-            let found = answer
+            let response = http2::block_on(put);
+            // The recorder's response has no members.
+            let error_code = response
                 .err()
                 .and_then(|error| error.code().map(str::to_owned));
-            assert_eq!(found.as_deref(), code, "{speaks:?}");
+            assert_eq!(error_code.as_deref(), code, "{http:?}");
         }
         let arrived = recorder.requests();
         assert_eq!(arrived.len(), 1);
@@ -274,16 +279,16 @@ fn the_rust_sdk_authenticates() {
 }
 
 #[test]
-fn http2_clients_sign_authority_or_host() {
+fn http2_clients_may_sign_authority_or_host() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Arc::new(Authority::create().unwrap());
     authority.write(folder.path()).unwrap();
     let recorder = Recorder::start_http2(&authority);
-    std::fs::write(folder.path().join("policy.json"), ALL).unwrap();
+    std::fs::write(folder.path().join("policy.json"), FULL_ACCESS).unwrap();
     let endpoint = "principal = \"arn:aws:iam::123456789012:user/alice\"\n[endpoint.re-sign]\nauthenticate = \"loopback\"";
-    std::fs::write(folder.path().join("all.json"), IDENTITY).unwrap();
+    std::fs::write(folder.path().join("all.json"), IDENTITY_POLICY).unwrap();
     let file = configure(folder.path(), &recorder, endpoint, EVERYONE);
-    let gate = GateProcess::start(&file, &OWN);
+    let gate = GateProcess::start(&file, &GATE_CREDENTIALS);
     for name in [":authority", "host"] {
         let headers = http2::signed_headers("ListStreams", "{}", name);
         let request = http2::request(&headers, "{}");
@@ -295,15 +300,15 @@ fn http2_clients_sign_authority_or_host() {
     assert_eq!(gate.log(2)[1]["principal"]["arn"], USER);
 }
 
-/// In this mode IAM sees the gate: the endpoint's policy and the principal's must both allow.
+/// In re-sign mode IAM sees the gate: the endpoint policy and the identity policy must both allow.
 #[test]
-fn identity_policies_must_allow() {
+fn an_identity_policy_must_allow_too() {
     let endpoint =
         format!("principal = \"{USER}\"\n[endpoint.re-sign]\nauthenticate = \"loopback\"");
-    let one = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:user/alice"},"Action":"kinesis:List*","Resource":"*"}}"#;
-    let nobody = parts(&endpoint, "", one);
+    let endpoint_policy = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:user/alice"},"Action":"kinesis:List*","Resource":"*"}}"#;
+    let without_policy = fixture_with(&endpoint, "", endpoint_policy);
     let request = Request::new("ListStreams", "{}");
-    let (status, error, message) = nobody.send(&request);
+    let (status, error, message) = without_policy.send(&request);
     assert_eq!((status, error.as_str()), (400, "AccessDeniedException"));
     let words = format!(
         "User: {USER} is not authorized to perform: kinesis:ListStreams on resource: * because no \
@@ -311,7 +316,7 @@ fn identity_policies_must_allow() {
     );
     assert_eq!(message, words);
     let alice = "[[identity-policy]]\nfile = \"all.json\"\nprincipals = [\"arn:aws:iam::123456789012:user/a*\"]";
-    let allowed = parts(&endpoint, alice, one);
+    let allowed = fixture_with(&endpoint, alice, endpoint_policy);
     assert_eq!(allowed.send(&request).0, 200);
     let denied = allowed.send(&Request::new("DeleteStream", r#"{"StreamName":"s"}"#));
     assert!(
@@ -319,19 +324,19 @@ fn identity_policies_must_allow() {
         "{}",
         denied.2
     );
-    // Unsigned, on loopback: nothing of the client's proves anything there.
+    // On loopback the client need not sign.
     let unsigned = request.without("Authorization").without("X-Amz-Date");
     assert_eq!(allowed.send(&unsigned).0, 200);
-    assert_eq!(nobody.recorder.requests().len(), 0);
+    assert_eq!(without_policy.recorder.requests().len(), 0);
     assert_eq!(allowed.recorder.requests().len(), 2);
 }
 
 #[test]
-fn what_an_endpoint_cannot_authenticate_by_is_refused_at_load() {
+fn an_authentication_that_the_endpoint_cannot_do_is_a_config_error() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Arc::new(Authority::create().unwrap());
     authority.write(folder.path()).unwrap();
-    std::fs::write(folder.path().join("policy.json"), ALL).unwrap();
+    std::fs::write(folder.path().join("policy.json"), FULL_ACCESS).unwrap();
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let loopback = "[endpoint.re-sign]\nauthenticate = \"loopback\"";
     for (endpoint, address, words) in [
@@ -370,24 +375,28 @@ fn what_an_endpoint_cannot_authenticate_by_is_refused_at_load() {
     }
 }
 
-/// The gate reads what is issued as it comes, and takes no file that others may read.
+/// The gate reads credentials as they are issued, and refuses a file that others may read.
 #[test]
-fn a_file_of_local_credentials_is_private() {
+fn the_file_of_local_credentials_must_be_private() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let mut parts = sigv4(ALL);
-    let client = parts.issue(USER);
-    let store = parts.folder.path().join("local.jsonl");
+    let mut fixture = sigv4_fixture(FULL_ACCESS);
+    let client = fixture.issue(USER);
+    let store = fixture.folder.path().join("local.jsonl");
     let mode = std::fs::metadata(&store).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o640)).unwrap();
     std::fs::write(&store, "").unwrap();
-    parts
+    fixture
         .gate
-        .wait_for_messages(|told| told.iter().any(|line| line.contains("has mode 0640")));
+        .wait_for_messages(|lines| lines.iter().any(|line| line.contains("has mode 0640")));
     let request = SigningParams::new(&client).request("ListStreams", "{}", &[]);
-    assert_eq!(parts.send(&request).0, 200, "what was read stays");
-    let file = parts.folder.path().join("gate.toml");
+    assert_eq!(
+        fixture.send(&request).0,
+        200,
+        "credentials that were read stay valid"
+    );
+    let file = fixture.folder.path().join("gate.toml");
     let problems = app::load(&file, app::clock).err().unwrap().to_string();
     assert!(
         problems.contains("has mode 0640") && problems.contains("local.jsonl"),

@@ -1,4 +1,4 @@
-//! Every region that AWS's page about Kinesis and interface endpoints lists, through the front door.
+//! Every region that AWS's page on Kinesis and interface endpoints lists, end to end.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ fn configuration(recorder: &Recorder, folder: &std::path::Path) -> String {
 }
 
 #[test]
-fn the_regions_of_the_page_one_by_one() {
+fn each_listed_region_is_served_under_its_own_name_only() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let folder = tempfile::tempdir().unwrap();
@@ -93,9 +93,9 @@ fn the_regions_of_the_page_one_by_one() {
                     ),
                 )
         };
-        // A certificate for the region's own name, and an answer.
-        let answer = put("orders").send(&authority, address);
-        assert_eq!(answer.status, 200, "{region}: {answer:?}");
+        // A certificate for the region's own name, and a response.
+        let response = put("orders").send(&authority, address);
+        assert_eq!(response.status, 200, "{region}: {response:?}");
         arrived += 1;
         let last = recorder.requests().pop().unwrap();
         let head = String::from_utf8(last.head).unwrap();

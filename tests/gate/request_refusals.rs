@@ -1,4 +1,4 @@
-//! What is refused before anything is decided: each case proves that nothing arrived.
+//! Requests that are refused before any decision: each case proves that nothing arrives upstream.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use kinesis_gate::sandbox::Authority;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, KEY_ID, Recorder};
 
-struct Parts {
+struct Fixture {
     authority: Arc<Authority>,
     recorder: Recorder,
     gate: Gate,
 }
 
-fn parts() -> Parts {
+fn fixture() -> Fixture {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
-    Parts {
+    Fixture {
         authority,
         recorder,
         gate,
@@ -32,12 +32,12 @@ fn put() -> Request {
 }
 
 #[test]
-fn requests_that_say_too_little_get_the_errors_of_aws() {
-    let Parts {
+fn incomplete_requests_get_the_errors_of_aws() {
+    let Fixture {
         authority,
         recorder,
         gate,
-    } = parts();
+    } = fixture();
     let scope = |scope: &str| {
         format!(
             "AWS4-HMAC-SHA256 Credential={KEY_ID}/{scope}, SignedHeaders=host, Signature={:064}",
@@ -89,11 +89,11 @@ fn requests_that_say_too_little_get_the_errors_of_aws() {
         ),
     ];
     for (n, (case, request, status, error)) in cases.iter().enumerate() {
-        let answer = request.send(&authority, gate.address());
+        let response = request.send(&authority, gate.address());
         assert_eq!(
-            (answer.status, answer.error_type().as_str()),
+            (response.status, response.error_type().as_str()),
             (*status, *error),
-            "{case}: {answer:?}"
+            "{case}: {response:?}"
         );
         let line = &gate.log(n + 1)[n];
         assert_eq!(line["decision"], "refused", "{case}");
@@ -108,12 +108,12 @@ fn requests_that_say_too_little_get_the_errors_of_aws() {
 }
 
 #[test]
-fn what_is_no_call_gets_the_xml_that_stands_before_the_service() {
-    let Parts {
+fn a_request_that_is_no_api_call_gets_the_xml_of_aws() {
+    let Fixture {
         authority,
         recorder,
         gate,
-    } = parts();
+    } = fixture();
     let get = put()
         .line("GET / HTTP/1.1")
         .send(&authority, gate.address());
@@ -123,21 +123,21 @@ fn what_is_no_call_gets_the_xml_that_stands_before_the_service() {
         text.starts_with("<AccessDeniedException><Message>Unable to determine"),
         "{text}"
     );
-    let typed = put()
+    let other_type = put()
         .replace("content-type", "text/plain")
         .send(&authority, gate.address());
-    assert_eq!(typed.status, 404);
-    assert_eq!(typed.body, b"<UnknownOperationException/>\n");
+    assert_eq!(other_type.status, 404);
+    assert_eq!(other_type.body, b"<UnknownOperationException/>\n");
     assert!(recorder.requests().is_empty());
 }
 
 #[test]
 fn only_the_names_of_this_endpoint_are_served() {
-    let Parts {
+    let Fixture {
         authority,
         recorder,
         gate,
-    } = parts();
+    } = fixture();
     let served = [
         HOST,
         "kinesis-fips.us-east-1.amazonaws.com",
@@ -165,7 +165,7 @@ fn only_the_names_of_this_endpoint_are_served() {
         "example.org",
     ];
     for name in refused {
-        // No certificate for the name in TLS, and no way for it in HTTP.
+        // No certificate for the SNI name, and 421 for the Host.
         assert!(
             Connection::try_open(&authority, gate.address(), name).is_err(),
             "{name}"
@@ -176,14 +176,14 @@ fn only_the_names_of_this_endpoint_are_served() {
                 .replace("Host", name)
                 .bytes(),
         );
-        let answer = connection.response();
+        let response = connection.response();
         assert_eq!(
-            (answer.status, answer.error_type().as_str()),
+            (response.status, response.error_type().as_str()),
             (421, "MisdirectedRequestException"),
             "{name}"
         );
     }
-    // A name that is served, but not the one that TLS asked for.
+    // A name that is served, but not the SNI name of the connection.
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     connection.write(
         &Request::new("ListStreams", "{}")
@@ -195,41 +195,41 @@ fn only_the_names_of_this_endpoint_are_served() {
 }
 
 #[test]
-fn bodies_have_a_cap() {
+fn a_body_over_its_limit_or_timeout_is_refused() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("body-bytes = 1000\nbuffered-bytes = 1000\nbody-timeout = \"300ms\"")
         .start();
-    let long = format!(r#"{{"StreamName":"orders","Data":"{}"}}"#, "A".repeat(1000));
-    let announced = Request::new("PutRecord", long.clone());
-    assert_eq!(announced.send(&authority, gate.address()).status, 413);
-    let chunk = format!("{:x}\r\n{long}\r\n0\r\n\r\n", long.len());
-    let mut chunked = announced
+    let body = format!(r#"{{"StreamName":"orders","Data":"{}"}}"#, "A".repeat(1000));
+    let sized = Request::new("PutRecord", body.clone());
+    assert_eq!(sized.send(&authority, gate.address()).status, 413);
+    let chunk = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let mut chunked = sized
         .without("content-length")
         .header("Transfer-Encoding", "chunked");
     chunked.body = chunk.into_bytes();
     assert_eq!(chunked.send(&authority, gate.address()).status, 413);
-    // A body that stalls does not hold its memory for ever.
+    // A body that stalls times out.
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     connection.write(&put().head());
-    let answer = connection.response();
+    let response = connection.response();
     assert_eq!(
-        (answer.status, answer.error_type().as_str()),
+        (response.status, response.error_type().as_str()),
         (400, "RequestTimeoutException")
     );
     assert!(recorder.requests().is_empty());
 }
 
 #[test]
-fn leaves_are_minted_for_the_name_asked_for() {
-    let Parts {
+fn a_leaf_certificate_is_issued_for_each_sni_name() {
+    let Fixture {
         authority, gate, ..
-    } = parts();
-    let shown =
+    } = fixture();
+    let certificate =
         |name: &str| Connection::open(&authority, gate.address(), name).server_certificate();
-    assert_eq!(shown(HOST), shown(HOST), "minted once");
-    assert_ne!(shown(HOST), shown("localhost"));
-    // No name is asked for where the client was given an address.
+    assert_eq!(certificate(HOST), certificate(HOST), "issued once");
+    assert_ne!(certificate(HOST), certificate("localhost"));
+    // A client that connects to an address sends no SNI name.
     Connection::open(&authority, gate.address(), "127.0.0.1");
 }

@@ -1,4 +1,5 @@
-//! Whatever bytes come, nothing panics, nothing that was denied gets through, and the gate goes on.
+//! Robustness over HTTP/1.1: whatever bytes arrive, nothing panics, no denied request passes, and the
+//! gate goes on.
 
 use std::sync::Arc;
 
@@ -10,16 +11,16 @@ use proptest::{collection, sample};
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder};
 
-/// Allows one stream whose name no few changes of bytes lead to.
+/// Allows one stream, whose name no few mutations produce.
 const POLICY: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:PutRecord",
     "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/an-allowed-stream"}}"#;
 const DENIED: &str = r#"{"StreamName":"private","Data":"c2VjcmV0","PartitionKey":"1","StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/private"}"#;
 const ALLOWED: &str = r#"{"StreamName":"an-allowed-stream","Data":"aA==","PartitionKey":"1"}"#;
 
-/// A change of the bytes of a request: at a place, put in, replace or take away.
-type Change = (sample::Index, u8, Vec<u8>);
+/// A mutation of the bytes of a request: at an index, insert, replace or remove.
+type Mutation = (sample::Index, u8, Vec<u8>);
 
-fn apply(bytes: &mut Vec<u8>, changes: &[Change]) {
+fn mutate(bytes: &mut Vec<u8>, mutations: &[Mutation]) {
     const TOKENS: [&[u8]; 16] = [
         b"\r\n",
         b"\n",
@@ -38,7 +39,7 @@ fn apply(bytes: &mut Vec<u8>, changes: &[Change]) {
         b" ",
         b"[",
     ];
-    for (at, kind, new) in changes {
+    for (at, kind, new) in mutations {
         if bytes.is_empty() {
             return;
         }
@@ -53,7 +54,7 @@ fn apply(bytes: &mut Vec<u8>, changes: &[Change]) {
 }
 
 #[test]
-fn changed_bytes_never_open_the_gate() {
+fn mutated_requests_never_pass_the_policy() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
@@ -69,23 +70,23 @@ fn changed_bytes_never_open_the_gate() {
         },
         TestRng::deterministic_rng(RngAlgorithm::ChaCha),
     );
-    let change = (
+    let mutation = (
         any::<sample::Index>(),
         any::<u8>(),
         collection::vec(any::<u8>(), 0..8),
     );
-    let strategy = (any::<bool>(), collection::vec(change, 1..6));
-    let outcome = runner.run(&strategy, |(head, changes)| {
+    let strategy = (any::<bool>(), collection::vec(mutation, 1..6));
+    let outcome = runner.run(&strategy, |(head, mutations)| {
         let request = Request::new("PutRecord", DENIED);
         let bytes = if head {
             let mut bytes = request.head();
-            apply(&mut bytes, &changes);
+            mutate(&mut bytes, &mutations);
             bytes.extend(&request.body);
             bytes
         } else {
-            // The body is changed and the head says its new length, so that it is read as one.
+            // The body is mutated and the head states its new length, so that it is read whole.
             let mut body = request.body.clone();
-            apply(&mut body, &changes);
+            mutate(&mut body, &mutations);
             let mut bytes = request
                 .replace("content-length", &body.len().to_string())
                 .head();
@@ -94,14 +95,14 @@ fn changed_bytes_never_open_the_gate() {
         };
         let mut connection = Connection::open(&authority, gate.address(), HOST);
         connection.write(&bytes);
-        if let Some(answer) = connection.try_response() {
-            prop_assert!((400..=503).contains(&answer.status), "{answer:?}");
+        if let Some(response) = connection.try_response() {
+            prop_assert!((400..=503).contains(&response.status), "{response:?}");
         }
         prop_assert_eq!(recorder.requests().len(), 0);
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
-    // It goes on, and lets through what is allowed.
+    // The gate goes on, and passes what is allowed.
     assert_eq!(allowed.send(&authority, gate.address()).status, 200);
     assert_eq!(recorder.requests().len(), 1);
 }

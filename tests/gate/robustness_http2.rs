@@ -1,5 +1,5 @@
-//! Heads and bodies that nobody would send, over HTTP/2 and in both encodings: nothing panics,
-//! nothing that is not allowed gets through, and every one is answered and recorded.
+//! Robustness over HTTP/2 and in both encodings: with arbitrary heads and bodies nothing panics, nothing
+//! that is not allowed passes, and every request is answered and logged.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn runner() -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
-/// A header that matters, or that other readers may think matters, with any value.
+/// A header that matters to the gate, or may matter to others, with any value.
 fn header() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
     let name = sample::select(vec![
         "host",
@@ -79,11 +79,11 @@ fn any_http2_head_is_answered() {
         let mut runner = runner();
         for _ in 0..CASES {
             let tree = strategy.new_tree(&mut runner).unwrap();
-            let (put, taken, path, method) = tree.current();
+            let (added, removed, path, method) = tree.current();
             let mut headers = signed.clone();
-            for at in taken {
+            for index in removed {
                 if !headers.is_empty() {
-                    headers.remove(at.index(headers.len()));
+                    headers.remove(index.index(headers.len()));
                 }
             }
             let Ok(mut request) = http::Request::builder()
@@ -101,20 +101,20 @@ fn any_http2_head_is_answered() {
                     );
                 }
             }
-            for (name, value) in put {
+            for (name, value) in added {
                 if let Ok(value) = http::HeaderValue::from_bytes(&value) {
                     request.headers_mut().append(name, value);
                 }
             }
             let mut sender = sender.clone();
-            // What hyper's client itself will not send, or its server refuses, is no request.
-            let Ok(answer) = sender.send_request(request).await else {
+            // Not every request is one that hyper's client sends and its server accepts.
+            let Ok(response) = sender.send_request(request).await else {
                 assert!(!sender.is_closed(), "the connection is gone");
                 continue;
             };
             sent += 1;
-            assert!(answer.status().is_client_error(), "{answer:?}");
-            answer.into_body().collect().await.unwrap();
+            assert!(response.status().is_client_error(), "{response:?}");
+            response.into_body().collect().await.unwrap();
         }
     });
     assert!(sent > CASES as usize / 2, "only {sent} were requests");
@@ -124,9 +124,9 @@ fn any_http2_head_is_answered() {
     }
 }
 
-/// Pieces of bodies in both encodings, which together rarely make one.
+/// Fragments of bodies in both encodings, which together are rarely valid.
 fn body() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
+    let fragment = prop_oneof![
         collection::vec(any::<u8>(), 0..12),
         sample::select(vec![
             &b"{"[..],
@@ -150,7 +150,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         ])
         .prop_map(<[u8]>::to_vec),
     ];
-    collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    collection::vec(fragment, 0..12).prop_map(|fragments| fragments.concat())
 }
 
 #[test]
@@ -181,12 +181,12 @@ fn any_body_is_answered() {
         let (body, operation, format) = strategy.new_tree(&mut runner).unwrap().current();
         let request = Request::new(operation, body.clone()).replace("Content-Type", format);
         connection.write(&request.bytes());
-        let answer = connection.response();
+        let response = connection.response();
         assert_eq!(
-            answer.status, 400,
-            "{operation} {format} {body:?}: {answer:?}"
+            response.status, 400,
+            "{operation} {format} {body:?}: {response:?}"
         );
-        assert_eq!(answer.header("content-type"), Some(format));
+        assert_eq!(response.header("content-type"), Some(format));
     }
     assert!(recorder.requests().is_empty());
     assert_eq!(gate.log(CASES as usize).len(), CASES as usize);

@@ -1,4 +1,4 @@
-//! Smithy RPC v2 CBOR: the same decisions, read from the path, and answers in its form.
+//! Smithy RPC v2 CBOR: the same decisions, read from the path, and errors in the protocol's form.
 //! <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>
 
 use std::sync::Arc;
@@ -34,38 +34,39 @@ fn request(path: &str, body: Vec<u8>) -> Request {
 
 fn over_http2(request: &Request) -> http::Request<http2::Body> {
     let path = request.line.split(' ').nth(1).unwrap();
-    let mut out = http::Request::post(format!("https://{HOST}{path}"));
+    let mut builder = http::Request::post(format!("https://{HOST}{path}"));
     for (name, value) in &request.headers {
         if !name.eq_ignore_ascii_case("host") {
-            out = out.header(name.to_ascii_lowercase(), value);
+            builder = builder.header(name.to_ascii_lowercase(), value);
         }
     }
-    out.body(Full::new(Bytes::from(request.body.clone())))
+    builder
+        .body(Full::new(Bytes::from(request.body.clone())))
         .unwrap()
 }
 
-fn assert_form(answer: &Response, error: &str) {
+fn assert_rpc_v2_error(response: &Response, error: &str) {
     assert_eq!(
-        answer.header("smithy-protocol"),
+        response.header("smithy-protocol"),
         Some("rpc-v2-cbor"),
-        "{answer:?}"
+        "{response:?}"
     );
     assert_eq!(
-        answer.header("content-type"),
+        response.header("content-type"),
         Some("application/cbor"),
-        "{answer:?}"
+        "{response:?}"
     );
-    assert_eq!(answer.header("x-amzn-errortype"), None);
-    assert!(answer.header("x-amzn-requestid").is_some());
+    assert_eq!(response.header("x-amzn-errortype"), None);
+    assert!(response.header("x-amzn-requestid").is_some());
     // The error's absolute shape id, by which clients know its type.
     assert_eq!(
-        answer.cbor("__type").unwrap(),
+        response.cbor("__type").unwrap(),
         format!("com.amazonaws.kinesis#{error}")
     );
 }
 
 #[test]
-fn what_is_allowed_arrives_unchanged() {
+fn an_allowed_request_arrives_unchanged() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
@@ -91,8 +92,8 @@ fn what_is_allowed_arrives_unchanged() {
     let gate = GateBuilder::new(&authority, recorder.address())
         .endpoint("vpce-33cc44dd", POLICY)
         .start();
-    let answer = http2::try_send(&authority, gate.address(), over_http2(&sent)).unwrap();
-    assert_eq!(answer.status, 200);
+    let response = http2::try_send(&authority, gate.address(), over_http2(&sent)).unwrap();
+    assert_eq!(response.status, 200);
     let arrived = recorder.requests().pop().unwrap();
     assert_eq!(arrived.body, sent.body);
     assert!(
@@ -108,7 +109,7 @@ fn what_is_allowed_arrives_unchanged() {
 }
 
 #[test]
-fn denials_are_of_its_form() {
+fn denials_have_the_form_of_the_protocol() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
@@ -138,10 +139,10 @@ fn denials_are_of_its_form() {
         let name = path.rsplit('/').next().unwrap();
         let over_http1 = request.send(&authority, gate.address());
         let over_http2 = http2::try_send(&authority, gate.address(), over_http2(&request)).unwrap();
-        for answer in [over_http1, over_http2] {
-            assert_eq!(answer.status, 400);
-            assert_form(&answer, "AccessDeniedException");
-            let message = answer.cbor("message").unwrap();
+        for response in [over_http1, over_http2] {
+            assert_eq!(response.status, 400);
+            assert_rpc_v2_error(&response, "AccessDeniedException");
+            let message = response.cbor("message").unwrap();
             assert!(
                 message.contains(&format!("not authorized to perform: kinesis:{name}")),
                 "{message}"
@@ -152,138 +153,45 @@ fn denials_are_of_its_form() {
     assert_eq!(recorder.connections(), 0);
 }
 
-/// What is not wholly of the protocol is refused.
+/// A request that is not wholly of the protocol is refused.
 #[test]
-fn half_of_it_is_refused() {
+fn a_request_that_mixes_protocols_is_refused() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
-    let good = || request(PUT, body("orders"));
+    let valid = || request(PUT, body("orders"));
     let path = |path: &str| request(path, body("orders"));
     let target = "Kinesis_20131202.PutRecord";
+    #[rustfmt::skip]
     let cases = [
-        (
-            "a target beside the path",
-            good().header("X-Amz-Target", target),
-            400,
-            "SerializationException",
-        ),
-        (
-            "another target",
-            good().header("X-Amzn-Target", target),
-            400,
-            "SerializationException",
-        ),
-        (
-            "another version",
-            good().replace("smithy-protocol", "rpc-v2-json"),
-            400,
-            "SerializationException",
-        ),
-        (
-            "in another case",
-            good().replace("smithy-protocol", "RPC-v2-CBOR"),
-            400,
-            "SerializationException",
-        ),
-        (
-            "said twice",
-            good().header("smithy-protocol", "rpc-v2-cbor"),
-            400,
-            "SerializationException",
-        ),
-        (
-            "JSON",
-            good().replace("content-type", "application/x-amz-json-1.1"),
-            400,
-            "SerializationException",
-        ),
-        (
-            "the other CBOR",
-            good().replace("content-type", "application/x-amz-cbor-1.1"),
-            400,
-            "SerializationException",
-        ),
-        (
-            "no header",
-            good().without("smithy-protocol"),
-            400,
-            "SerializationException",
-        ),
-        (
-            "no header and the root",
-            path("/")
-                .without("smithy-protocol")
-                .header("X-Amz-Target", target),
-            404,
-            "UnknownOperationException",
-        ),
-        (
-            "no content type",
-            good().without("content-type"),
-            404,
-            "UnknownOperationException",
-        ),
-        (
-            "an event stream",
-            good().replace("content-type", "application/vnd.amazon.eventstream"),
-            404,
-            "UnknownOperationException",
-        ),
-        (
-            "no body",
-            request(PUT, Vec::new()),
-            400,
-            "SerializationException",
-        ),
+        ("a target beside the path", valid().header("X-Amz-Target", target), 400, "SerializationException"),
+        ("another target", valid().header("X-Amzn-Target", target), 400, "SerializationException"),
+        ("another version", valid().replace("smithy-protocol", "rpc-v2-json"), 400, "SerializationException"),
+        ("in another case", valid().replace("smithy-protocol", "RPC-v2-CBOR"), 400, "SerializationException"),
+        ("said twice", valid().header("smithy-protocol", "rpc-v2-cbor"), 400, "SerializationException"),
+        ("JSON", valid().replace("content-type", "application/x-amz-json-1.1"), 400, "SerializationException"),
+        ("the other CBOR", valid().replace("content-type", "application/x-amz-cbor-1.1"), 400, "SerializationException"),
+        ("no header", valid().without("smithy-protocol"), 400, "SerializationException"),
+        ("no header and the root", path("/").without("smithy-protocol").header("X-Amz-Target", target), 404, "UnknownOperationException"),
+        ("no content type", valid().without("content-type"), 404, "UnknownOperationException"),
+        ("an event stream", valid().replace("content-type", "application/vnd.amazon.eventstream"), 404, "UnknownOperationException"),
+        ("no body", request(PUT, Vec::new()), 400, "SerializationException"),
         ("the root", path("/"), 400, "UnknownOperationException"),
-        (
-            "a prefix",
-            path("/v1/service/Kinesis_20131202/operation/PutRecord"),
-            400,
-            "UnknownOperationException",
-        ),
-        (
-            "a slash more",
-            path("/service/Kinesis_20131202/operation/PutRecord/"),
-            400,
-            "UnknownOperationException",
-        ),
-        (
-            "an encoded letter",
-            path("/service/Kinesis_20131202/operation/Put%52ecord"),
-            400,
-            "UnknownOperationException",
-        ),
-        (
-            "another case",
-            path("/service/Kinesis_20131202/operation/putRecord"),
-            400,
-            "UnknownOperationException",
-        ),
-        (
-            "another service",
-            path("/service/DynamoDB_20120810/operation/PutItem"),
-            400,
-            "UnknownOperationException",
-        ),
-        (
-            "two of them",
-            path(
-                "/service/Kinesis_20131202/operation/ListStreams/service/Kinesis_20131202/operation/PutRecord",
-            ),
-            400,
-            "UnknownOperationException",
-        ),
+        ("a prefix", path("/v1/service/Kinesis_20131202/operation/PutRecord"), 400, "UnknownOperationException"),
+        ("a slash more", path("/service/Kinesis_20131202/operation/PutRecord/"), 400, "UnknownOperationException"),
+        ("an encoded letter", path("/service/Kinesis_20131202/operation/Put%52ecord"), 400, "UnknownOperationException"),
+        ("another case", path("/service/Kinesis_20131202/operation/putRecord"), 400, "UnknownOperationException"),
+        ("another service", path("/service/DynamoDB_20120810/operation/PutItem"), 400, "UnknownOperationException"),
+        ("two of them", path("/service/Kinesis_20131202/operation/ListStreams/service/Kinesis_20131202/operation/PutRecord"), 400, "UnknownOperationException"),
     ];
     for (n, (title, request, status, error)) in cases.iter().enumerate() {
-        let answer = request.send(&authority, gate.address());
-        assert_eq!(answer.status, *status, "{title}: {answer:?}");
-        let shown = answer.error_type();
+        let response = request.send(&authority, gate.address());
+        assert_eq!(response.status, *status, "{title}: {response:?}");
+        let error_type = response.error_type();
         assert_eq!(
-            shown.rsplit('#').next().unwrap(),
+            error_type.rsplit('#').next().unwrap(),
             *error,
-            "{title}: {answer:?}"
+            "{title}: {response:?}"
         );
         assert_eq!(gate.log(n + 1)[n]["decision"], "refused", "{title}");
     }

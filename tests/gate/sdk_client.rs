@@ -1,4 +1,4 @@
-//! The real AWS SDK for Rust through the gate, against an emulator.
+//! The AWS SDK for Rust through the gate, against an emulator.
 
 use std::sync::Arc;
 
@@ -13,39 +13,33 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provi
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use kinesis_gate::sandbox::{Authority, Emulator};
 
+use crate::published_policies::FULL_ACCESS;
+use crate::support::http2::block_on;
+use crate::support::scripted::{HTTP_VERSIONS, HttpVersion};
 use crate::support::{ACCOUNT, ANALYST_KEY_ID, Gate, GateBuilder, KEY_ID, SECRET_KEY, http1};
 
 const READ_ONLY: &str = include_str!("../../config/policies/read-only.json");
 const ONE_STREAM: &str = include_str!("../../config/policies/one-stream.json");
-const FULL: &str =
-    r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
 
-struct Parts {
+struct Fixture {
     gate: Gate,
     kinesis: Emulator,
 }
 
-fn parts() -> Parts {
+fn fixture() -> Fixture {
     let authority = Arc::new(Authority::create().unwrap());
     let kinesis = Emulator::start(&authority, ACCOUNT, &["MyStream", "OtherStream"]).unwrap();
     let gate = GateBuilder::new(&authority, kinesis.address())
         .endpoint("vpce-22bb33cc", READ_ONLY)
         .endpoint("vpce-33cc44dd", ONE_STREAM)
-        .endpoint("vpce-11aa22bb", FULL)
+        .endpoint("vpce-11aa22bb", FULL_ACCESS)
         .start();
-    Parts { gate, kinesis }
+    Fixture { gate, kinesis }
 }
 
-/// The HTTP version that the SDK speaks.
-#[derive(Debug, Clone, Copy)]
-pub enum Speaks {
-    Http1,
-    Http2,
-}
-
-/// The SDK's own TLS client, or one that speaks HTTP/1.1 only.
-pub fn http_client(authority: &Authority, speaks: Speaks) -> SharedHttpClient {
-    if let Speaks::Http1 = speaks {
+/// The SDK's own TLS client, or one that http HTTP/1.1 only.
+pub fn http_client(authority: &Authority, http: HttpVersion) -> SharedHttpClient {
+    if http == HttpVersion::Http1 {
         return http1::client(authority);
     }
     let trust = TrustStore::empty().with_pem_certificate(authority.pem());
@@ -59,15 +53,15 @@ pub fn http_client(authority: &Authority, speaks: Speaks) -> SharedHttpClient {
         .build_https()
 }
 
-pub fn client(gate: &Gate, endpoint: usize, key_id: &str, speaks: Speaks) -> Client {
-    client_with(gate, endpoint, key_id, speaks, RetryConfig::standard())
+pub fn client(gate: &Gate, endpoint: usize, key_id: &str, http: HttpVersion) -> Client {
+    client_with(gate, endpoint, key_id, http, RetryConfig::standard())
 }
 
 pub fn client_with(
     gate: &Gate,
     endpoint: usize,
     key_id: &str,
-    speaks: Speaks,
+    http: HttpVersion,
     retry: RetryConfig,
 ) -> Client {
     let config = Config::builder()
@@ -79,35 +73,24 @@ pub fn client_with(
             "https://localhost:{}",
             gate.addresses()[endpoint].port()
         ))
-        .http_client(http_client(&gate.authority, speaks))
+        .http_client(http_client(&gate.authority, http))
         .build();
     Client::from_conf(config)
 }
 
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
-}
-
 #[test]
-fn a_producer_and_a_consumer_work_where_everything_is_allowed() {
-    let Parts {
+fn a_producer_and_a_consumer_work_under_full_access() {
+    let Fixture {
         gate,
         kinesis: _kinesis,
-    } = parts();
-    for speaks in [Speaks::Http1, Speaks::Http2] {
-        block_on(produce_and_consume(
-            &client(&gate, 2, KEY_ID, speaks),
-            speaks,
-        ));
+    } = fixture();
+    for http in HTTP_VERSIONS {
+        block_on(produce_and_consume(&client(&gate, 2, KEY_ID, http), http));
     }
 }
 
-async fn produce_and_consume(client: &Client, speaks: Speaks) {
-    let prefix = format!("{speaks:?}-");
+async fn produce_and_consume(client: &Client, http: HttpVersion) {
+    let prefix = format!("{http:?}-");
     let entries = (0..200).map(|n| {
         PutRecordsRequestEntry::builder()
             .data(Blob::new(vec![b'x'; 4096]))
@@ -143,21 +126,21 @@ async fn produce_and_consume(client: &Client, speaks: Speaks) {
         .send()
         .await
         .unwrap();
-    let mine = records.records().iter().filter(|r| {
+    let own_records = records.records().iter().filter(|r| {
         r.partition_key()
             .is_some_and(|key| key.starts_with(&prefix))
     });
-    assert_eq!(mine.count(), 200);
+    assert_eq!(own_records.count(), 200);
 }
 
 #[test]
 fn denials_are_typed_and_not_retried() {
-    let Parts {
+    let Fixture {
         gate,
         kinesis: _kinesis,
-    } = parts();
-    for speaks in [Speaks::Http1, Speaks::Http2] {
-        block_on(denials(&gate, speaks));
+    } = fixture();
+    for http in HTTP_VERSIONS {
+        block_on(denials(&gate, http));
     }
     assert_eq!(
         gate.log(6).len(),
@@ -166,8 +149,8 @@ fn denials_are_typed_and_not_retried() {
     );
 }
 
-async fn denials(gate: &Gate, speaks: Speaks) {
-    let denied = client(gate, 0, KEY_ID, speaks)
+async fn denials(gate: &Gate, http: HttpVersion) {
+    let denied = client(gate, 0, KEY_ID, http)
         .put_record()
         .stream_name("MyStream")
         .data(Blob::new("x"))
@@ -182,7 +165,7 @@ async fn denials(gate: &Gate, speaks: Speaks) {
         message.ends_with("because no VPC endpoint policy allows the kinesis:PutRecord action")
     );
 
-    let denied = client(gate, 1, ANALYST_KEY_ID, speaks)
+    let denied = client(gate, 1, ANALYST_KEY_ID, http)
         .describe_stream_summary()
         .stream_name("MyStream")
         .send()
@@ -197,7 +180,7 @@ async fn denials(gate: &Gate, speaks: Speaks) {
             .ends_with("with an explicit deny in an identity-based policy")
     );
 
-    let named = client(gate, 2, ANALYST_KEY_ID, speaks)
+    let named = client(gate, 2, ANALYST_KEY_ID, http)
         .describe_stream_summary()
         .stream_name("MyStream");
     let summary = named.send().await.unwrap();

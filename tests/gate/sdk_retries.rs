@@ -1,4 +1,4 @@
-//! What the SDK does with the gate's own failures: it retries them, and a denial it does not.
+//! Retries: the AWS SDK retries the gate's own failures, and the gate retries nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,9 @@ use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
 use kinesis_gate::sandbox::Authority;
 
-use crate::sdk_client::{Speaks, block_on, client_with};
+use crate::sdk_client::client_with;
+use crate::support::http2::block_on;
+use crate::support::scripted::HttpVersion;
 use crate::support::{Behaviour, GateBuilder, KEY_ID, Recorder};
 use crate::upstream_failures::refusing;
 
@@ -31,7 +33,7 @@ fn an_upstream_failure_is_retried_by_the_sdk() {
         let retry = RetryConfig::standard()
             .with_max_attempts(3)
             .with_initial_backoff(Duration::from_millis(1));
-        let client = client_with(&gate, 0, KEY_ID, Speaks::Http1, retry);
+        let client = client_with(&gate, 0, KEY_ID, HttpVersion::Http1, retry);
         let put = client.put_record().stream_name("orders");
         let put = put.data(Blob::new("x")).partition_key("1").send();
         let error = block_on(put).unwrap_err().into_service_error();
@@ -47,7 +49,7 @@ fn an_upstream_failure_is_retried_by_the_sdk() {
             assert_eq!(line["status"], 503, "{line}");
         }
     }
-    // Each attempt of the client, and none of the gate's.
+    // The attempts are the client's, and none is the gate's.
     assert_eq!(closing.requests().len(), 3);
     assert_eq!(hanging.requests().len(), 3);
     assert!(impostor.requests().is_empty());

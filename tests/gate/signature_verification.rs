@@ -1,39 +1,40 @@
-//! Every class of tampering with a signature that has to prove who calls, and its error.
+//! SigV4 verification: every class of tampering with a signature, and its error.
 
 use std::time::Duration;
 
 use kinesis_gate::app;
 
-use crate::re_sign::{ALL, HOUR, sigv4};
+use crate::published_policies::FULL_ACCESS;
+use crate::re_sign::{HOUR, sigv4_fixture};
 use crate::support::KEY_ID;
 use crate::support::local_credentials::{ROLE, SigningParams, USER, issue_local};
 use crate::support::raw::Request;
 use crate::support::signature::sha256;
 
-/// Each would pass were it not for what was changed.
+/// Each request would pass but for what was changed.
 #[test]
-fn tampering_is_refused() {
-    let parts = sigv4(ALL);
-    let store = parts.folder.path().join("local.jsonl");
-    let client = parts.issue(ROLE);
-    let other = parts.issue(USER);
+fn a_tampered_signature_is_refused() {
+    let fixture = sigv4_fixture(FULL_ACCESS);
+    let store = fixture.folder.path().join("local.jsonl");
+    let client = fixture.issue(ROLE);
+    let other = fixture.issue(USER);
     let now = app::clock();
-    let over = issue_local(&store, USER, now - 2 * HOUR, HOUR);
-    let of_over = SigningParams::new(&over).request("ListStreams", "{}", &[]);
+    let expired = issue_local(&store, USER, now - 2 * HOUR, HOUR);
+    let expired_request = SigningParams::new(&expired).request("ListStreams", "{}", &[]);
     for _ in 0..100 {
-        if parts.send(&of_over).1 != "UnrecognizedClientException" {
+        if fixture.send(&expired_request).1 != "UnrecognizedClientException" {
             break;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    let before = parts.recorder.requests().len();
+    let before = fixture.recorder.requests().len();
 
     let body = r#"{"StreamName":"orders"}"#;
-    let good = || SigningParams::new(&client);
+    let valid = || SigningParams::new(&client);
     let sign = |signing: &SigningParams| signing.request("ListShards", body, &[]);
-    let changed = |change: fn(Request) -> Request| change(sign(&good()));
+    let changed = |change: fn(Request) -> Request| change(sign(&valid()));
     let with = |change: &dyn Fn(&mut SigningParams)| {
-        let mut signing = good();
+        let mut signing = valid();
         change(&mut signing);
         signing
     };
@@ -64,8 +65,8 @@ fn tampering_is_refused() {
         request
     };
     let empty_hash = sha256("");
-    let of_payload = |value: &str, payload: Option<&str>| {
-        let mut signing = good();
+    let with_payload_hash = |value: &str, payload: Option<&str>| {
+        let mut signing = valid();
         signing.signed_headers.insert(2, "x-amz-content-sha256");
         signing.payload_hash = payload.map(str::to_owned);
         signing.request("ListShards", body, &[("X-Amz-Content-Sha256", value)])
@@ -86,7 +87,7 @@ fn tampering_is_refused() {
         (
             "another body",
             {
-                let mut request = sign(&good());
+                let mut request = sign(&valid());
                 request.body = br#"{"StreamName":"other!"}"#.to_vec();
                 request
             },
@@ -95,7 +96,7 @@ fn tampering_is_refused() {
         (
             "a longer body",
             {
-                let mut request = sign(&good()).replace("Content-Length", "24");
+                let mut request = sign(&valid()).replace("Content-Length", "24");
                 request.body.push(b' ');
                 request
             },
@@ -118,7 +119,7 @@ fn tampering_is_refused() {
         ),
         (
             "another time",
-            sign(&good()).replace("X-Amz-Date", &{
+            sign(&valid()).replace("X-Amz-Date", &{
                 kinesis_gate::sigv4::amz_date(now - Duration::from_secs(60))
             }),
             mismatch,
@@ -126,7 +127,7 @@ fn tampering_is_refused() {
         (
             "a header that was signed is gone",
             {
-                let mut signing = good();
+                let mut signing = valid();
                 signing.signed_headers.insert(3, "x-amz-meta");
                 signing
                     .request("ListShards", body, &[("X-Amz-Meta", "1")])
@@ -137,7 +138,7 @@ fn tampering_is_refused() {
         (
             "a header that was signed is there twice",
             {
-                let mut signing = good();
+                let mut signing = valid();
                 signing.signed_headers.insert(3, "x-amz-meta");
                 signing
                     .request("ListShards", body, &[("X-Amz-Meta", "1")])
@@ -145,7 +146,7 @@ fn tampering_is_refused() {
             },
             mismatch,
         ),
-        ("another signature", flip(sign(&good())), mismatch),
+        ("another signature", flip(sign(&valid())), mismatch),
         (
             "another secret",
             sign(&with(&|s| {
@@ -188,7 +189,7 @@ fn tampering_is_refused() {
         ),
         (
             "a key that was never issued",
-            swap(sign(&good()), &client.access_key_id, KEY_ID),
+            swap(sign(&valid()), &client.access_key_id, KEY_ID),
             unknown,
         ),
         (
@@ -216,7 +217,7 @@ fn tampering_is_refused() {
         ),
         (
             "over",
-            sign(&SigningParams::new(&over)),
+            sign(&SigningParams::new(&expired)),
             ("ExpiredTokenException", "is expired"),
         ),
         (
@@ -246,17 +247,17 @@ fn tampering_is_refused() {
         ),
         (
             "the hash is there and not signed",
-            sign(&good()).header("X-Amz-Content-Sha256", &empty_hash),
+            sign(&valid()).header("X-Amz-Content-Sha256", &empty_hash),
             (invalid, "'x-amz-content-sha256' must be"),
         ),
         (
             "the body is not signed",
-            of_payload("UNSIGNED-PAYLOAD", Some("UNSIGNED-PAYLOAD")),
+            with_payload_hash("UNSIGNED-PAYLOAD", Some("UNSIGNED-PAYLOAD")),
             (invalid, "'x-amz-content-sha256' is not"),
         ),
         (
             "the body is signed in pieces",
-            of_payload(
+            with_payload_hash(
                 "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
                 Some("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
             ),
@@ -264,7 +265,7 @@ fn tampering_is_refused() {
         ),
         (
             "the hash of another body",
-            of_payload(&empty_hash, Some(&empty_hash)),
+            with_payload_hash(&empty_hash, Some(&empty_hash)),
             (invalid, "'x-amz-content-sha256' is not"),
         ),
         (
@@ -279,7 +280,7 @@ fn tampering_is_refused() {
         ),
         (
             "another algorithm",
-            swap(sign(&good()), "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA512"),
+            swap(sign(&valid()), "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA512"),
             ("IncompleteSignatureException", "algorithm"),
         ),
         (
@@ -290,7 +291,7 @@ fn tampering_is_refused() {
         (
             "signed in both places",
             {
-                let header = sign(&good());
+                let header = sign(&valid());
                 let mut request = presigned(60, Duration::ZERO);
                 request.headers = header.headers;
                 request
@@ -327,20 +328,24 @@ fn tampering_is_refused() {
         ),
     ];
     assert!(cases.len() >= 20);
-    for (name, request, (error, words)) in &cases {
-        let (status, found, message) = parts.send(request);
-        assert_eq!((status, found.as_str()), (400, *error), "{name}: {message}");
-        assert!(message.contains(words), "{name}: {message}");
+    for (name, request, (error, expected)) in &cases {
+        let (status, error_type, message) = fixture.send(request);
+        assert_eq!(
+            (status, error_type.as_str()),
+            (400, *error),
+            "{name}: {message}"
+        );
+        assert!(message.contains(expected), "{name}: {message}");
     }
-    assert_eq!(parts.recorder.requests().len(), before, "none arrives");
-    // The control: what they were made from passes.
-    assert_eq!(parts.send(&sign(&good())).0, 200);
-    assert_eq!(parts.send(&presigned(300, minutes(2))).0, 200);
-    // Nothing secret is told.
+    assert_eq!(fixture.recorder.requests().len(), before, "none arrives");
+    // The control: the untampered requests pass.
+    assert_eq!(fixture.send(&sign(&valid())).0, 200);
+    assert_eq!(fixture.send(&presigned(300, minutes(2))).0, 200);
+    // No secret is logged or stored.
     let log = format!(
         "{:?}{:?}",
-        parts.gate.log(cases.len()),
-        parts.gate.messages()
+        fixture.gate.log(cases.len()),
+        fixture.gate.messages()
     );
     for secret in [
         &client.secret_access_key,

@@ -1,5 +1,5 @@
-//! Opaque tokens: `GetRecords` of a forbidden stream is impossible, whatever the iterator; a token
-//! that is not known is one that expired.
+//! Token binding: no shard iterator and no page token reads a denied stream; an unknown token is refused
+//! as an expired one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use kinesis_gate::app;
 use kinesis_gate::sandbox::Authority;
 use serde_json::{Value, json};
 
+use crate::published_policies::FULL_ACCESS;
 use crate::support::raw::{Connection, Request};
 use crate::support::responder::{
     ReceivedRequest, Responder, StreamedResponse, content_type, decode, encode,
@@ -24,14 +25,12 @@ pub const POLICY: &str = r#"{"Statement":[
     {"Effect":"Allow","Principal":"*",
      "Action":["kinesis:GetRecords","kinesis:ListShards","kinesis:ListStreamConsumers"],
      "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"}]}"#;
-const FULL: &str =
-    r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
-/// A key of account 609629065308.
-const STRANGER: &str = "ASIAY34FZKBOKMUTVV7A";
-/// A key that does not tell its account.
-const HIDDEN: &str = "AKIAIOSFODNN7EXAMPLE";
+/// An access key of account 609629065308.
+const OTHER_ACCOUNT_KEY: &str = "ASIAY34FZKBOKMUTVV7A";
+/// An access key that hides its account.
+const HIDDEN_ACCOUNT_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 
-/// How a client speaks.
+/// The HTTP version and the encoding of a client.
 #[derive(Debug, Clone, Copy)]
 pub struct Wire {
     http2: bool,
@@ -91,24 +90,24 @@ impl<'a> Caller<'a> {
 
     /// Calls an operation over a connection of its own.
     pub fn call(&self, operation: &str, body: &Value) -> (u16, Value) {
-        let (status, bytes) = self.bytes(operation, body);
+        let (status, bytes) = self.call_bytes(operation, body);
         (status, decode(self.wire.cbor, &bytes))
     }
 
-    /// The same; the bytes of the answer.
-    pub fn bytes(&self, operation: &str, body: &Value) -> (u16, Bytes) {
+    /// Like [`Self::call`], with the body's bytes.
+    pub fn call_bytes(&self, operation: &str, body: &Value) -> (u16, Bytes) {
         let body = encode(self.wire.cbor, body);
         let request = Request::with_key(operation, body.to_vec(), self.key_id)
             .replace("Content-Type", content_type(self.wire.cbor));
         if !self.wire.http2 {
             let mut connection = Connection::open(self.authority, self.address, HOST);
             connection.write(&request.bytes());
-            let answer = connection.response();
-            let body = match answer.header("transfer-encoding") {
-                Some(_) => connection.read_chunked(answer.body).unwrap(),
-                None => answer.body,
+            let response = connection.response();
+            let body = match response.header("transfer-encoding") {
+                Some(_) => connection.read_chunked(response.body).unwrap(),
+                None => response.body,
             };
-            return (answer.status, body.into());
+            return (response.status, body.into());
         }
         http2::block_on(async {
             let (mut sender, connection) =
@@ -120,49 +119,49 @@ impl<'a> Caller<'a> {
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
                 .collect();
             let request = http2::request(&headers, "").map(|_| Full::new(body));
-            let answer = sender.send_request(request).await.unwrap();
-            let status = answer.status().as_u16();
+            let response = sender.send_request(request).await.unwrap();
+            let status = response.status().as_u16();
             (
                 status,
-                answer.into_body().collect().await.unwrap().to_bytes(),
+                response.into_body().collect().await.unwrap().to_bytes(),
             )
         })
     }
 
     /// An iterator of a stream.
     pub fn iterator(&self, stream: &str) -> String {
-        let (status, answer) = self.call("GetShardIterator", &json!({"StreamName": stream}));
-        assert_eq!(status, 200, "{answer}");
-        answer["ShardIterator"].as_str().unwrap().to_owned()
+        let (status, response) = self.call("GetShardIterator", &json!({"StreamName": stream}));
+        assert_eq!(status, 200, "{response}");
+        response["ShardIterator"].as_str().unwrap().to_owned()
     }
 
-    /// The error type of a request that is refused.
+    /// The error type of a request that the gate refuses.
     pub fn error(&self, operation: &str, body: &Value) -> String {
-        let (status, answer) = self.call(operation, body);
-        assert_eq!(status, 400, "{answer}");
-        answer["__type"].as_str().unwrap().to_owned()
+        let (status, response) = self.call(operation, body);
+        assert_eq!(status, 400, "{response}");
+        response["__type"].as_str().unwrap().to_owned()
     }
 
     pub fn read_error(&self, iterator: &str) -> String {
         self.error("GetRecords", &json!({"ShardIterator": iterator}))
     }
 
-    /// Reads on from an iterator; the next one.
+    /// Calls `GetRecords`, and returns the next iterator.
     pub fn read(&self, iterator: &str) -> String {
-        let (status, answer) = self.call("GetRecords", &json!({"ShardIterator": iterator}));
-        assert_eq!(status, 200, "{answer}");
-        answer["NextShardIterator"].as_str().unwrap().to_owned()
+        let (status, response) = self.call("GetRecords", &json!({"ShardIterator": iterator}));
+        assert_eq!(status, 200, "{response}");
+        response["NextShardIterator"].as_str().unwrap().to_owned()
     }
 }
 
-/// An upstream whose tokens tell nothing, each handed out once.
+/// An upstream that issues opaque tokens, each once.
 pub fn kinesis(authority: &Authority) -> Responder {
-    let handed = AtomicUsize::new(0);
+    let issued = AtomicUsize::new(0);
     Responder::start(
         authority,
-        move |asked: &ReceivedRequest| -> StreamedResponse {
-            let token = format!("token-{}", handed.fetch_add(1, Ordering::Relaxed));
-            let answer = match asked.operation.as_str() {
+        move |request: &ReceivedRequest| -> StreamedResponse {
+            let token = format!("token-{}", issued.fetch_add(1, Ordering::Relaxed));
+            let response = match request.operation.as_str() {
                 "GetShardIterator" => json!({"ShardIterator": token}),
                 "GetRecords" => {
                     json!({"Records": [], "NextShardIterator": token, "MillisBehindLatest": 0})
@@ -171,35 +170,35 @@ pub fn kinesis(authority: &Authority) -> Responder {
                 "ListStreamConsumers" => json!({"Consumers": [], "NextToken": token}),
                 _ => json!({}),
             };
-            asked.respond(&answer)
+            request.respond(&response)
         },
     )
 }
 
-struct Parts {
+struct Fixture {
     kinesis: Responder,
     gate: Gate,
 }
 
-fn parts() -> Parts {
-    parts_with(|builder| builder)
+fn fixture() -> Fixture {
+    fixture_with(|builder| builder)
 }
 
-fn parts_with(with: impl FnOnce(GateBuilder) -> GateBuilder) -> Parts {
+fn fixture_with(with: impl FnOnce(GateBuilder) -> GateBuilder) -> Fixture {
     let authority = Arc::new(Authority::create().unwrap());
     let kinesis = kinesis(&authority);
     let builder = GateBuilder::new(&authority, kinesis.address()).endpoint(ENDPOINT, POLICY);
     let gate = with(builder).start();
-    Parts { kinesis, gate }
+    Fixture { kinesis, gate }
 }
 
-/// A number of the metrics page.
+/// A counter of the metrics page, by its name without `_total`.
 pub fn metric(gate: &Gate, name: &str) -> u64 {
     let (_, page) = crate::health_and_drain::get(gate.admin(), "/metrics");
     number(&page, &format!("{name}_total"))
 }
 
-/// A metric without labels on a page of metrics.
+/// A metric without labels of a metrics page.
 fn number(page: &str, name: &str) -> u64 {
     let name = format!("kinesis_gate_{name} ");
     let line = page.lines().find_map(|line| line.strip_prefix(&name));
@@ -213,18 +212,18 @@ const DENIED: &str = "AccessDeniedException";
 
 #[test]
 fn an_allowed_stream_is_read_from_iterator_to_iterator() {
-    let Parts { kinesis, gate } = parts();
+    let Fixture { kinesis, gate } = fixture();
     for wire in WIRES {
         let caller = Caller::new(&gate, wire);
         let mut iterator = caller.iterator("orders");
         for _ in 0..3 {
             iterator = caller.read(&iterator);
         }
-        // By ARN as well, with the ARN beside the iterator.
+        // By ARN too, with the ARN beside the iterator.
         let arn = format!("arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/orders");
-        let (status, answer) = caller.call("GetShardIterator", &json!({"StreamARN": arn}));
-        assert_eq!(status, 200, "{answer}");
-        let body = json!({"ShardIterator": answer["ShardIterator"], "StreamARN": arn});
+        let (status, response) = caller.call("GetShardIterator", &json!({"StreamARN": arn}));
+        assert_eq!(status, 200, "{response}");
+        let body = json!({"ShardIterator": response["ShardIterator"], "StreamARN": arn});
         assert_eq!(caller.call("GetRecords", &body).0, 200);
     }
     assert_eq!(kinesis.count("GetRecords"), 16);
@@ -233,8 +232,8 @@ fn an_allowed_stream_is_read_from_iterator_to_iterator() {
 }
 
 #[test]
-fn the_pages_of_lists_are_their_streams() {
-    let Parts { kinesis, gate } = parts();
+fn a_next_token_is_bound_to_its_stream_and_operation() {
+    let Fixture { kinesis, gate } = fixture();
     let arn = format!("arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/orders");
     for wire in WIRES {
         let caller = Caller::new(&gate, wire);
@@ -252,7 +251,7 @@ fn the_pages_of_lists_are_their_streams() {
         let body = json!({"StreamARN": arn, "NextToken": first["NextToken"]});
         assert_eq!(caller.call("ListStreamConsumers", &body).0, 200);
 
-        // One operation's token is none of another's.
+        // A token of one operation is unknown to another.
         let body = json!({"StreamARN": arn, "NextToken": token});
         for (operation, body) in [
             ("ListShards", json!({"NextToken": "invented"})),
@@ -271,14 +270,14 @@ fn the_pages_of_lists_are_their_streams() {
 }
 
 #[test]
-fn a_forbidden_stream_is_not_read_with_ones_own_iterator() {
-    let Parts { kinesis, gate } = parts();
+fn a_denied_stream_is_not_read_with_the_callers_own_iterator() {
+    let Fixture { kinesis, gate } = fixture();
     for wire in WIRES {
         let caller = Caller::new(&gate, wire);
         let body = json!({"ShardIterator": caller.iterator("private")});
-        let (status, answer) = caller.call("GetRecords", &body);
-        assert_eq!((status, &answer["__type"]), (400, &json!(DENIED)));
-        let message = answer["Message"].as_str().unwrap();
+        let (status, response) = caller.call("GetRecords", &body);
+        assert_eq!((status, &response["__type"]), (400, &json!(DENIED)));
+        let message = response["Message"].as_str().unwrap();
         let resource = format!("resource: arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/private ");
         assert!(message.contains(&resource), "{message}");
     }
@@ -286,42 +285,44 @@ fn a_forbidden_stream_is_not_read_with_ones_own_iterator() {
 }
 
 #[test]
-fn nor_with_another_clients() {
-    let Parts { kinesis, gate } = parts();
+fn a_denied_stream_is_not_read_with_another_callers_iterator() {
+    let Fixture { kinesis, gate } = fixture();
     for wire in WIRES {
         let iterator = Caller::new(&gate, wire).iterator("private");
         // A caller of another account means its own stream by the same name.
-        let strangers = Caller::new(&gate, wire)
-            .with_key(STRANGER)
+        let others_orders = Caller::new(&gate, wire)
+            .with_key(OTHER_ACCOUNT_KEY)
             .iterator("orders");
-        for key_id in [KEY_ID, STRANGER] {
+        for key_id in [KEY_ID, OTHER_ACCOUNT_KEY] {
             let caller = Caller::new(&gate, wire).with_key(key_id);
             assert_eq!(caller.read_error(&iterator), DENIED);
-            assert_eq!(caller.read_error(&strangers), DENIED);
+            assert_eq!(caller.read_error(&others_orders), DENIED);
         }
-        // Whose stream that is, nobody can tell.
-        let hidden = Caller::new(&gate, wire).with_key(HIDDEN).iterator("orders");
+        // The stream's account is unknown.
+        let hidden = Caller::new(&gate, wire)
+            .with_key(HIDDEN_ACCOUNT_KEY)
+            .iterator("orders");
         assert_eq!(Caller::new(&gate, wire).read_error(&hidden), DENIED);
     }
     assert_eq!(kinesis.count("GetRecords"), 0);
 }
 
 #[test]
-fn nor_with_one_from_another_endpoint_or_another_replica() {
+fn a_denied_stream_is_not_read_with_an_iterator_of_another_endpoint_or_replica() {
     let authority = Arc::new(Authority::create().unwrap());
     let kinesis = kinesis(&authority);
     let start = || {
         GateBuilder::new(&authority, kinesis.address())
             .endpoint(ENDPOINT, POLICY)
-            .endpoint("vpce-11aa22bb", FULL)
+            .endpoint("vpce-11aa22bb", FULL_ACCESS)
             .start()
     };
     let (gate, replica) = (start(), start());
     for wire in WIRES {
         let caller = Caller::new(&gate, wire);
-        // Where everything is allowed nothing is remembered.
-        let open = Caller::new(&gate, wire).through(gate.addresses()[1]);
-        assert_eq!(caller.read_error(&open.iterator("private")), EXPIRED);
+        // An endpoint with full access binds no tokens.
+        let full_access = Caller::new(&gate, wire).through(gate.addresses()[1]);
+        assert_eq!(caller.read_error(&full_access.iterator("private")), EXPIRED);
         let other = Caller::new(&replica, wire);
         assert_eq!(caller.read_error(&other.iterator("private")), EXPIRED);
         assert_eq!(caller.read_error(&other.iterator("orders")), EXPIRED);
@@ -329,25 +330,25 @@ fn nor_with_one_from_another_endpoint_or_another_replica() {
     assert_eq!(kinesis.count("GetRecords"), 0);
 }
 
-/// Seconds that this test's clock is ahead.
-static AHEAD: AtomicU64 = AtomicU64::new(0);
+/// Seconds by which the gate's clock is ahead.
+static CLOCK_OFFSET: AtomicU64 = AtomicU64::new(0);
 
-fn ahead() -> SystemTime {
-    app::clock() + Duration::from_secs(AHEAD.load(Ordering::Relaxed))
+fn offset_clock() -> SystemTime {
+    app::clock() + Duration::from_secs(CLOCK_OFFSET.load(Ordering::Relaxed))
 }
 
 #[test]
-fn nor_with_an_expired_one() {
-    let Parts { kinesis, gate } = parts_with(|builder| builder.clock(ahead));
+fn a_denied_stream_is_not_read_with_an_expired_iterator() {
+    let Fixture { kinesis, gate } = fixture_with(|builder| builder.clock(offset_clock));
     let mut read = 0;
     for wire in WIRES {
         let caller = Caller::new(&gate, wire);
         let (private, orders) = (caller.iterator("private"), caller.iterator("orders"));
-        AHEAD.fetch_add(290, Ordering::Relaxed);
+        CLOCK_OFFSET.fetch_add(290, Ordering::Relaxed);
         assert_eq!(caller.read_error(&private), DENIED);
         caller.read(&orders);
         read += 1;
-        AHEAD.fetch_add(11, Ordering::Relaxed);
+        CLOCK_OFFSET.fetch_add(11, Ordering::Relaxed);
         assert_eq!(caller.read_error(&private), EXPIRED);
         assert_eq!(caller.read_error(&orders), EXPIRED);
     }
@@ -355,18 +356,18 @@ fn nor_with_an_expired_one() {
 }
 
 #[test]
-fn nor_with_an_invented_one() {
-    let Parts { kinesis, gate } = parts();
+fn a_denied_stream_is_not_read_with_an_invented_iterator() {
+    let Fixture { kinesis, gate } = fixture();
     for wire in WIRES {
         let caller = Caller::new(&gate, wire);
         let body = json!({"ShardIterator": "AAAAAAAAAAE="});
-        let (status, answer) = caller.call("GetRecords", &body);
+        let (status, response) = caller.call("GetRecords", &body);
         let expected = json!({
             "__type": EXPIRED,
             "message": "The shard iterator has expired. Shard iterators are only valid for 300 \
                 seconds",
         });
-        assert_eq!((status, answer), (400, expected));
+        assert_eq!((status, response), (400, expected));
     }
     assert_eq!(kinesis.requests().len(), 0);
     assert_eq!(metric(&gate, "tokens_unknown"), 4);
@@ -380,20 +381,20 @@ fn nor_with_an_invented_one() {
 }
 
 #[test]
-fn nor_with_an_allowed_streams_name_or_arn_beside_it() {
-    let Parts { kinesis, gate } = parts();
+fn a_denied_stream_is_not_read_with_an_allowed_streams_name_or_arn_beside_its_iterator() {
+    let Fixture { kinesis, gate } = fixture();
     let orders = format!("arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/orders");
     let private = format!("arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/private");
     for wire in WIRES {
         let caller = Caller::new(&gate, wire);
-        let of = |iterator: &str, arn: &str| json!({"ShardIterator": iterator, "StreamARN": arn});
+        let read = |iterator: &str, arn: &str| json!({"ShardIterator": iterator, "StreamARN": arn});
         let known = caller.iterator("private");
         for (body, error) in [
-            (of(&known, &orders), "InvalidArgumentException"),
-            (of(&known, &private), DENIED),
-            (of("invented", &orders), EXPIRED),
-            (of("invented", &private), DENIED),
-            (of(&caller.iterator("orders"), &private), DENIED),
+            (read(&known, &orders), "InvalidArgumentException"),
+            (read(&known, &private), DENIED),
+            (read("invented", &orders), EXPIRED),
+            (read("invented", &private), DENIED),
+            (read(&caller.iterator("orders"), &private), DENIED),
             (
                 json!({"ShardIterator": known, "StreamName": "orders"}),
                 "InvalidArgumentException",
@@ -410,7 +411,7 @@ fn nor_with_an_allowed_streams_name_or_arn_beside_it() {
 }
 
 #[test]
-fn where_no_stream_could_be_read_the_iterator_does_not_matter() {
+fn an_operation_denied_on_every_stream_is_denied_with_any_iterator() {
     let authority = Arc::new(Authority::create().unwrap());
     let kinesis = kinesis(&authority);
     let explicit = r#"{"Statement":[
@@ -431,16 +432,16 @@ fn where_no_stream_could_be_read_the_iterator_does_not_matter() {
 }
 
 #[test]
-fn where_streams_are_not_told_apart_nothing_is_remembered() {
+fn tokens_are_not_bound_where_the_policy_does_not_distinguish_streams() {
     let authority = Arc::new(Authority::create().unwrap());
     let kinesis = kinesis(&authority);
-    // Nor where they are told apart for other operations only.
+    // Nor where it distinguishes streams for other operations only.
     let others = r#"{"Statement":[
         {"Effect":"Allow","Principal":"*","Action":["kinesis:Get*","kinesis:List*"],"Resource":"*"},
         {"Effect":"Allow","Principal":"*","Action":"kinesis:PutRecord",
          "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"}]}"#;
-    for policy in [FULL, others] {
-        // The endpoint that the analyst's identity policy asks for: it cannot deny anything here.
+    for policy in [FULL_ACCESS, others] {
+        // The endpoint that the analyst's identity policy requires: it denies nothing here.
         let gate = GateBuilder::new(&authority, kinesis.address())
             .endpoint("vpce-11aa22bb", policy)
             .start();
@@ -454,8 +455,8 @@ fn where_streams_are_not_told_apart_nothing_is_remembered() {
 }
 
 #[test]
-fn the_oldest_is_forgotten_first_and_counted() {
-    let Parts { gate, .. } = parts_with(|builder| builder.tokens("capacity = 2"));
+fn the_oldest_token_is_evicted_first_and_counted() {
+    let Fixture { gate, .. } = fixture_with(|builder| builder.tokens("capacity = 2"));
     let caller = Caller::new(&gate, WIRES[0]);
     let iterators: Vec<String> = (0..3).map(|_| caller.iterator("orders")).collect();
     assert_eq!(metric(&gate, "tokens_evicted"), 1);
@@ -469,11 +470,11 @@ fn the_oldest_is_forgotten_first_and_counted() {
 }
 
 #[test]
-fn every_event_loop_knows_every_token() {
-    let Parts { gate, .. } = parts_with(|builder| builder.workers(4));
+fn every_worker_knows_every_token() {
+    let Fixture { gate, .. } = fixture_with(|builder| builder.workers(4));
     let caller = Caller::new(&gate, WIRES[0]);
     let mut iterator = caller.iterator("orders");
-    // A connection each, so that all loops have had some.
+    // One connection for each request, so that every worker gets some.
     for _ in 0..40 {
         iterator = caller.read(&iterator);
     }

@@ -1,4 +1,4 @@
-//! Replicas of a gateway that share their tokens through Redis, and consumers that heal themselves.
+//! Token binding through Redis: replicas share their tokens, and consumers recover from lost ones.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use kinesis_gate::sandbox::{Authority, Emulator};
 
-use crate::sdk_client::{Speaks, block_on, client};
+use crate::sdk_client::client;
+use crate::support::http2::block_on;
 use crate::support::redis::Redis;
 use crate::support::responder::Responder;
+use crate::support::scripted::HTTP_VERSIONS;
 use crate::support::{ACCOUNT, ENDPOINT, Gate, GateBuilder, KEY_ID};
 use crate::token_binding::{Caller, POLICY, WIRES, kinesis, metric};
 
@@ -21,7 +23,7 @@ struct Replicas {
     gates: [Gate; 2],
 }
 
-/// `None` where there is no Redis to share.
+/// `None` where Redis is not installed.
 fn replicas() -> Option<Replicas> {
     let redis = Redis::start()?;
     let authority = Arc::new(Authority::create().unwrap());
@@ -41,7 +43,7 @@ fn replicas() -> Option<Replicas> {
 }
 
 #[test]
-fn replicas_know_each_others_tokens_and_a_forbidden_stream_is_still_not_read() {
+fn replicas_share_tokens_and_a_denied_stream_is_still_not_read() {
     let Some(Replicas {
         kinesis,
         redis,
@@ -61,7 +63,7 @@ fn replicas_know_each_others_tokens_and_a_forbidden_stream_is_still_not_read() {
             iterator = callers[(n + 1) % 2].read(&iterator);
             read += 1;
         }
-        // What the store says by mistake or malice is not believed.
+        // A binding that was copied to another key is not accepted.
         let orders = callers[0].iterator("orders");
         let contents = redis.contents();
         let private = callers[0].iterator("private");
@@ -86,7 +88,7 @@ fn replicas_know_each_others_tokens_and_a_forbidden_stream_is_still_not_read() {
 }
 
 #[test]
-fn without_the_store_tokens_are_unknown_and_nobody_waits_long() {
+fn without_the_store_tokens_of_other_replicas_are_unknown_at_once() {
     let Some(Replicas {
         kinesis,
         mut redis,
@@ -104,17 +106,17 @@ fn without_the_store_tokens_are_unknown_and_nobody_waits_long() {
     assert_eq!(callers[1].read_error(&during), EXPIRED);
     assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(kinesis.count("GetRecords"), 0);
-    // Each knows what it handed out itself.
+    // Each replica knows the tokens that it saw issued.
     callers[0].read(&during);
     assert!(metric(&gates[0], "token_store_failures") > 0);
     assert!(metric(&gates[1], "token_store_failures") > 0);
 
     redis.restart();
-    shared_again(&callers);
+    wait_until_shared(&callers);
 }
 
 #[test]
-fn a_store_that_says_nothing_is_waited_for_no_longer_than_its_timeout() {
+fn an_unresponsive_store_costs_no_more_than_its_timeout() {
     let Some(Replicas {
         kinesis,
         redis,
@@ -131,16 +133,16 @@ fn a_store_that_says_nothing_is_waited_for_no_longer_than_its_timeout() {
         let during = callers[0].iterator("orders");
         assert_eq!(callers[1].read_error(&before), EXPIRED);
         callers[0].read(&during);
-        // Three waits of 200 ms at most, and what the calls take themselves.
+        // Three timeouts of 200 ms at most, and the requests themselves.
         assert!(started.elapsed() < Duration::from_secs(5));
     }
     assert_eq!(kinesis.count("GetRecords"), 3);
     redis.freeze(false);
-    shared_again(&callers);
+    wait_until_shared(&callers);
 }
 
-/// After a pause, the store is asked again.
-fn shared_again(callers: &[Caller<'_>; 2]) {
+/// Waits until the gates use the store again.
+fn wait_until_shared(callers: &[Caller<'_>; 2]) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let iterator = callers[0].iterator("orders");
@@ -148,14 +150,14 @@ fn shared_again(callers: &[Caller<'_>; 2]) {
         if callers[1].call("GetRecords", &body).0 == 200 {
             break;
         }
-        assert!(Instant::now() < deadline, "it is never asked again");
+        assert!(Instant::now() < deadline, "the store is never used again");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-/// The AWS SDK behind a gate that was restarted: one call more, and it reads on.
+/// The AWS SDK in front of a restarted gate: one more request, and it reads on.
 #[test]
-fn a_consumer_of_a_restarted_gate_heals_itself_with_one_call() {
+fn a_consumer_of_a_restarted_gate_recovers_with_one_request() {
     let authority = Arc::new(Authority::create().unwrap());
     let emulator = Emulator::start(&authority, ACCOUNT, &["orders", "private"]).unwrap();
     let start = || {
@@ -163,9 +165,9 @@ fn a_consumer_of_a_restarted_gate_heals_itself_with_one_call() {
             .endpoint(ENDPOINT, POLICY)
             .start()
     };
-    for speaks in [Speaks::Http1, Speaks::Http2] {
+    for http in HTTP_VERSIONS {
         let gate = start();
-        let consumer = client(&gate, 0, KEY_ID, speaks);
+        let consumer = client(&gate, 0, KEY_ID, http);
         let iterator = block_on(new_iterator(&consumer, "orders"));
         let next = block_on(async {
             let read = consumer.get_records().shard_iterator(iterator).send().await;
@@ -174,7 +176,7 @@ fn a_consumer_of_a_restarted_gate_heals_itself_with_one_call() {
         drop(gate);
 
         let gate = start();
-        let consumer = client(&gate, 0, KEY_ID, speaks);
+        let consumer = client(&gate, 0, KEY_ID, http);
         block_on(async {
             let read = consumer.get_records().shard_iterator(&next).send().await;
             let expired = read.unwrap_err().into_service_error();

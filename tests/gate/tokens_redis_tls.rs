@@ -1,4 +1,4 @@
-//! The shared store over TLS and with a password: what does not prove itself is no store.
+//! Token binding through Redis over TLS with a password: a store that fails authentication is not used.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use crate::support::responder::Responder;
 use crate::support::{ENDPOINT, Gate, GateBuilder};
 use crate::token_binding::{Caller, POLICY, WIRES, kinesis, metric};
 
-/// How a gate is told to reach the store.
-struct Told<'a> {
+/// How a gate reaches the store.
+struct StoreSettings<'a> {
     url: String,
     ca: Option<&'a Authority>,
     password: Option<&'a str>,
 }
 
-impl Told<'_> {
+impl StoreSettings<'_> {
     /// Settings of `[tokens]`, with their files in a folder.
     fn settings(&self, folder: &TempDir) -> String {
         let file = |name: &str, text: &str| {
@@ -27,7 +27,9 @@ impl Told<'_> {
         };
         let key = file("key-file", "0123456789abcdef0123456789abcdef\n");
         let ca = self.ca.map(|ca| file("ca-file", &ca.pem()));
-        let password = self.password.map(|it| file("password-file", it));
+        let password = self
+            .password
+            .map(|password| file("password-file", password));
         // Long enough for a handshake on a busy machine.
         format!(
             "store = \"redis\"\nurl = \"{}\"\ntimeout = \"2s\"\n{key}{}{}",
@@ -38,27 +40,27 @@ impl Told<'_> {
     }
 }
 
-struct Site {
+struct Fixture {
     authority: Arc<Authority>,
     kinesis: Responder,
     redis: TlsRedis,
 }
 
-/// `None` where there is no Redis.
-fn site() -> Option<Site> {
+/// `None` where Redis is not installed.
+fn fixture() -> Option<Fixture> {
     let authority = Arc::new(Authority::create().unwrap());
-    Some(Site {
+    Some(Fixture {
         redis: TlsRedis::start(&authority)?,
         kinesis: kinesis(&authority),
         authority,
     })
 }
 
-impl Site {
-    /// Two replicas, told the same.
-    fn gates(&self, told: &Told<'_>) -> [Gate; 2] {
+impl Fixture {
+    /// Two replicas with the same settings.
+    fn gates(&self, store: &StoreSettings<'_>) -> [Gate; 2] {
         let folder = tempfile::tempdir().unwrap();
-        let settings = told.settings(&folder);
+        let settings = store.settings(&folder);
         let start = || {
             GateBuilder::new(&self.authority, self.kinesis.address())
                 .endpoint(ENDPOINT, POLICY)
@@ -75,17 +77,17 @@ impl Site {
 
 #[test]
 fn replicas_share_over_tls_with_the_password() {
-    let Some(site) = site() else { return };
+    let Some(fixture) = fixture() else { return };
     for scheme in ["rediss", "valkeys"] {
-        let gates = site.gates(&Told {
-            url: site.url(scheme, "localhost"),
-            ca: Some(&site.authority),
+        let gates = fixture.gates(&StoreSettings {
+            url: fixture.url(scheme, "localhost"),
+            ca: Some(&fixture.authority),
             password: Some(PASSWORD),
         });
         let callers = gates.each_ref().map(|gate| Caller::new(gate, WIRES[0]));
-        let before = site.redis.len();
+        let before = fixture.redis.len();
         let orders = callers[0].iterator("orders");
-        assert_eq!(site.redis.len(), before + 1);
+        assert_eq!(fixture.redis.len(), before + 1);
         callers[1].read(&orders);
         let private = callers[0].iterator("private");
         assert_eq!(callers[1].read_error(&private), "AccessDeniedException");
@@ -96,50 +98,50 @@ fn replicas_share_over_tls_with_the_password() {
 }
 
 #[test]
-fn a_store_that_is_not_the_right_one_or_lets_nobody_in_opens_nothing() {
-    let Some(site) = site() else { return };
-    let (authority, stranger) = (&*site.authority, Authority::create().unwrap());
-    let right = |url, ca, password| Told { url, ca, password };
+fn a_store_that_fails_authentication_shares_no_token() {
+    let Some(fixture) = fixture() else { return };
+    let (authority, stranger) = (&*fixture.authority, Authority::create().unwrap());
+    let store = |url, ca, password| StoreSettings { url, ca, password };
     let cases = [
         (
             "another CA",
-            right(
-                site.url("rediss", "localhost"),
+            store(
+                fixture.url("rediss", "localhost"),
                 Some(&stranger),
                 Some(PASSWORD),
             ),
         ),
         (
             "the system's CAs",
-            right(site.url("rediss", "localhost"), None, Some(PASSWORD)),
+            store(fixture.url("rediss", "localhost"), None, Some(PASSWORD)),
         ),
         (
-            "a name that its certificate has not",
-            right(
-                site.url("rediss", "127.0.0.1"),
+            "another name than the certificate's",
+            store(
+                fixture.url("rediss", "127.0.0.1"),
                 Some(authority),
                 Some(PASSWORD),
             ),
         ),
         (
             "no TLS",
-            right(site.url("redis", "localhost"), None, Some(PASSWORD)),
+            store(fixture.url("redis", "localhost"), None, Some(PASSWORD)),
         ),
         (
             "another password",
-            right(
-                site.url("rediss", "localhost"),
+            store(
+                fixture.url("rediss", "localhost"),
                 Some(authority),
                 Some("wrong"),
             ),
         ),
         (
             "no password",
-            right(site.url("rediss", "localhost"), Some(authority), None),
+            store(fixture.url("rediss", "localhost"), Some(authority), None),
         ),
     ];
-    for (name, told) in &cases {
-        let gates = site.gates(told);
+    for (name, store) in &cases {
+        let gates = fixture.gates(store);
         let callers = gates.each_ref().map(|gate| Caller::new(gate, WIRES[0]));
         let orders = callers[0].iterator("orders");
         let private = callers[0].iterator("private");
@@ -150,8 +152,8 @@ fn a_store_that_is_not_the_right_one_or_lets_nobody_in_opens_nothing() {
                 "{name}"
             );
         }
-        assert_eq!(site.kinesis.count("GetRecords"), 0, "{name}");
-        assert_eq!(site.redis.len(), 0, "{name}");
+        assert_eq!(fixture.kinesis.count("GetRecords"), 0, "{name}");
+        assert_eq!(fixture.redis.len(), 0, "{name}");
         for gate in &gates {
             assert!(metric(gate, "token_store_failures") > 0, "{name}");
         }

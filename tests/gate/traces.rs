@@ -1,4 +1,4 @@
-//! Spans, as a collector gets them; and that nothing else of a request or its answer changes.
+//! Traces: the spans that a collector receives; nothing else of a request or its response changes.
 
 mod callers;
 mod collector;
@@ -16,7 +16,7 @@ use prost::Message;
 use crate::support::raw::{Connection, Request};
 use crate::support::{ACCOUNT, Behaviour, ENDPOINT, Gate, GateBuilder, HOST, Recorder, SECRET_KEY};
 
-use collector::{Collector, TAKES, attribute};
+use collector::{ACCEPT, Collector, attribute};
 
 const POLICY: &str = r#"{"Statement":[
     {"Sid":"Iterators","Effect":"Allow","Principal":"*","Action":"kinesis:GetShardIterator","Resource":"*"},
@@ -24,27 +24,27 @@ const POLICY: &str = r#"{"Statement":[
      "Action":["kinesis:PutRecord","kinesis:GetRecords"],
      "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"},
     {"Sid":"Never","Effect":"Deny","Principal":"*","Action":"kinesis:DeleteStream","Resource":"*"}]}"#;
-const EVERY: &str = "sample = 1";
+const SAMPLE_ALL: &str = "sample = 1";
 
-struct Setting {
+struct Fixture {
     authority: Arc<Authority>,
     recorder: Recorder,
     gate: Gate,
 }
 
-impl Setting {
-    fn new(traces: &str) -> Setting {
-        Setting::answering(traces, Behaviour::Respond)
+impl Fixture {
+    fn new(traces: &str) -> Fixture {
+        Fixture::with_upstream(traces, Behaviour::Respond)
     }
 
-    fn answering(traces: &str, behaviour: Behaviour) -> Setting {
+    fn with_upstream(traces: &str, behaviour: Behaviour) -> Fixture {
         let authority = Arc::new(Authority::create().unwrap());
         let recorder = Recorder::start(&authority, behaviour);
         let gate = GateBuilder::new(&authority, recorder.address())
             .endpoint(ENDPOINT, POLICY)
             .log(traces)
             .start();
-        Setting {
+        Fixture {
             authority,
             recorder,
             gate,
@@ -59,7 +59,7 @@ impl Setting {
         Connection::open(&self.authority, self.gate.address(), HOST)
     }
 
-    /// Ends the gate, which sends what it holds.
+    /// Stops the gate, which then exports its last spans.
     fn drain(&mut self) {
         self.gate.drain().join().unwrap();
     }
@@ -75,8 +75,8 @@ fn arn(stream: &str) -> String {
 }
 
 fn of_kind(spans: &[Span], kind: SpanKind) -> Vec<&Span> {
-    let of = spans.iter().filter(|span| span.kind == kind as i32);
-    of.collect()
+    let spans = spans.iter().filter(|span| span.kind == kind as i32);
+    spans.collect()
 }
 
 fn is_error(span: &Span) -> bool {
@@ -84,8 +84,8 @@ fn is_error(span: &Span) -> bool {
     status.is_some_and(|status| status.code == StatusCode::Error as i32)
 }
 
-/// What a span must say, and what it must not (`None`).
-fn says(span: &Span, expected: &[(&str, Option<&str>)]) {
+/// Asserts the attributes of a span; `None` for one that it must not have.
+fn assert_attributes(span: &Span, expected: &[(&str, Option<&str>)]) {
     for (key, value) in expected {
         let found = attribute(&span.attributes, key);
         assert_eq!(found.as_deref(), *value, "{key} of {span:#?}");
@@ -94,30 +94,30 @@ fn says(span: &Span, expected: &[(&str, Option<&str>)]) {
 
 #[test]
 fn each_request_has_its_spans() {
-    let collector = Collector::start(TAKES);
-    let mut setting = Setting::new(&collector.table(EVERY));
-    assert_eq!(setting.send(&put("orders")), 200);
-    assert_eq!(setting.send(&put("invoices")), 400);
+    let collector = Collector::start(ACCEPT);
+    let mut fixture = Fixture::new(&collector.table(SAMPLE_ALL));
+    assert_eq!(fixture.send(&put("orders")), 200);
+    assert_eq!(fixture.send(&put("invoices")), 400);
     let delete = Request::new("DeleteStream", r#"{"StreamName":"orders"}"#);
-    assert_eq!(setting.send(&delete), 400);
-    assert_eq!(setting.send(&Request::new("PutRecord", "{")), 400);
-    assert_eq!(setting.send(&Request::new("MadeUp", "{}")), 400);
-    let lines = setting.gate.log(5);
-    setting.drain();
+    assert_eq!(fixture.send(&delete), 400);
+    assert_eq!(fixture.send(&Request::new("PutRecord", "{")), 400);
+    assert_eq!(fixture.send(&Request::new("MadeUp", "{}")), 400);
+    let lines = fixture.gate.log(5);
+    fixture.drain();
 
     let spans = collector.spans();
     let servers = of_kind(&spans, SpanKind::Server);
     assert_eq!((servers.len(), spans.len()), (5, 6));
     for (server, line) in servers.iter().zip(&lines) {
         let text = |name: &str| line[name].as_str();
-        says(
+        assert_attributes(
             server,
             &[
                 ("rpc.system", Some("aws-api")),
                 ("rpc.service", Some("Kinesis")),
                 (
                     "rpc.method",
-                    text("action").and_then(|it| it.strip_prefix("kinesis:")),
+                    text("action").and_then(|action| action.strip_prefix("kinesis:")),
                 ),
                 ("aws.request_id", text("request_id")),
                 ("client.address", Some("127.0.0.1")),
@@ -149,7 +149,7 @@ fn each_request_has_its_spans() {
                 ("error.type", None),
             ],
         );
-        assert!(!is_error(server), "what the client did wrong is no error");
+        assert!(!is_error(server), "a client's mistake is no error");
         let began = server.start_time_unix_nano;
         let millis = line["time"].as_str().unwrap().parse::<jiff::Timestamp>();
         assert_eq!(began / 1_000_000, millis.unwrap().as_millisecond() as u64);
@@ -163,18 +163,14 @@ fn each_request_has_its_spans() {
     assert_eq!(names, [put, put, "Kinesis.DeleteStream", put, "Kinesis"]);
     let stream = |span: &Span| attribute(&span.attributes, "aws.kinesis.stream_name");
     let streams: Vec<_> = servers.iter().map(|span| stream(span)).collect();
-    let known = |name: &str| Some(name.to_owned());
-    let expected = [
-        known("orders"),
-        known("invoices"),
-        known("orders"),
-        None,
-        None,
-    ];
+    let orders = Some("orders".to_owned());
+    let invoices = Some("invoices".to_owned());
+    let expected = [orders.clone(), invoices, orders, None, None];
     assert_eq!(streams, expected);
     let decisions: Vec<_> = lines.iter().map(|line| &line["decision"]).collect();
-    let (deny, not) = ("explicit-deny", "implicit-deny");
-    assert_eq!(decisions, ["allow", not, deny, "refused", not]);
+    let (explicit, implicit) = ("explicit-deny", "implicit-deny");
+    let expected = ["allow", implicit, explicit, "refused", implicit];
+    assert_eq!(decisions, expected);
 
     let (server, client) = (servers[0], of_kind(&spans, SpanKind::Client)[0]);
     assert_eq!(client.parent_span_id, server.span_id);
@@ -184,7 +180,7 @@ fn each_request_has_its_spans() {
     assert!(client.end_time_unix_nano <= server.end_time_unix_nano);
     let micros = (client.end_time_unix_nano - client.start_time_unix_nano) / 1000;
     assert_eq!(micros, lines[0]["upstream_us"].as_u64().unwrap());
-    let of = [
+    let expected = [
         ("rpc.method", Some("PutRecord")),
         ("aws.request_id", Some("upstream-id")),
         ("aws.kinesis.stream_name", Some("orders")),
@@ -193,7 +189,7 @@ fn each_request_has_its_spans() {
         ("client.address", None),
         ("error.type", None),
     ];
-    says(client, &of);
+    assert_attributes(client, &expected);
     assert!(!is_error(client));
 
     let delivery = &collector.deliveries()[0];
@@ -211,13 +207,16 @@ fn each_request_has_its_spans() {
 }
 
 #[test]
-fn a_request_that_only_carries_a_token_tells_the_stream_it_stands_for() {
-    const SAYS: &str = "HTTP/1.1 200 OK\r\nx-amzn-RequestId: upstream-id\r\n\
+fn the_span_of_a_request_with_only_a_token_names_the_tokens_stream() {
+    const RESPONSE: &str = "HTTP/1.1 200 OK\r\nx-amzn-RequestId: upstream-id\r\n\
         Content-Type: application/x-amz-json-1.1\r\nContent-Length: 31\r\n\r\n\
         {\"ShardIterator\":\"token-12345\"}";
-    let collector = Collector::start(TAKES);
-    let mut setting = Setting::answering(&collector.table(EVERY), Behaviour::RespondWith(SAYS));
-    let mut connection = setting.connect();
+    let collector = Collector::start(ACCEPT);
+    let mut fixture = Fixture::with_upstream(
+        &collector.table(SAMPLE_ALL),
+        Behaviour::RespondWith(RESPONSE),
+    );
+    let mut connection = fixture.connect();
     let iterator = |stream: &str| {
         let body = format!(
             r#"{{"StreamName":"{stream}","ShardId":"shardId-0","ShardIteratorType":"LATEST"}}"#
@@ -234,7 +233,7 @@ fn a_request_that_only_carries_a_token_tells_the_stream_it_stands_for() {
     assert_eq!(connection.response().status, 200);
     connection.write(&records("token-67890").bytes());
     assert_eq!(connection.response().status, 400);
-    setting.drain();
+    fixture.drain();
 
     let spans = collector.spans();
     let servers = of_kind(&spans, SpanKind::Server);
@@ -243,7 +242,7 @@ fn a_request_that_only_carries_a_token_tells_the_stream_it_stands_for() {
         panic!("{servers:#?}");
     };
     let orders = arn("orders");
-    says(
+    assert_attributes(
         known,
         &[
             ("rpc.method", Some("GetRecords")),
@@ -253,21 +252,27 @@ fn a_request_that_only_carries_a_token_tells_the_stream_it_stands_for() {
             ("kinesis_gate.decision", Some("allow")),
         ],
     );
-    says(unknown, &[("aws.kinesis.stream_name", None)]);
+    assert_attributes(unknown, &[("aws.kinesis.stream_name", None)]);
     for delivery in collector.deliveries() {
-        assert!(!holds(&delivery.bytes, b"token-"), "a token is told");
+        assert!(
+            !contains(&delivery.bytes, b"token-"),
+            "a span holds a token"
+        );
     }
 }
 
 #[test]
-fn what_the_upstream_does_wrong_is_an_error() {
-    let collector = Collector::start(TAKES);
-    let mut closing = Setting::answering(&collector.table(EVERY), Behaviour::Close);
+fn an_upstream_failure_is_an_error() {
+    let collector = Collector::start(ACCEPT);
+    let mut closing = Fixture::with_upstream(&collector.table(SAMPLE_ALL), Behaviour::Close);
     let status = closing.send(&put("orders"));
     assert!(status >= 500);
     closing.drain();
-    const BAD: &str = "HTTP/1.1 500 Not Ok\r\nContent-Length: 2\r\n\r\n{}";
-    let mut failing = Setting::answering(&collector.table(EVERY), Behaviour::RespondWith(BAD));
+    const FAILURE: &str = "HTTP/1.1 500 Not Ok\r\nContent-Length: 2\r\n\r\n{}";
+    let mut failing = Fixture::with_upstream(
+        &collector.table(SAMPLE_ALL),
+        Behaviour::RespondWith(FAILURE),
+    );
     assert_eq!(failing.send(&put("orders")), 500);
     failing.drain();
 
@@ -276,14 +281,14 @@ fn what_the_upstream_does_wrong_is_an_error() {
     assert!(spans.iter().all(is_error));
     for (n, span) in spans.iter().enumerate() {
         let kind = if n < 2 { "broken" } else { "500" };
-        says(span, &[("error.type", Some(kind))]);
+        assert_attributes(span, &[("error.type", Some(kind))]);
     }
     let text = status.to_string();
-    says(&spans[0], &[("http.response.status_code", Some(&text))]);
-    says(&spans[1], &[("http.response.status_code", None)]);
+    assert_attributes(&spans[0], &[("http.response.status_code", Some(&text))]);
+    assert_attributes(&spans[1], &[("http.response.status_code", None)]);
 }
 
-fn holds(bytes: &[u8], part: &[u8]) -> bool {
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
@@ -296,30 +301,30 @@ fn secrets_and_records_are_in_no_span() {
         "sample = 1\nheaders = {{ authorization = \"{}\" }}",
         token.display()
     );
-    let collector = Collector::start(TAKES);
-    let mut setting = Setting::new(&collector.table(&headers));
+    let collector = Collector::start(ACCEPT);
+    let mut fixture = Fixture::new(&collector.table(&headers));
     let signed = put("orders").header("X-Amz-Security-Token", "session-token-of-the-client");
     let (_, authorization) = signed
         .headers
         .iter()
         .find(|(name, _)| name == "Authorization")
         .unwrap();
-    let made = authorization
+    let client_signature = authorization
         .rsplit_once("Signature=")
         .unwrap()
         .1
         .to_owned();
-    assert_eq!(setting.send(&signed), 200);
-    // Malformed in ways that reasons might tell of.
+    assert_eq!(fixture.send(&signed), 200);
+    // Malformed in ways that a reason might quote.
     for body in [
         "{\"Data\":\"cmVjb3Jk\",,",
         "{\"Data\":\"cmVjb3Jk\",\"Data\":\"cmVjb3Jk\"}",
     ] {
         let request = Request::new("PutRecord", body)
             .header("X-Amz-Security-Token", "session-token-of-the-client");
-        assert_eq!(setting.send(&request), 400);
+        assert_eq!(fixture.send(&request), 400);
     }
-    setting.drain();
+    fixture.drain();
     let deliveries = collector.deliveries();
     assert_eq!(collector.spans().len(), 4);
     for delivery in &deliveries {
@@ -328,11 +333,11 @@ fn secrets_and_records_are_in_no_span() {
             "Bearer for-the-collector"
         );
         assert!(
-            holds(&delivery.bytes, b"orders"),
-            "what is looked for is found"
+            contains(&delivery.bytes, b"orders"),
+            "the search finds what is there"
         );
         let secrets = [
-            made.as_str(),
+            client_signature.as_str(),
             SECRET_KEY,
             "session-token",
             "cmVjb3Jk",
@@ -341,18 +346,18 @@ fn secrets_and_records_are_in_no_span() {
             "AKIA",
         ];
         for secret in secrets {
-            assert!(!holds(&delivery.bytes, secret.as_bytes()), "`{secret}`");
+            assert!(!contains(&delivery.bytes, secret.as_bytes()), "`{secret}`");
         }
     }
 }
 
 #[test]
-fn what_a_client_makes_up_is_cut() {
-    let collector = Collector::start(TAKES);
-    let mut setting = Setting::new(&collector.table(EVERY));
+fn values_that_a_client_makes_up_are_truncated() {
+    let collector = Collector::start(ACCEPT);
+    let mut fixture = Fixture::new(&collector.table(SAMPLE_ALL));
     let request = Request::new(&"M".repeat(30_000), "{}");
-    assert_eq!(setting.send(&request), 400);
-    setting.drain();
+    assert_eq!(fixture.send(&request), 400);
+    fixture.drain();
     let span = &collector.spans()[0];
     assert_eq!(span.name, "Kinesis");
     for attribute in &span.attributes {
@@ -360,14 +365,14 @@ fn what_a_client_makes_up_is_cut() {
     }
 }
 
-/// Sends so many requests that are refused, and reads all answers.
-fn refused(connection: &mut Connection, many: usize) {
+/// Sends this many requests that are refused, and reads all responses.
+fn send_refused(connection: &mut Connection, count: usize) {
     let request = Request::new("PutRecord", "{").bytes();
-    let at_once = 50;
-    for _ in 0..many / at_once {
-        connection.write(&request.repeat(at_once));
+    let batch = 50;
+    for _ in 0..count / batch {
+        connection.write(&request.repeat(batch));
         let (mut bytes, mut seen) = (Vec::new(), 0);
-        while seen < at_once {
+        while seen < batch {
             assert!(connection.read_some(&mut bytes));
             seen = String::from_utf8_lossy(&bytes)
                 .matches("HTTP/1.1 400")

@@ -1,4 +1,4 @@
-//! TLS that passes through undecrypted: to hosts that are listed, and to no other.
+//! Tunnels: TLS that passes through undecrypted, to listed hosts and to no other.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -14,26 +14,26 @@ use crate::support::{Behaviour, GateBuilder, Recorder};
 
 const STS: &str = "sts.us-east-1.amazonaws.com";
 
-/// A host whose certificate is none of the gate's: it answers one line, over TLS of its own.
-fn host(authority: &Authority) -> (SocketAddr, JoinHandle<Vec<u8>>) {
+/// A TLS server with a certificate that is not the gate's. It answers one request of five bytes.
+fn tls_server(authority: &Authority) -> (SocketAddr, JoinHandle<Vec<u8>>) {
     let config = Arc::new(authority.server(STS).unwrap());
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let thread = std::thread::spawn(move || {
         let (tcp, _) = socket.accept().unwrap();
         let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), tcp);
-        let mut asked = vec![0; 5];
-        stream.read_exact(&mut asked).unwrap();
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        stream.write_all(answer).unwrap();
+        let mut request = vec![0; 5];
+        stream.read_exact(&mut request).unwrap();
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(response).unwrap();
         stream.conn.send_close_notify();
         stream.flush().unwrap();
-        asked
+        request
     });
     (address, thread)
 }
 
-fn text(listener: &str) -> String {
+fn configuration(listener: &str) -> String {
     format!(
         "workers = 1\n[upstream]\nconnect = \"127.0.0.1:9\"\nca-file = \"ca.pem\"\n\
          [admin]\naddress = \"127.0.0.1:0\"\n\
@@ -44,25 +44,25 @@ fn text(listener: &str) -> String {
 }
 
 #[test]
-fn a_listed_host_is_reached_undecrypted_and_no_other() {
+fn a_listed_host_is_tunnelled_undecrypted_and_no_other() {
     let authority = Arc::new(Authority::create().unwrap());
     let other = Authority::create().unwrap();
     let recorder = Recorder::start(&authority, Behaviour::Respond);
-    let (address, host) = host(&other);
+    let (address, server) = tls_server(&other);
     let tunnels = format!("tunnels = [{{ name = \"{STS}\", connect = \"{address}\" }}]");
     let gate = GateBuilder::new(&authority, recorder.address())
-        .config(&text(&tunnels))
+        .config(&configuration(&tunnels))
         .start();
-    // The client trusts the host's authority alone: nobody is in between.
+    // The client trusts the server's CA alone: the gate decrypts nothing.
     let mut connection = Connection::open_with_ca(&other.pem(), gate.address(), STS);
     connection.write(b"hello");
     assert_eq!(connection.response().status, 200);
     drop(connection);
-    assert_eq!(host.join().unwrap(), b"hello");
-    let told = &gate.log(1)[0];
-    assert_eq!(told["connection"], "tunnel", "{told}");
-    assert_eq!(told["name"], STS);
-    assert!(told["sent_bytes"].as_u64().unwrap() > 5, "{told}");
+    assert_eq!(server.join().unwrap(), b"hello");
+    let record = &gate.log(1)[0];
+    assert_eq!(record["connection"], "tunnel", "{record}");
+    assert_eq!(record["name"], STS);
+    assert!(record["sent_bytes"].as_u64().unwrap() > 5, "{record}");
     // Another name is neither a tunnel nor Kinesis: no certificate, no connection.
     for name in [
         "monitoring.us-east-1.amazonaws.com",
@@ -76,71 +76,80 @@ fn a_listed_host_is_reached_undecrypted_and_no_other() {
     assert!(recorder.requests().is_empty());
 }
 
-/// A host that answers one byte with another, for as long as it is asked, over TLS of its own.
-fn echo(authority: &Authority) -> SocketAddr {
+/// A TLS server that echoes each byte.
+fn echo_server(authority: &Authority) -> SocketAddr {
     let config = Arc::new(authority.server(STS).unwrap());
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {
         let (tcp, _) = socket.accept().unwrap();
         let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), tcp);
-        let mut asked = [0];
-        while let Ok(1) = stream.read(&mut asked) {
-            stream.write_all(&asked).unwrap();
+        let mut byte = [0];
+        while let Ok(1) = stream.read(&mut byte) {
+            stream.write_all(&byte).unwrap();
         }
     });
     address
 }
 
-/// How a client uses a tunnel, after the first byte.
+/// What a client sends through a tunnel after the first byte.
 #[derive(Clone, Copy, PartialEq)]
-enum Use {
-    Listen,
-    Talk,
+enum Traffic {
+    Idle,
+    Busy,
 }
 
-/// Uses a tunnel under those limits until it ends; how long it lasted, and what the gate logs of it.
-fn ended(limits: &str, with: Use) -> (Duration, serde_json::Value) {
+/// Uses a tunnel under these limits until it ends. Returns its duration and its log record.
+fn run_tunnel(limits: &str, traffic: Traffic) -> (Duration, serde_json::Value) {
     let authority = Arc::new(Authority::create().unwrap());
     let other = Authority::create().unwrap();
     let recorder = Recorder::start(&authority, Behaviour::Respond);
-    let address = echo(&other);
+    let address = echo_server(&other);
     let tunnels = format!("tunnels = [{{ name = \"{STS}\", connect = \"{address}\" }}]");
     let gate = GateBuilder::new(&authority, recorder.address())
-        .config(&format!("{}[limits]\n{limits}\n", text(&tunnels)))
+        .config(&format!("{}[limits]\n{limits}\n", configuration(&tunnels)))
         .start();
-    let began = Instant::now();
+    let started = Instant::now();
     let mut connection = Connection::open_with_ca(&other.pem(), gate.address(), STS);
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     connection.write(b"x");
-    assert!(connection.read_some(&mut heard));
-    while (with == Use::Listen || connection.try_write(b"x").is_ok())
-        && connection.read_some(&mut heard)
+    assert!(connection.read_some(&mut received));
+    while (traffic == Traffic::Idle || connection.try_write(b"x").is_ok())
+        && connection.read_some(&mut received)
     {
-        assert!(began.elapsed() < Duration::from_secs(15), "it never ends");
+        assert!(
+            started.elapsed() < Duration::from_secs(15),
+            "the tunnel never ends"
+        );
     }
-    (began.elapsed(), gate.log(1).remove(0))
+    (started.elapsed(), gate.log(1).remove(0))
 }
 
 #[test]
-fn a_tunnel_that_carries_nothing_ends() {
-    let (lasted, told) = ended("tunnel-idle = \"300ms\"", Use::Listen);
-    assert_eq!(told["reason"], "carried nothing for too long", "{told}");
-    assert!(lasted >= Duration::from_millis(300), "{lasted:?}");
+fn an_idle_tunnel_times_out() {
+    let (duration, record) = run_tunnel("tunnel-idle = \"300ms\"", Traffic::Idle);
+    assert_eq!(record["reason"], "carried nothing for too long", "{record}");
+    assert!(duration >= Duration::from_millis(300), "{duration:?}");
 }
 
 #[test]
-fn a_tunnel_ends_however_busy_it_is() {
+fn a_busy_tunnel_ends_at_its_total_timeout() {
     let limits = "tunnel-idle = \"300ms\"\ntunnel-total = \"1s\"";
-    let (lasted, told) = ended(limits, Use::Talk);
-    assert_eq!(told["reason"], "lasted as long as `tunnel-total`", "{told}");
-    // It was never idle for long before that.
-    assert!(lasted >= Duration::from_secs(1), "{lasted:?}");
-    assert!(told["received_bytes"].as_u64().unwrap() > 1000, "{told}");
+    let (duration, record) = run_tunnel(limits, Traffic::Busy);
+    assert_eq!(
+        record["reason"], "lasted as long as `tunnel-total`",
+        "{record}"
+    );
+    // The tunnel was never idle for long.
+    assert!(duration >= Duration::from_secs(1), "{duration:?}");
+    assert!(
+        record["received_bytes"].as_u64().unwrap() > 1000,
+        "{record}"
+    );
 }
 
 #[test]
-fn kinesis_itself_is_no_tunnel() {
+fn kinesis_itself_cannot_be_tunnelled() {
     let authority = Arc::new(Authority::create().unwrap());
     for name in [
         "kinesis.us-east-1.amazonaws.com",
@@ -150,12 +159,12 @@ fn kinesis_itself_is_no_tunnel() {
         "localhost",
     ] {
         let problems = GateBuilder::new(&authority, ([127, 0, 0, 1], 9).into())
-            .config(&text(&format!("tunnels = [\"{name}\"]")))
+            .config(&configuration(&format!("tunnels = [\"{name}\"]")))
             .try_start()
             .err()
-            .unwrap_or_else(|| panic!("{name} was taken for a tunnel"));
-        let said = problems.to_string();
-        assert!(said.contains("listener[0].tunnels[0]"), "{said}");
-        assert!(said.contains("past every policy"), "{said}");
+            .unwrap_or_else(|| panic!("{name} was accepted as a tunnel"));
+        let message = problems.to_string();
+        assert!(message.contains("listener[0].tunnels[0]"), "{message}");
+        assert!(message.contains("past every policy"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the gate cannot know decides against the request, and the log names it.
+//! Unknown condition keys and resources decide against the request, and the log names them.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use kinesis_gate::sandbox::Authority;
 use crate::support::raw::Request;
 use crate::support::{Behaviour, GateBuilder, KEY_ID, Recorder};
 
-/// A key id from before 2019 hides its account.
+/// An access key from before 2019 hides its account.
 const OLD_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const STREAM: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:*",
     "Resource":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"}}"#;
@@ -22,39 +22,26 @@ fn the_log_names_the_unknown_that_decided() {
         .endpoint("vpce-33cc44dd", STREAM)
         .endpoint("vpce-22bb33cc", ORGANIZATION)
         .start();
-    // Endpoint, key, operation, body, and what was unknown.
+    // Endpoint, access key, operation, body, and the unknown that decided.
+    #[rustfmt::skip]
     let cases = [
-        (
-            0,
-            OLD_KEY,
-            "PutRecord",
-            r#"{"StreamName":"orders"}"#,
-            "resource",
-        ),
-        (
-            0,
-            KEY_ID,
-            "PutRecord",
-            r#"{"StreamId":"abcdefghij0123456789-abc"}"#,
-            "resource",
-        ),
-        (
-            1,
-            KEY_ID,
-            "PutRecord",
-            r#"{"StreamName":"orders"}"#,
-            "aws:PrincipalOrgID",
-        ),
+        (0, OLD_KEY, "PutRecord", r#"{"StreamName":"orders"}"#, "resource"),
+        (0, KEY_ID, "PutRecord", r#"{"StreamId":"abcdefghij0123456789-abc"}"#, "resource"),
+        (1, KEY_ID, "PutRecord", r#"{"StreamName":"orders"}"#, "aws:PrincipalOrgID"),
     ];
     for (n, (endpoint, key, operation, body, unknown)) in cases.into_iter().enumerate() {
         let request = Request::with_key(operation, body, key);
-        let answer = request.send(&authority, gate.addresses()[endpoint]);
-        assert_eq!(answer.error_type(), "AccessDeniedException", "{answer:?}");
+        let response = request.send(&authority, gate.addresses()[endpoint]);
+        assert_eq!(
+            response.error_type(),
+            "AccessDeniedException",
+            "{response:?}"
+        );
         let line = &gate.log(n + 1)[n];
         assert_eq!(line["decision"], "implicit-deny", "{line}");
         assert_eq!(line["unknown"], unknown, "{line}");
-        // What the client is told holds nothing of it.
-        assert!(!answer.message().contains("unknown"), "{answer:?}");
+        // The response does not name it.
+        assert!(!response.message().contains("unknown"), "{response:?}");
     }
     assert!(recorder.requests().is_empty());
 }

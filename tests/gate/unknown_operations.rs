@@ -1,5 +1,5 @@
-//! Operations that are newer than the table: decided as `kinesis:<Name>` on what their members name,
-//! else on an unknown resource.
+//! Unknown operations, newer than the table: evaluated as `kinesis:<Name>` on the resources that their
+//! members name, else on an unknown resource.
 
 use std::sync::Arc;
 
@@ -21,102 +21,48 @@ const BUT_ONE: &str = r#"{"Statement":[
 
 const ORDERS: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";
 
-/// Policy, operation, body, and the resource that was decided about where it was allowed.
+/// Policy, operation, body, and the resource of an allowed request.
+#[rustfmt::skip]
 const CASES: &[(&str, &str, &str, Option<&str>)] = &[
-    (
-        ONE_STREAM,
-        "MergeStreams",
-        r#"{"StreamName":"orders"}"#,
-        Some(ORDERS),
-    ),
-    (
-        ONE_STREAM,
-        "MergeStreams",
-        r#"{"X":1,"StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"}"#,
-        Some(ORDERS),
-    ),
-    (
-        ONE_STREAM,
-        "MergeStreams",
-        r#"{"StreamName":"private"}"#,
-        None,
-    ),
-    (
-        ONE_STREAM,
-        "MergeStreams",
-        r#"{"StreamName":"orders","StreamConfigurationList":[{"StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/private"}]}"#,
-        None,
-    ),
-    // What names nothing that is known could be anything.
+    (ONE_STREAM, "MergeStreams", r#"{"StreamName":"orders"}"#, Some(ORDERS)),
+    (ONE_STREAM, "MergeStreams", r#"{"X":1,"StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/orders"}"#, Some(ORDERS)),
+    (ONE_STREAM, "MergeStreams", r#"{"StreamName":"private"}"#, None),
+    (ONE_STREAM, "MergeStreams", r#"{"StreamName":"orders","StreamConfigurationList":[{"StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/private"}]}"#, None),
+    // A body without a known member may be about any resource.
     (ONE_STREAM, "MergeStreams", r#"{}"#, None),
-    (
-        ONE_STREAM,
-        "MergeStreams",
-        r#"{"NewStreamName":"orders"}"#,
-        None,
-    ),
-    (
-        ONE_STREAM,
-        "MergeStreams",
-        r#"{"NextToken":"orders"}"#,
-        None,
-    ),
-    (
-        ONE_STREAM,
-        "MergeStreams",
-        r#"{"StreamId":"abcdefghij0123456789-abc"}"#,
-        None,
-    ),
+    (ONE_STREAM, "MergeStreams", r#"{"NewStreamName":"orders"}"#, None),
+    (ONE_STREAM, "MergeStreams", r#"{"NextToken":"orders"}"#, None),
+    (ONE_STREAM, "MergeStreams", r#"{"StreamId":"abcdefghij0123456789-abc"}"#, None),
     (BY_NAME, "MergeStreams", r#"{}"#, Some("*")),
-    (
-        BY_NAME,
-        "MergeStreams",
-        r#"{"StreamName":"orders"}"#,
-        Some(ORDERS),
-    ),
+    (BY_NAME, "MergeStreams", r#"{"StreamName":"orders"}"#, Some(ORDERS)),
     (BY_NAME, "SplitStreams", r#"{}"#, None),
-    (
-        LISTED_ONLY,
-        "MergeStreams",
-        r#"{"StreamName":"orders"}"#,
-        None,
-    ),
-    (
-        LISTED_ONLY,
-        "PutStreams",
-        r#"{"StreamName":"orders"}"#,
-        Some(ORDERS),
-    ),
-    (
-        BUT_ONE,
-        "MergeStreams",
-        r#"{"StreamName":"orders"}"#,
-        Some(ORDERS),
-    ),
+    (LISTED_ONLY, "MergeStreams", r#"{"StreamName":"orders"}"#, None),
+    (LISTED_ONLY, "PutStreams", r#"{"StreamName":"orders"}"#, Some(ORDERS)),
+    (BUT_ONE, "MergeStreams", r#"{"StreamName":"orders"}"#, Some(ORDERS)),
     (BUT_ONE, "MergeStreams", r#"{"StreamName":"private"}"#, None),
     (BUT_ONE, "MergeStreams", r#"{}"#, None),
 ];
 
 #[test]
-fn they_are_decided_by_what_they_name() {
+fn an_unknown_operation_is_evaluated_on_the_resources_it_names() {
     let authority = Arc::new(Authority::create().unwrap());
     for (policy, operation, body, allowed) in CASES {
         let recorder = Recorder::start(&authority, Behaviour::Respond);
         let gate = GateBuilder::new(&authority, recorder.address())
             .endpoint("vpce-33cc44dd", policy)
             .start();
-        let answer = Request::new(operation, *body).send(&authority, gate.address());
+        let response = Request::new(operation, *body).send(&authority, gate.address());
         let line = &gate.log(1)[0];
         assert_eq!(line["action"], format!("kinesis:{operation}"));
         match allowed {
             Some(resource) => {
-                assert_eq!(answer.status, 200, "{operation} {body}: {line}");
+                assert_eq!(response.status, 200, "{operation} {body}: {line}");
                 assert_eq!(line["resource"], *resource, "{operation} {body}");
                 assert_eq!(recorder.requests().len(), 1);
             }
             None => {
                 assert_eq!(
-                    answer.error_type(),
+                    response.error_type(),
                     "AccessDeniedException",
                     "{operation} {body}: {line}"
                 );
@@ -126,16 +72,17 @@ fn they_are_decided_by_what_they_name() {
     }
 }
 
-/// IAM compares actions without regard to case and the service does not: such a name is no newer one.
+/// IAM compares actions without regard to case; the service does not, so such a name is no newer
+/// operation.
 #[test]
 fn a_known_name_in_another_case_is_no_operation() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     for operation in ["putRecord", "PUTRECORD", "Putrecord", "ListSTREAMS"] {
-        let answer = Request::new(operation, "{}").send(&authority, gate.address());
+        let response = Request::new(operation, "{}").send(&authority, gate.address());
         assert_eq!(
-            answer.error_type(),
+            response.error_type(),
             "UnknownOperationException",
             "{operation}"
         );

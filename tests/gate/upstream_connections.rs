@@ -1,4 +1,4 @@
-//! An upstream that is down, slow, resets or is not who it should be.
+//! Upstream connections: an upstream that is an_upstream_that_refuses_connections_is_unavailable, slow, resets or fails authentication.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use kinesis_gate::sandbox::Authority;
 use crate::support::raw::{Request, Response};
 use crate::support::{Behaviour, Gate, GateBuilder, Recorder};
 
-/// An AWS-shaped 503 that SDKs retry, and a log line that says which failure it was.
-fn assert_unavailable(answer: &Response, gate: &Gate, kind: &str) {
-    assert_eq!(answer.status, 503, "{answer:?}");
-    assert_eq!(answer.error_type(), "ServiceUnavailable");
+/// Asserts an AWS-shaped 503, which SDKs retry, and a log record that names the failure.
+fn assert_unavailable(response: &Response, gate: &Gate, kind: &str) {
+    assert_eq!(response.status, 503, "{response:?}");
+    assert_eq!(response.error_type(), "ServiceUnavailable");
     let line = &gate.log(1)[0];
     assert_eq!(line["upstream_failure"], kind, "{line}");
     assert_eq!(line["decision"], "allow");
     assert_eq!(
         line["request_id"].as_str(),
-        answer.header("x-amzn-requestid")
+        response.header("x-amzn-requestid")
     );
     assert!(!line["reason"].as_str().unwrap().is_empty());
 }
@@ -30,18 +30,18 @@ fn put() -> Request {
 }
 
 #[test]
-fn down() {
+fn an_upstream_that_refuses_connections_is_unavailable() {
     let authority = Arc::new(Authority::create().unwrap());
-    let nobody = TcpListener::bind("127.0.0.1:0")
+    let unused = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
-    let gate = GateBuilder::new(&authority, nobody).start();
+    let gate = GateBuilder::new(&authority, unused).start();
     assert_unavailable(&put().send(&authority, gate.address()), &gate, "connect");
 }
 
 #[test]
-fn never_accepts_tls() {
+fn an_upstream_that_never_accepts_tls_exceeds_the_connect_timeout() {
     let authority = Arc::new(Authority::create().unwrap());
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let gate = GateBuilder::new(&authority, silent.local_addr().unwrap())
@@ -55,7 +55,7 @@ fn never_accepts_tls() {
 }
 
 #[test]
-fn hangs() {
+fn an_upstream_that_hangs_exceeds_the_response_timeout() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Hang);
     let gate = GateBuilder::new(&authority, recorder.address())
@@ -69,7 +69,7 @@ fn hangs() {
 }
 
 #[test]
-fn resets_and_nothing_is_sent_twice() {
+fn a_request_on_a_reset_connection_is_not_sent_twice() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Close);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
@@ -78,20 +78,20 @@ fn resets_and_nothing_is_sent_twice() {
 }
 
 #[test]
-fn closes_kept_connections() {
+fn a_request_on_a_closed_idle_connection_is_not_sent_twice() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::RespondThenClose);
     let gate = GateBuilder::new(&authority, recorder.address()).start();
     for sent in 1..=20 {
-        let answer = put().send(&authority, gate.address());
-        // A kept connection that closes while the request is on its way is a 503; never twice.
-        assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+        let response = put().send(&authority, gate.address());
+        // An idle connection that closes while a request is on its way is a 503, and no second request.
+        assert!(matches!(response.status, 200 | 503), "{response:?}");
         assert!(recorder.requests().len() <= sent);
     }
 }
 
 #[test]
-fn shows_a_certificate_of_another_name() {
+fn an_upstream_certificate_of_another_name_is_refused() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let gate = GateBuilder::new(&authority, recorder.address())
@@ -110,7 +110,7 @@ fn shows_a_certificate_of_another_name() {
 }
 
 #[test]
-fn shows_a_certificate_of_another_authority() {
+fn an_upstream_certificate_of_another_authority_is_refused() {
     let authority = Arc::new(Authority::create().unwrap());
     let impostor = Recorder::start(&Authority::create().unwrap(), Behaviour::Respond);
     let gate = GateBuilder::new(&authority, impostor.address()).start();
@@ -123,7 +123,7 @@ fn shows_a_certificate_of_another_authority() {
 }
 
 #[test]
-fn is_the_gate_itself() {
+fn an_upstream_that_is_the_gate_itself_is_refused_at_start() {
     let authority = Arc::new(Authority::create().unwrap());
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -134,8 +134,8 @@ fn is_the_gate_itself() {
         .first_port(port)
         .try_start()
         .err()
-        .expect("a loop that is seen at the start");
-    let said = problems.to_string();
-    assert!(said.contains(&format!("127.0.0.1:{port}")), "{said}");
-    assert!(said.contains("this gate"), "{said}");
+        .expect("the loop is detected at the start");
+    let message = problems.to_string();
+    assert!(message.contains(&format!("127.0.0.1:{port}")), "{message}");
+    assert!(message.contains("this gate"), "{message}");
 }

@@ -1,5 +1,5 @@
-//! Every way in which an upstream can fail an allowed request, over both HTTP versions: an answer
-//! that SDKs retry, and a line of the log that says which it was.
+//! Upstream failures of an allowed request, over both HTTP versions: a response that SDKs retry, and a
+//! log record that names the kind of failure.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,26 +11,20 @@ use rustls::{ServerConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
 use crate::support::raw::{Connection, Request};
+use crate::support::scripted::{HTTP_VERSIONS, HttpVersion};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder, http2};
-
-/// The HTTP version that the client speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Speaks {
-    Http1,
-    Http2,
-}
 
 const BODY: &str = r#"{"StreamName":"orders","Data":"aA==","PartitionKey":"1"}"#;
 
-/// Sends an allowed request and returns the word that the log has for the failure.
-fn failure(gate: &Gate, speaks: Speaks) -> String {
-    match speaks {
-        Speaks::Http1 => {
-            let answer = Request::new("PutRecord", BODY).send(&gate.authority, gate.address());
-            assert_eq!(answer.status, 503, "{answer:?}");
-            assert_eq!(answer.error_type(), "ServiceUnavailable");
+/// Sends an allowed request and returns the logged kind of the failure.
+fn failure_kind(gate: &Gate, http: HttpVersion) -> String {
+    match http {
+        HttpVersion::Http1 => {
+            let response = Request::new("PutRecord", BODY).send(&gate.authority, gate.address());
+            assert_eq!(response.status, 503, "{response:?}");
+            assert_eq!(response.error_type(), "ServiceUnavailable");
         }
-        Speaks::Http2 => {
+        HttpVersion::Http2 => {
             let headers = http2::signed_headers("PutRecord", BODY, "host");
             let request = http2::request(&headers, BODY);
             let status =
@@ -53,7 +47,7 @@ pub fn refusing() -> (Socket, SocketAddr) {
     (socket, address)
 }
 
-/// Passes connections on to `target`, each when `before` has returned.
+/// Relays each connection to `target` once `before` has returned.
 pub fn relay(socket: TcpListener, target: SocketAddr, before: impl Fn() + Send + 'static) {
     std::thread::spawn(move || {
         for client in socket.incoming().map_while(Result::ok) {
@@ -70,23 +64,23 @@ pub fn relay(socket: TcpListener, target: SocketAddr, before: impl Fn() + Send +
     });
 }
 
-/// An upstream that treats every connection in its own way.
-fn upstream(treat: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+/// An upstream that handles every connection with `handle`.
+fn upstream(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {
         for tcp in socket.incoming().map_while(Result::ok) {
-            treat(tcp);
+            handle(tcp);
         }
     });
     address
 }
 
-/// One whose certificate is good and that agrees on `alpn`; `treat` gets the connection.
+/// An upstream with a valid certificate that negotiates `alpn`; `handle` gets each connection.
 fn tls(
     authority: &Authority,
     alpn: &[u8],
-    treat: impl Fn(StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
+    handle: impl Fn(StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
 ) -> SocketAddr {
     let mut config = authority.server("localhost").unwrap();
     config.alpn_protocols = vec![alpn.to_vec()];
@@ -94,13 +88,13 @@ fn tls(
     upstream(move |tcp| {
         let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut tcp = tcp;
-        // Refusing what is offered fails the handshake, as it should.
+        // A gate that refuses the certificate fails the handshake.
         while tls.is_handshaking() {
             if tls.complete_io(&mut tcp).is_err() {
                 return;
             }
         }
-        treat(StreamOwned::new(tls, tcp));
+        handle(StreamOwned::new(tls, tcp));
     })
 }
 
@@ -114,16 +108,16 @@ fn gate(authority: &Arc<Authority>, upstream: &str) -> Gate {
 }
 
 #[test]
-fn each_has_its_word() {
+fn each_failure_has_its_kind() {
     let authority = Arc::new(Authority::create().unwrap());
     let other = Authority::create().unwrap();
     let (_down, down) = refusing();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut seen = vec!["loop".to_owned()]; // tests/gate/upstream.rs
-    for speaks in [Speaks::Http1, Speaks::Http2] {
-        let alpn: &[u8] = match speaks {
-            Speaks::Http1 => b"http/1.1",
-            Speaks::Http2 => b"h2",
+    let mut seen = vec!["loop".to_owned()]; // upstream_connections.rs
+    for http in HTTP_VERSIONS {
+        let alpn: &[u8] = match http {
+            HttpVersion::Http1 => b"http/1.1",
+            HttpVersion::Http2 => b"h2",
         };
         let cases: Vec<(&[&str], String)> = vec![
             (&["resolve"], "name.invalid:443".to_owned()),
@@ -133,15 +127,15 @@ fn each_has_its_word() {
                 silent.local_addr().unwrap().to_string(),
             ),
             (&["certificate"], tls(&other, alpn, drop).to_string()),
-            // Neither speaks TLS: one says so, the other resets.
+            // Neither http TLS: one responds in clear text, the other resets.
             (
                 &["tls"],
                 upstream(|mut tcp| drop(tcp.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")))
                     .to_string(),
             ),
             (&["tls"], upstream(drop).to_string()),
-            // It closes before it can have read the request; whether bytes have left by then is
-            // for the kernel to say.
+            // It closes before it reads the request; whether bytes were sent by then depends on the
+            // kernel.
             (
                 &["unsent", "broken"],
                 tls(&authority, alpn, drop).to_string(),
@@ -156,7 +150,7 @@ fn each_has_its_word() {
             (
                 &["response-timeout"],
                 tls(&authority, alpn, |mut stream| {
-                    // Kept open for as long as the gate keeps it.
+                    // Stays open for as long as the gate keeps it.
                     std::thread::spawn(move || {
                         while stream.read(&mut [0; 1 << 16]).is_ok_and(|n| n > 0) {}
                     });
@@ -172,30 +166,30 @@ fn each_has_its_word() {
                 .to_string(),
             ),
         ];
-        for (words, address) in cases {
-            let word = failure(&gate(&authority, &address), speaks);
+        for (kinds, address) in cases {
+            let logged_kind = failure_kind(&gate(&authority, &address), http);
             assert!(
-                words.contains(&&*word),
-                "{speaks:?}: {word} is not {words:?}"
+                kinds.contains(&&*logged_kind),
+                "{http:?}: `{logged_kind}` is none of {kinds:?}"
             );
-            seen.push(word);
+            seen.push(logged_kind);
         }
     }
     let http1 = tls(&authority, b"http/1.1", drop);
-    let word = failure(&gate(&authority, &http1.to_string()), Speaks::Http2);
-    assert_eq!(word, "no-http2");
-    seen.push(word);
+    let logged_kind = failure_kind(&gate(&authority, &http1.to_string()), HttpVersion::Http2);
+    assert_eq!(logged_kind, "no-http2");
+    seen.push(logged_kind);
     for kind in UpstreamError::KINDS {
         assert!(
-            matches!(kind, "unsent" | "sign") || seen.iter().any(|word| word == kind),
+            matches!(kind, "unsent" | "sign") || seen.iter().any(|known| known == kind),
             "no case for `{kind}`"
         );
     }
 }
 
-/// What began well and breaks off: the client sees that it is not whole, the log says so.
+/// The client sees that the response is not whole, and the log says so.
 #[test]
-fn an_answer_that_breaks_off() {
+fn a_response_that_is_cut_off_is_logged() {
     let authority = Arc::new(Authority::create().unwrap());
     let upstream = tls(&authority, b"http/1.1", |mut stream| {
         let _ = stream.read(&mut [0; 1 << 16]);
@@ -204,26 +198,30 @@ fn an_answer_that_breaks_off() {
     let gate = gate(&authority, &upstream.to_string());
     let mut connection = Connection::open(&authority, gate.address(), HOST);
     connection.write(&Request::new("GetRecords", r#"{"ShardIterator":"x"}"#).bytes());
-    let answer = connection.response();
-    assert_eq!((answer.status, answer.body.len()), (200, 12), "{answer:?}");
+    let response = connection.response();
+    assert_eq!(
+        (response.status, response.body.len()),
+        (200, 12),
+        "{response:?}"
+    );
     let line = &gate.log(1)[0];
     let reason = line["reason"].as_str().unwrap_or_default();
     assert!(reason.contains("broke off"), "{line}");
     assert_eq!(line["response_bytes"], 12);
 }
 
-/// An upstream that stops answering costs the requests that wait for it, and no others.
+/// A failed upstream costs the requests that wait for it, and no others.
 #[test]
-fn a_failure_is_over_when_the_upstream_is_back() {
+fn requests_pass_again_when_the_upstream_is_back() {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);
     let (socket, address) = refusing();
     let gate = gate(&authority, &address.to_string());
-    assert_eq!(failure(&gate, Speaks::Http1), "connect");
+    assert_eq!(failure_kind(&gate, HttpVersion::Http1), "connect");
     // The same port, leading to an upstream that answers.
     socket.listen(16).unwrap();
     let back = TcpListener::from(socket);
     relay(back, recorder.address(), || {});
-    let answer = Request::new("PutRecord", BODY).send(&authority, gate.address());
-    assert_eq!(answer.status, 200);
+    let response = Request::new("PutRecord", BODY).send(&authority, gate.address());
+    assert_eq!(response.status, 200);
 }

@@ -1,4 +1,5 @@
-//! The traces of callers: gone on with, and never written to.
+//! Trace context of callers (`traceparent`, `X-Amzn-Trace-Id`): spans continue it, and requests keep it
+//! unchanged.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,14 +10,14 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use crate::support::raw::Request;
 use crate::support::{GateBuilder, HOST, Recorder, http2, signature};
 
-use super::collector::{Collector, TAKES};
-use super::{EVERY, Setting, of_kind, put, refused};
+use super::collector::{ACCEPT, Collector};
+use super::{Fixture, SAMPLE_ALL, of_kind, put, send_refused};
 
-/// A trace, a span of a caller, and the headers by which callers tell them.
+/// A trace and a span of a caller.
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
 
-/// A request's headers, and the trace and the parent that its span has.
+/// A request's headers, and the trace and the parent of its span.
 type Case<'a> = (Vec<(&'static str, String)>, &'a str, &'a str);
 
 fn w3c(flags: &str) -> (&'static str, String) {
@@ -38,7 +39,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_callers_trace_goes_on_and_its_request_stays_as_it_was() {
+fn a_callers_trace_is_continued_and_its_request_unchanged() {
     let known = format!(";Parent={SPAN};Sampled=1");
     let all = vec![
         w3c("00"),
@@ -55,9 +56,9 @@ fn a_callers_trace_goes_on_and_its_request_stays_as_it_was() {
         (vec![w3c("01"), w3c("01")], "", ""),
         (vec![], "", ""),
     ];
-    let collector = Collector::start(TAKES);
-    let mut traced = Setting::new(&collector.table(EVERY));
-    let plain = Setting::new("");
+    let collector = Collector::start(ACCEPT);
+    let mut traced = Fixture::new(&collector.table(SAMPLE_ALL));
+    let plain = Fixture::new("");
     for (headers, _, _) in &cases {
         let request = with(headers);
         assert_eq!(traced.send(&request), 200);
@@ -91,8 +92,8 @@ fn a_callers_trace_goes_on_and_its_request_stays_as_it_was() {
 }
 
 #[test]
-fn http2_requests_stay_as_they_were_too() {
-    let collector = Collector::start(TAKES);
+fn http2_requests_are_unchanged_too() {
+    let collector = Collector::start(ACCEPT);
     let arrived = |traces: &str| {
         let authority = Arc::new(Authority::create().unwrap());
         let recorder = Recorder::start_http2(&authority);
@@ -110,15 +111,14 @@ fn http2_requests_stay_as_they_were_too() {
         assert!(signature::is_valid(&arrived.headers, &arrived.body));
         (arrived.headers, arrived.body)
     };
-    assert_eq!(arrived(&collector.table(EVERY)), arrived(""));
+    assert_eq!(arrived(&collector.table(SAMPLE_ALL)), arrived(""));
     let spans = collector.spans();
     assert_eq!(spans.len(), 2);
     assert!(spans.iter().all(|span| hex(&span.trace_id) == TRACE));
 }
 
-/// The flags that callers send, and which of their requests are then traced.
 #[test]
-fn callers_are_believed_where_that_is_configured() {
+fn a_callers_sampled_flag_counts_only_where_configured() {
     let flags = ["01", "00", "01", "00", "01"];
     for (settings, traced) in [
         ("sample = 0", 0),
@@ -127,12 +127,12 @@ fn callers_are_believed_where_that_is_configured() {
         ("sample = 0\nfollow-callers = true", 3),
         ("sample = 1\nfollow-callers = true", 3),
     ] {
-        let collector = Collector::start(TAKES);
-        let mut setting = Setting::new(&collector.table(settings));
+        let collector = Collector::start(ACCEPT);
+        let mut fixture = Fixture::new(&collector.table(settings));
         for flags in flags {
-            assert_eq!(setting.send(&with(&[w3c(flags)])), 200);
+            assert_eq!(fixture.send(&with(&[w3c(flags)])), 200);
         }
-        setting.drain();
+        fixture.drain();
         let spans = collector.spans();
         let servers = of_kind(&spans, SpanKind::Server);
         assert_eq!(servers.len(), traced, "{settings}");
@@ -143,11 +143,11 @@ fn callers_are_believed_where_that_is_configured() {
 }
 
 #[test]
-fn about_the_share_that_is_configured_is_sampled() {
-    let collector = Collector::start(TAKES);
-    let mut setting = Setting::new(&collector.table("sample = 0.25"));
-    refused(&mut setting.connect(), 1000);
-    setting.drain();
+fn the_configured_share_of_requests_is_sampled() {
+    let collector = Collector::start(ACCEPT);
+    let mut fixture = Fixture::new(&collector.table("sample = 0.25"));
+    send_refused(&mut fixture.connect(), 1000);
+    fixture.drain();
     let sampled = collector.spans().len();
     // Ten standard deviations to either side.
     assert!((115..385).contains(&sampled), "{sampled}");

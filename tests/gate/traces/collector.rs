@@ -1,11 +1,11 @@
-//! A collector of the test's own, which keeps what it is sent.
+//! A collector of traces (OTLP over HTTP) that records what it receives.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::HeaderMap;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -24,7 +24,7 @@ pub struct Collector {
     connections: Arc<Mutex<usize>>,
 }
 
-/// What it was sent in one request.
+/// One request to the collector.
 #[derive(Clone)]
 pub struct Delivery {
     pub path: String,
@@ -33,48 +33,48 @@ pub struct Delivery {
     pub message: ExportTraceServiceRequest,
 }
 
-/// How a delivery is answered.
-pub enum Answer {
+/// How the collector responses a delivery.
+pub enum Response {
     Status(u16, Vec<u8>),
-    /// Not at all.
+    /// Never.
     Nothing,
-    /// By the end of the connection.
+    /// Closes the connection.
     End,
 }
 
-/// By the number of the delivery.
-pub type Answers = fn(usize) -> Answer;
+/// The response to each delivery, by its number.
+pub type Responses = fn(usize) -> Response;
 
-/// Takes everything.
-pub const TAKES: Answers = |_| Answer::Status(200, Vec::new());
-/// Never answers.
-pub const HANGS: Answers = |_| Answer::Nothing;
+/// Accepts everything.
+pub const ACCEPT: Responses = |_| Response::Status(200, Vec::new());
+/// Never responses.
+pub const HANG: Responses = |_| Response::Nothing;
 
 #[derive(Clone)]
-struct Taking {
+struct Service {
     deliveries: Arc<Mutex<Vec<Delivery>>>,
-    answers: Answers,
+    responses: Responses,
 }
 
 impl Collector {
-    pub fn start(answers: Answers) -> Collector {
-        Collector::at(TcpListener::bind("127.0.0.1:0").unwrap(), answers, None)
+    pub fn start(responses: Responses) -> Collector {
+        Collector::at(TcpListener::bind("127.0.0.1:0").unwrap(), responses, None)
     }
 
-    /// Behind a socket that was bound before, with TLS if so wanted.
+    /// Serves on a bound socket, with TLS if given.
     pub fn at(
         socket: TcpListener,
-        answers: Answers,
+        responses: Responses,
         tls: Option<rustls::ServerConfig>,
     ) -> Collector {
         socket.set_nonblocking(true).unwrap();
-        let taking = Taking {
+        let service = Service {
             deliveries: Arc::default(),
-            answers,
+            responses,
         };
         let collector = Collector {
             address: socket.local_addr().unwrap(),
-            deliveries: Arc::clone(&taking.deliveries),
+            deliveries: Arc::clone(&service.deliveries),
             connections: Arc::default(),
         };
         let connections = Arc::clone(&collector.connections);
@@ -88,13 +88,13 @@ impl Collector {
                 let socket = tokio::net::TcpListener::from_std(socket).unwrap();
                 while let Ok((tcp, _)) = socket.accept().await {
                     *connections.lock().unwrap() += 1;
-                    let (taking, tls) = (taking.clone(), tls.clone());
+                    let (service, tls) = (service.clone(), tls.clone());
                     tokio::spawn(async move {
                         match tls {
-                            None => taking.serve(tcp).await,
+                            None => service.serve(tcp).await,
                             Some(tls) => {
                                 if let Ok(stream) = tls.accept(tcp).await {
-                                    taking.serve(stream).await;
+                                    service.serve(stream).await;
                                 }
                             }
                         }
@@ -109,7 +109,7 @@ impl Collector {
         self.address
     }
 
-    /// A `[traces]` that leads here, with more settings.
+    /// A `[traces]` table for this collector, with more settings.
     pub fn table(&self, settings: &str) -> String {
         format!(
             "[traces]\nendpoint = \"http://{}/v1/traces\"\n{settings}\n",
@@ -128,12 +128,14 @@ impl Collector {
     /// All spans so far.
     pub fn spans(&self) -> Vec<Span> {
         let deliveries = self.deliveries();
-        let resources = deliveries.iter().flat_map(|it| &it.message.resource_spans);
+        let resources = deliveries
+            .iter()
+            .flat_map(|delivery| &delivery.message.resource_spans);
         let scopes = resources.flat_map(|resource| &resource.scope_spans);
         scopes.flat_map(|scope| scope.spans.clone()).collect()
     }
 
-    /// Waits until so many deliveries have come.
+    /// Waits for this many deliveries.
     pub fn wait(&self, deliveries: usize) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.deliveries().len() < deliveries {
@@ -143,7 +145,7 @@ impl Collector {
     }
 }
 
-impl Taking {
+impl Service {
     async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let service = service_fn(|request: http::Request<Incoming>| async move {
             let (head, body) = request.into_parts();
@@ -159,13 +161,13 @@ impl Taking {
                 });
                 deliveries.len() - 1
             };
-            match (self.answers)(number) {
-                Answer::Status(status, body) => {
-                    let answer = Response::builder().status(status);
-                    Ok(answer.body(Full::new(Bytes::from(body))).unwrap())
+            match (self.responses)(number) {
+                Response::Status(status, body) => {
+                    let response = http::Response::builder().status(status);
+                    Ok(response.body(Full::new(Bytes::from(body))).unwrap())
                 }
-                Answer::Nothing => std::future::pending().await,
-                Answer::End => Err(std::io::Error::other("as the test wants")),
+                Response::Nothing => std::future::pending().await,
+                Response::End => Err(std::io::Error::other("as the test wants")),
             }
         });
         let http = hyper::server::conn::http1::Builder::new();
@@ -173,7 +175,7 @@ impl Taking {
     }
 }
 
-/// An attribute as text; numbers in decimals.
+/// The value of an attribute as text, a number in decimal.
 pub fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     let found = attributes.iter().find(|attribute| attribute.key == key)?;
     Some(match found.value.clone().unwrap().value.unwrap() {

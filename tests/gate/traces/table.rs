@@ -1,10 +1,10 @@
-//! What `[traces]` may say.
+//! The configuration of traces: the `[traces]` table.
 
 use crate::configuration::{VALID, check, folder};
 
-/// What stands in `[traces]`, and what is said of it.
+/// Invalid tables, and the error of each.
 #[rustfmt::skip]
-const WRONG: &[(&str, &str)] = &[
+const INVALID: &[(&str, &str)] = &[
     ("", "traces: `endpoint` is missing"),
     ("endpoint = \"collector:4318\"", "traces.endpoint: not an http or https URL"),
     ("endpoint = \"https://me:secret@collector/v1/traces\"", "traces.endpoint: a user or a password in the URL"),
@@ -31,11 +31,11 @@ const WRONG: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_is_wrong_with_the_table_is_told_with_its_place() {
+fn an_error_in_the_table_names_its_place() {
     let folder = folder();
     std::fs::write(folder.path().join("two-lines"), "secret\nsecret\n").unwrap();
     std::fs::write(folder.path().join("empty"), "\n").unwrap();
-    for (table, expected) in WRONG {
+    for (table, expected) in INVALID {
         let text = format!("{}\n[traces]\n{table}\n", VALID);
         let errors = check(folder.path(), &text);
         assert!(errors.starts_with("gate.toml:"), "{errors}");
@@ -51,8 +51,8 @@ fn what_is_wrong_with_the_table_is_told_with_its_place() {
     assert_eq!(check(folder.path(), &text), "");
 }
 
-/// The table that a text shows, commented out or not.
-fn shown(text: &str) -> String {
+/// The `[traces]` table of a text, commented out or not.
+fn traces_table(text: &str) -> String {
     let lines = text
         .lines()
         .map(|line| line.strip_prefix("# ").unwrap_or(line));
@@ -62,7 +62,7 @@ fn shown(text: &str) -> String {
 }
 
 #[test]
-fn what_is_shown_of_it_is_valid() {
+fn the_tables_of_the_documentation_and_the_example_are_valid() {
     let folder = folder();
     std::fs::create_dir(folder.path().join("tls")).unwrap();
     let roots = folder.path().join("tls/collector-ca.pem");
@@ -72,7 +72,7 @@ fn what_is_shown_of_it_is_valid() {
         include_str!("../../../config/gateway.toml"),
         include_str!("../../../docs/watching.md"),
     ] {
-        let table = shown(text);
+        let table = traces_table(text);
         assert_eq!(table.lines().count(), 8, "{table}");
         assert_eq!(check(folder.path(), &format!("{VALID}{table}")), "");
     }
