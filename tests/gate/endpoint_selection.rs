@@ -9,7 +9,8 @@ use std::time::Duration;
 use kinesis_gate::sandbox::Authority;
 
 use crate::health_and_drain::get;
-use crate::support::raw::{Connection, Request};
+use crate::http1_conformance::put;
+use crate::support::raw::Connection;
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder};
 
 /// A PROXY protocol v2 header as a network load balancer sends it: addresses, a checksum, AWS's TLV
@@ -88,13 +89,6 @@ fn fixture(listener: &str, endpoints: [&str; 2]) -> Fixture {
 
 const BOTH_ENDPOINTS: &str = "endpoints = [\"vpce-0000aaaa\", \"vpce-0000bbbb\"]\n";
 const TRUST_LOOPBACK: &str = "proxy-protocol = { from = [\"127.0.0.0/8\"] }\n";
-
-fn put() -> Request {
-    Request::new(
-        "PutRecord",
-        r#"{"StreamName":"orders","Data":"aA==","PartitionKey":"1"}"#,
-    )
-}
 
 fn connect(gate: &Gate) -> TcpStream {
     let tcp = TcpStream::connect(gate.address()).unwrap();

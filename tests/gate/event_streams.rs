@@ -39,7 +39,7 @@ async fn event_delays(events: &BodySender, body: &mut Incoming) -> Vec<Duration>
     delays
 }
 
-/// The delays of the events of one subscription percentile `address`.
+/// The delays of the events of one subscription at `address`.
 async fn subscribe(
     authority: &Authority,
     address: SocketAddr,

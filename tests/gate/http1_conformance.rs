@@ -12,7 +12,8 @@ use crate::limits::{
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 
-const BODY: &str = r#"{"StreamName":"orders","Data":"aA==","PartitionKey":"1"}"#;
+/// One record for `stream/orders`.
+pub const BODY: &str = r#"{"StreamName":"orders","Data":"aA==","PartitionKey":"1"}"#;
 
 /// What the gate does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +28,13 @@ enum Outcome {
     TooLarge,
 }
 
-fn put() -> Request {
+/// A `PutRecord` request with [`BODY`].
+pub fn put() -> Request {
     Request::new("PutRecord", BODY)
 }
 
-fn raw(request: Request, edit: impl Fn(String) -> String) -> Vec<u8> {
+/// The bytes of a request with an edited head.
+fn with_head(request: Request, edit: impl Fn(String) -> String) -> Vec<u8> {
     let mut bytes = edit(String::from_utf8(request.head()).unwrap()).into_bytes();
     bytes.extend(&request.body);
     bytes
@@ -66,7 +69,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Outcome)> {
         // Codings.
         ("chunked", chunked(&one).bytes(), Outcome::Passes),
         ("chunked, and a length after", chunked(&one).header("Content-Length", "3").bytes(), Outcome::Malformed),
-        ("chunked, and a length before", raw(chunked(&one), |head| { head.replace("Transfer", "Content-Length: 3\r\nTransfer") }), Outcome::Malformed),
+        ("chunked, and a length before", with_head(chunked(&one), |head| { head.replace("Transfer", "Content-Length: 3\r\nTransfer") }), Outcome::Malformed),
         ("chunked twice", chunked(&one).header("Transfer-Encoding", "chunked").bytes(), Outcome::Malformed),
         ("chunked, joined", coding("chunked, chunked"), Outcome::Refused(400)),
         ("identity", coding("identity"), Outcome::Malformed),
@@ -82,18 +85,18 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Outcome)> {
         ("chunk extensions", chunked(&one.replacen("\r\n", ";a=b\r\n", 1)).bytes(), Outcome::Refused(400)),
         ("trailers", chunked(&one.replace("0\r\n\r\n", "0\r\nX-Amz-Target: Kinesis_20131202.ListStreams\r\n\r\n")).bytes(), Outcome::Refused(400)),
         // Lines.
-        ("a folded line", raw(put(), |head| { head.replace("\r\n\r\n", "\r\nX-A: b\r\n c\r\n\r\n") }), Outcome::Malformed),
-        ("a folded target", raw(put(), |head| { head.replace("Kinesis_20131202.", "\r\n Kinesis_20131202.") }), Outcome::Malformed),
-        ("a line ended by a bare LF", raw(put(), |head| { head.replacen("\r\nX-Amz-Date", "\nX-Amz-Date", 1) }), Outcome::Malformed),
-        ("a head ended by bare LFs", raw(put(), |head| head.replace("\r\n", "\n")), Outcome::Malformed),
-        ("CR in a value", raw(put(), |head| { head.replace("X-Amz-Date: ", "X-Amz-Date: a\rb") }), Outcome::Malformed),
-        ("NUL in a value", raw(put(), |head| { head.replace("X-Amz-Date: ", "X-Amz-Date: a\0b") }), Outcome::Malformed),
-        ("a space before the colon", raw(put(), |head| { head.replace("X-Amz-Target:", "X-Amz-Target :") }), Outcome::Malformed),
-        ("a line without a colon", raw(put(), |head| { head.replace("\r\n\r\n", "\r\nnonsense\r\n\r\n") }), Outcome::Malformed),
-        ("an empty name", raw(put(), |head| head.replace("\r\n\r\n", "\r\n: x\r\n\r\n")), Outcome::Malformed),
+        ("a folded line", with_head(put(), |head| { head.replace("\r\n\r\n", "\r\nX-A: b\r\n c\r\n\r\n") }), Outcome::Malformed),
+        ("a folded target", with_head(put(), |head| { head.replace("Kinesis_20131202.", "\r\n Kinesis_20131202.") }), Outcome::Malformed),
+        ("a line ended by a bare LF", with_head(put(), |head| { head.replacen("\r\nX-Amz-Date", "\nX-Amz-Date", 1) }), Outcome::Malformed),
+        ("a head ended by bare LFs", with_head(put(), |head| head.replace("\r\n", "\n")), Outcome::Malformed),
+        ("CR in a value", with_head(put(), |head| { head.replace("X-Amz-Date: ", "X-Amz-Date: a\rb") }), Outcome::Malformed),
+        ("NUL in a value", with_head(put(), |head| { head.replace("X-Amz-Date: ", "X-Amz-Date: a\0b") }), Outcome::Malformed),
+        ("a space before the colon", with_head(put(), |head| { head.replace("X-Amz-Target:", "X-Amz-Target :") }), Outcome::Malformed),
+        ("a line without a colon", with_head(put(), |head| { head.replace("\r\n\r\n", "\r\nnonsense\r\n\r\n") }), Outcome::Malformed),
+        ("an empty name", with_head(put(), |head| head.replace("\r\n\r\n", "\r\n: x\r\n\r\n")), Outcome::Malformed),
         ("an empty line first", [b"\r\n".as_slice(), &put().bytes()].concat(), Outcome::Passes),
         ("a head beyond its limit", with("X-A", &"a".repeat(1 << 20)), Outcome::TooLarge),
-        ("lines beyond their limit", raw(put(), |head| { head.replace("\r\n\r\n", &format!("{}\r\n\r\n", "\r\nX-A: b".repeat(200))) }), Outcome::TooLarge),
+        ("lines beyond their limit", with_head(put(), |head| { head.replace("\r\n\r\n", &format!("{}\r\n\r\n", "\r\nX-A: b".repeat(200))) }), Outcome::TooLarge),
         // Hosts and targets.
         ("a doubled host", with("Host", HOST), Outcome::Refused(400)),
         ("two hosts", with("Host", "localhost"), Outcome::Refused(400)),
@@ -193,7 +196,7 @@ fn nothing_is_smuggled_behind_a_refused_request() {
     let second = put().bytes();
     let smuggling = [
         // A length that covers the second request, and a coding that does not.
-        raw(
+        with_head(
             chunked("0\r\n\r\n").header("Content-Length", &second.len().to_string()),
             |head| head,
         ),
@@ -245,7 +248,6 @@ fn a_request_refused_by_its_head_gets_no_100_continue() {
         .limits("body-bytes = 4000\nbuffered-bytes = 4000")
         .start();
     let expect_continue = |request: Request| request.header("Expect", "100-Continue");
-    // A request that is refused by its head gets no 100 (Continue).
     for (request, status) in [
         (expect_continue(put()).without("authorization"), 400),
         (

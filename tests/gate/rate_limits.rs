@@ -330,7 +330,7 @@ fn a_reload_changes_rules_and_keeps_their_counts() {
     assert_eq!(fixture.gate.log(4)[3]["rate"], "kept");
     assert!(fixture.has_metric(r#"rate_limited_total{rule="kept"} 1"#));
     assert!(fixture.has_metric(r#"rate_limited_total{rule="changed"} 0"#));
-    // Without rules nothing is has_metric.
+    // Without rules nothing is counted.
     std::fs::write(&file, text.replace(&rules(1, ""), "")).unwrap();
     fixture.gate.reload().unwrap();
     assert_eq!(["orders", "orders", "orders"].map(&mut put), [200; 3]);

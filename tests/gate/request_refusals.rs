@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kinesis_gate::sandbox::Authority;
 
+use crate::http1_conformance::put;
 use crate::support::raw::{Connection, Request};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, KEY_ID, Recorder};
 
@@ -24,13 +25,6 @@ fn fixture() -> Fixture {
     }
 }
 
-fn put() -> Request {
-    Request::new(
-        "PutRecord",
-        r#"{"StreamName":"orders","Data":"aA==","PartitionKey":"1"}"#,
-    )
-}
-
 #[test]
 fn incomplete_requests_get_the_errors_of_aws() {
     let Fixture {
@@ -44,49 +38,14 @@ fn incomplete_requests_get_the_errors_of_aws() {
             0
         )
     };
+    #[rustfmt::skip]
     let cases: Vec<(&str, Request, u16, &str)> = vec![
-        (
-            "unknown target",
-            put().replace("x-amz-target", "Other.PutRecord"),
-            400,
-            "UnknownOperationException",
-        ),
-        (
-            "no target",
-            put().without("x-amz-target"),
-            400,
-            "UnknownOperationException",
-        ),
-        (
-            "unsigned",
-            put().without("authorization"),
-            400,
-            "MissingAuthenticationTokenException",
-        ),
-        (
-            "half signed",
-            put().replace("authorization", "AWS4-HMAC-SHA256 SignedHeaders=host"),
-            400,
-            "IncompleteSignatureException",
-        ),
-        (
-            "signed for another region",
-            put().replace(
-                "authorization",
-                &scope("20261123/eu-west-1/kinesis/aws4_request"),
-            ),
-            400,
-            "InvalidSignatureException",
-        ),
-        (
-            "signed for another service",
-            put().replace(
-                "authorization",
-                &scope("20261123/us-east-1/dynamodb/aws4_request"),
-            ),
-            400,
-            "InvalidSignatureException",
-        ),
+        ("unknown target", put().replace("x-amz-target", "Other.PutRecord"), 400, "UnknownOperationException"),
+        ("no target", put().without("x-amz-target"), 400, "UnknownOperationException"),
+        ("unsigned", put().without("authorization"), 400, "MissingAuthenticationTokenException"),
+        ("half signed", put().replace("authorization", "AWS4-HMAC-SHA256 SignedHeaders=host"), 400, "IncompleteSignatureException"),
+        ("signed for another region", put().replace("authorization", &scope("20261123/eu-west-1/kinesis/aws4_request")), 400, "InvalidSignatureException"),
+        ("signed for another service", put().replace("authorization", &scope("20261123/us-east-1/dynamodb/aws4_request")), 400, "InvalidSignatureException"),
     ];
     for (n, (case, request, status, error)) in cases.iter().enumerate() {
         let response = request.send(&authority, gate.address());

@@ -37,7 +37,7 @@ fn fixture() -> Fixture {
     Fixture { gate, kinesis }
 }
 
-/// The SDK's own TLS client, or one that http HTTP/1.1 only.
+/// The SDK's own TLS client, or one that speaks HTTP/1.1 only.
 pub fn http_client(authority: &Authority, http: HttpVersion) -> SharedHttpClient {
     if http == HttpVersion::Http1 {
         return http1::client(authority);

@@ -102,43 +102,14 @@ fn a_store_that_fails_authentication_shares_no_token() {
     let Some(fixture) = fixture() else { return };
     let (authority, stranger) = (&*fixture.authority, Authority::create().unwrap());
     let store = |url, ca, password| StoreSettings { url, ca, password };
+    #[rustfmt::skip]
     let cases = [
-        (
-            "another CA",
-            store(
-                fixture.url("rediss", "localhost"),
-                Some(&stranger),
-                Some(PASSWORD),
-            ),
-        ),
-        (
-            "the system's CAs",
-            store(fixture.url("rediss", "localhost"), None, Some(PASSWORD)),
-        ),
-        (
-            "another name than the certificate's",
-            store(
-                fixture.url("rediss", "127.0.0.1"),
-                Some(authority),
-                Some(PASSWORD),
-            ),
-        ),
-        (
-            "no TLS",
-            store(fixture.url("redis", "localhost"), None, Some(PASSWORD)),
-        ),
-        (
-            "another password",
-            store(
-                fixture.url("rediss", "localhost"),
-                Some(authority),
-                Some("wrong"),
-            ),
-        ),
-        (
-            "no password",
-            store(fixture.url("rediss", "localhost"), Some(authority), None),
-        ),
+        ("another CA", store(fixture.url("rediss", "localhost"), Some(&stranger), Some(PASSWORD))),
+        ("the system's CAs", store(fixture.url("rediss", "localhost"), None, Some(PASSWORD))),
+        ("another name than the certificate's", store(fixture.url("rediss", "127.0.0.1"), Some(authority), Some(PASSWORD))),
+        ("no TLS", store(fixture.url("redis", "localhost"), None, Some(PASSWORD))),
+        ("another password", store(fixture.url("rediss", "localhost"), Some(authority), Some("wrong"))),
+        ("no password", store(fixture.url("rediss", "localhost"), Some(authority), None)),
     ];
     for (name, store) in &cases {
         let gates = fixture.gates(store);

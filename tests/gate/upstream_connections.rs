@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use kinesis_gate::sandbox::Authority;
 
-use crate::support::raw::{Request, Response};
+use crate::http1_conformance::put;
+use crate::support::raw::Response;
 use crate::support::{Behaviour, Gate, GateBuilder, Recorder};
 
 /// Asserts an AWS-shaped 503, which SDKs retry, and a log record that names the failure.
@@ -20,13 +21,6 @@ fn assert_unavailable(response: &Response, gate: &Gate, kind: &str) {
         response.header("x-amzn-requestid")
     );
     assert!(!line["reason"].as_str().unwrap().is_empty());
-}
-
-fn put() -> Request {
-    Request::new(
-        "PutRecord",
-        r#"{"StreamName":"orders","Data":"aA==","PartitionKey":"1"}"#,
-    )
 }
 
 #[test]

@@ -10,11 +10,10 @@ use kinesis_gate::upstream::UpstreamError;
 use rustls::{ServerConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
+use crate::http1_conformance::BODY;
 use crate::support::raw::{Connection, Request};
 use crate::support::scripted::{HTTP_VERSIONS, HttpVersion};
 use crate::support::{Behaviour, Gate, GateBuilder, HOST, Recorder, http2};
-
-const BODY: &str = r#"{"StreamName":"orders","Data":"aA==","PartitionKey":"1"}"#;
 
 /// Sends an allowed request and returns the logged kind of the failure.
 fn failure_kind(gate: &Gate, http: HttpVersion) -> String {
@@ -119,34 +118,19 @@ fn each_failure_has_its_kind() {
             HttpVersion::Http1 => b"http/1.1",
             HttpVersion::Http2 => b"h2",
         };
+        #[rustfmt::skip]
         let cases: Vec<(&[&str], String)> = vec![
             (&["resolve"], "name.invalid:443".to_owned()),
             (&["connect"], down.to_string()),
-            (
-                &["connect-timeout"],
-                silent.local_addr().unwrap().to_string(),
-            ),
+            (&["connect-timeout"], silent.local_addr().unwrap().to_string()),
             (&["certificate"], tls(&other, alpn, drop).to_string()),
-            // Neither http TLS: one responds in clear text, the other resets.
-            (
-                &["tls"],
-                upstream(|mut tcp| drop(tcp.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")))
-                    .to_string(),
-            ),
+            // Neither speaks TLS: one responds in clear text, the other resets.
+            (&["tls"], upstream(|mut tcp| drop(tcp.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"))).to_string()),
             (&["tls"], upstream(drop).to_string()),
             // It closes before it reads the request; whether bytes were sent by then depends on the
             // kernel.
-            (
-                &["unsent", "broken"],
-                tls(&authority, alpn, drop).to_string(),
-            ),
-            (
-                &["broken"],
-                tls(&authority, alpn, |mut stream| {
-                    drop(stream.read(&mut [0; 1 << 16]))
-                })
-                .to_string(),
-            ),
+            (&["unsent", "broken"], tls(&authority, alpn, drop).to_string()),
+            (&["broken"], tls(&authority, alpn, |mut stream| { drop(stream.read(&mut [0; 1 << 16])) }).to_string()),
             (
                 &["response-timeout"],
                 tls(&authority, alpn, |mut stream| {
