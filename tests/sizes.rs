@@ -1,4 +1,4 @@
-//! Sizes that comments in `src` state: what a connection and a request hold of futures and structs.
+//! The sizes of the futures and structs of a connection and of a request, as comments in `src` state them.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -54,6 +54,6 @@ fn assert_at_most(what: &str, size: usize, limit: usize) {
     );
     assert!(
         size > limit / 2,
-        "{what} holds {size} bytes: state less than {limit}"
+        "{what} holds {size} bytes: lower the stated {limit}"
     );
 }
