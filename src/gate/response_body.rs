@@ -23,10 +23,6 @@ pub struct RecordedBody {
 }
 
 /// A response body on its way to the client.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most responses stream through unread; a box would be an allocation for each"
-)]
 pub(super) enum ResponseBody {
     /// From the upstream, unread.
     Upstream(upstream::ResponseBody),

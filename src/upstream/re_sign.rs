@@ -150,5 +150,6 @@ fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Upstrea
     UpstreamError::Sign(error.into())
 }
 
-#[cfg(all(test, feature = "re-sign"))]
+#[cfg(test)]
+#[cfg(feature = "re-sign")]
 mod tests;

@@ -51,7 +51,7 @@ fn signed(
 fn verify(request: &Request<RequestBody>, now: SystemTime) -> String {
     let date = amz_date(now);
     let scope = CredentialScope {
-        date: &date[..8],
+        date: date.get(..8).unwrap(),
         region: "us-east-1",
         service: "kinesis",
     };
