@@ -3,6 +3,13 @@
 //! each word that a newcomer looks for, in the file that `docs/architecture.md` names. Tests inside
 //! `src` are left out.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "rooms/graph.rs"]
 mod graph;
 #[path = "rooms/source.rs"]

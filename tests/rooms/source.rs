@@ -99,7 +99,7 @@ struct Reader {
 
 impl Reader {
     /// A path from the root; none for one that leaves the crate.
-    fn from_root(&self, names: &[String]) -> Option<Names> {
+    fn root_path(&self, names: &[String]) -> Option<Names> {
         let (first, rest) = names.split_first()?;
         let mut path = match first.as_str() {
             "crate" | "kinesis_gate" => Names::new(),
@@ -122,7 +122,7 @@ impl Reader {
     }
 
     fn reference(&mut self, names: &[String], line: usize) {
-        if let Some(path) = self.from_root(names) {
+        if let Some(path) = self.root_path(names) {
             self.module.references.push((path, line));
         }
     }
@@ -130,7 +130,7 @@ impl Reader {
     fn bring_in(&mut self, names: &[String], name: String, line: usize) {
         self.reference(names, line);
         // `pub use child::Item` in a parent begins with the name of the child.
-        let path = self.from_root(names).unwrap_or_else(|| {
+        let path = self.root_path(names).unwrap_or_else(|| {
             let mut path = self.module.path.clone();
             path.extend_from_slice(names);
             path
