@@ -30,7 +30,7 @@ impl Config {
         }
         for (n, endpoint) in self.endpoints.iter().enumerate() {
             if endpoint.mode == Mode::Audit && endpoint.re_sign.is_some() {
-                let message = "an endpoint that signs anew would lend its role to everybody: try a \
+                let message = "an endpoint that re-signs would lend its role to everybody: try a \
                                policy as its `candidate`";
                 table.report(format_args!("endpoint[{n}].mode"), message);
             }

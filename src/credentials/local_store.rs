@@ -175,7 +175,7 @@ impl fmt::Display for StoreError {
             StoreError::Permissions(mode) => write!(
                 f,
                 "has mode {mode:04o}, so that others than its owner may read it: `chmod 600` it, \
-                 and issue its credentials anew if they may have been read"
+                 and issue its credentials again if they may have been read"
             ),
             StoreError::Line(line) => write!(
                 f,

@@ -9,7 +9,8 @@ use {
     aws_smithy_runtime_api::client::identity::Identity, http::HeaderValue,
 };
 
-/// Credentials from a provider. The secret is never printed, and is overwritten when dropped.
+/// Credentials from a provider. The secret is never printed, and is overwritten when dropped; copies
+/// that `aws-sigv4` makes while it signs are not.
 pub struct SigningCredentials {
     account: Option<String>,
     expires: Option<SystemTime>,

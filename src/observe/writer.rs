@@ -169,9 +169,7 @@ impl WriterThread {
         match self.sink.reopen() {
             Ok(()) => self.is_torn = false,
             Err(error) => {
-                eprintln!(
-                    "the decision log cannot be opened anew, and goes where it went: {error}"
-                );
+                eprintln!("the decision log cannot be reopened, and stays where it is: {error}");
             }
         }
     }

@@ -234,7 +234,7 @@ impl FramingHeaders {
         };
         for Header { name, value } in parsed {
             let is = |known: &str| known.eq_ignore_ascii_case(name);
-            let is_last = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"close");
+            let is_close = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"close");
             match name.len() {
                 6 if is("expect") => {
                     framing.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
@@ -252,7 +252,7 @@ impl FramingHeaders {
                 _ if is_hop_by_hop(name) => {
                     framing.has_hop_by_hop = true;
                     framing.is_persistent &=
-                        !is("connection") || !value.split(|byte| *byte == b',').any(is_last);
+                        !is("connection") || !value.split(|byte| *byte == b',').any(is_close);
                 }
                 _ => {}
             }
