@@ -1,4 +1,4 @@
-//! Authentication: who calls, by the means that the endpoint's configuration names.
+//! Authentication: identifies the caller of a request, by the method that the endpoint configures.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,10 +12,11 @@ use super::caller_identity::CallerIdentity;
 use super::connection::ConnectionInfo;
 use super::endpoints::{CertificateIdentity, ClientAuthentication, MappedPrincipal, ReSignConfig};
 
-/// The caller of a request. A signature that the gate verifies is pending until the body is there.
+/// Identifies a request's caller. A signature that the gate verifies is pending until the body is
+/// read.
 ///
 /// # Errors
-/// When the head does not tell who calls, or the caller cannot be authenticated.
+/// If the head does not identify the caller, or the caller cannot be authenticated.
 pub(super) fn identify_caller<'a>(
     connection: &'a ConnectionInfo,
     signed: Option<RequestSignature<'a>>,

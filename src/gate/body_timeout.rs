@@ -6,10 +6,11 @@ use tokio::time::Instant;
 
 use crate::config::Limits;
 
-/// The time spent waiting for one body, and the time that it may take.
+/// Measures the time spent waiting for one request body, against the limit on that time.
 ///
 /// A body may stall for `body-timeout` in total, and for one second more with every `body-rate`
-/// bytes received. Only waiting for the client counts, and not for the buffer budget or the upstream.
+/// bytes received. Only waits for the client count, and not those for the buffer budget or the
+/// upstream.
 #[derive(Debug)]
 pub(super) struct BodyTimeout {
     timeout: Duration,
@@ -37,7 +38,7 @@ impl BodyTimeout {
         now + allowed.saturating_sub(self.waited).min(self.timeout)
     }
 
-    /// Whether a wait is under way.
+    /// Whether a wait is in progress.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting_since.is_some()
     }

@@ -1,5 +1,5 @@
-//! The caller identity: the principal of one request, as far as it is proven, or an access key id and
-//! the identity map tell it.
+//! The caller identity: the principal of one request, proven by the gate, or looked up in the
+//! identity map by access key id.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use super::endpoints::{CertificateIdentity, IdentityMap, MappedPrincipal, Organi
 
 /// The caller of one request.
 pub(super) struct CallerIdentity<'a> {
-    /// What the signature says.
+    /// The parsed signature, where the request has one.
     pub(super) signed: Option<RequestSignature<'a>>,
     pub(super) identity_map: &'a IdentityMap,
-    /// User or role, session and account, where they are known.
+    /// The ARN of the user or role, with session and account, where they are known.
     pub(super) holder: Option<&'a PrincipalArn>,
-    /// What else the configuration states about the principal.
+    /// The configuration's entry for the principal.
     pub(super) details: Option<&'a MappedPrincipal>,
-    /// Whether the gate authenticates the caller, and not the service.
+    /// Whether the gate authenticates the caller. Otherwise the service does.
     pub(super) is_authenticated: bool,
-    /// The signature that proves the caller, once the body is there.
+    /// The signature that proves the caller, to be verified once the body has been read.
     pub(super) pending: Option<PendingVerification<'a>>,
 }
 
@@ -31,7 +31,7 @@ impl<'a> CallerIdentity<'a> {
     /// The caller of a request whose signature passes through.
     ///
     /// The access key, a client certificate and the endpoint's `principal` may each name the
-    /// principal. Where they contradict each other, or the account in the key id, it is unknown.
+    /// principal. It is unknown where these contradict each other, or the account in the key id.
     pub(super) fn from_signature(
         connection: &'a ConnectionInfo,
         signed: RequestSignature<'a>,
@@ -85,8 +85,8 @@ impl<'a> CallerIdentity<'a> {
         }
     }
 
-    /// Verifies the signature by the hash of the body, where the gate authenticates by signature.
-    /// Returns whether it does.
+    /// Verifies the pending signature against the hash of the body. Returns whether the gate
+    /// authenticates this caller by signature.
     ///
     /// # Errors
     /// [`Rejection::InvalidSignature`].
@@ -100,7 +100,7 @@ impl<'a> CallerIdentity<'a> {
         }
     }
 
-    /// The account, from the configuration or the key id; older key ids do not hold it.
+    /// The account, from the configuration or the key id. Older key ids encode no account.
     pub(super) fn account(&self) -> Option<&str> {
         match (self.holder, &self.signed) {
             (Some(holder), _) => Some(&holder.account),
@@ -113,8 +113,8 @@ impl<'a> CallerIdentity<'a> {
         }
     }
 
-    /// What rate limits count the caller's requests by: the user or role with all its sessions, or
-    /// else the access key id, which is all that is known then.
+    /// The key by which rate limits count the caller's requests: the user or role with all its
+    /// sessions, or the access key id, where only that is known.
     pub(super) fn rate_limit_key(&self) -> &str {
         let key = self
             .signed
@@ -133,12 +133,12 @@ impl<'a> CallerIdentity<'a> {
             .map_or(Fact::Unknown, |holder| Fact::Known(&holder.arn))
     }
 
-    /// A fact that only callers with temporary credentials have: `value` for them, absent for
-    /// long-term keys, unknown for keys that may be either.
+    /// A fact that only callers with temporary credentials have: `value` for such callers, absent
+    /// for long-term keys, unknown for keys that may be of either kind.
     pub(super) fn session_fact<T>(&self, value: Fact<T>) -> Fact<T> {
         let temporary = if self.is_authenticated {
-            // The local key, the certificate or the address stands for a long-term key of a user, or
-            // for a session of a role.
+            // A local key, a certificate or an address stands for a long-term key of a user, or for
+            // a session of a role.
             self.entity().map(|entity| entity == "role")
         } else {
             self.signed
@@ -164,7 +164,7 @@ impl<'a> CallerIdentity<'a> {
         )
     }
 
-    /// When the session began, in milliseconds since 1970, where the gate issued its key.
+    /// When the session began, in milliseconds since 1970; `None` unless the gate issued the key.
     pub(super) fn issue_time(&self) -> Option<i64> {
         let pending = self.pending.as_ref()?;
         Some(pending.key().issued_at.saturating_mul(1000))
@@ -193,13 +193,13 @@ impl<'a> CallerIdentity<'a> {
         }
     }
 
-    /// `aws:userid`, where it is stated.
+    /// `aws:userid`, if the configuration states it.
     pub(super) fn user_id(&self) -> Fact<&str> {
         let stated = self.details.and_then(|details| details.user_id.as_deref());
         stated.map_or(Fact::Unknown, Fact::Known)
     }
 
-    /// `aws:SourceIdentity`, where it is stated.
+    /// `aws:SourceIdentity`, if the configuration states it.
     pub(super) fn source_identity(&self) -> Fact<&str> {
         let stated = self
             .details
@@ -207,7 +207,7 @@ impl<'a> CallerIdentity<'a> {
         self.session_fact(stated.map_or(Fact::Unknown, Fact::Known))
     }
 
-    /// A tag of the caller. Where tags are stated, all of them are.
+    /// A tag of the caller. A configuration that states tags states all of them.
     pub(super) fn tag(&self, key: &str) -> Fact<&str> {
         let Some(tags) = self.details.and_then(|details| details.tags.as_ref()) else {
             return Fact::Unknown;
@@ -216,12 +216,12 @@ impl<'a> CallerIdentity<'a> {
         found.map_or(Fact::Absent, |(_, value)| Fact::Known(value))
     }
 
-    /// The organization that is stated for the principal, or else for its account.
+    /// The organization that is stated for the principal, or otherwise for the account.
     pub(super) fn organization_id(&self) -> Option<&str> {
         self.organization_value(|organization| organization.id.as_deref())
     }
 
-    /// The paths in that organization.
+    /// The paths in the organization, from the same source.
     pub(super) fn organization_paths(&self) -> Option<&Vec<String>> {
         self.organization_value(|organization| organization.paths.as_ref())
     }
@@ -247,7 +247,7 @@ impl<'a> CallerIdentity<'a> {
         }
     }
 
-    /// The caller in the record before the signature is verified: an unverified key id names no
+    /// The caller as recorded before the signature is verified: an unverified key id names no
     /// principal.
     pub(super) fn claimed_principal(&self) -> LoggedPrincipal {
         let caller = self.logged_principal();
@@ -261,7 +261,7 @@ impl<'a> CallerIdentity<'a> {
         }
     }
 
-    /// The caller in the record: a session by its own ARN, as AWS says it.
+    /// The caller as recorded. A session has its own ARN there, as AWS writes it.
     pub(super) fn logged_principal(&self) -> LoggedPrincipal {
         let key = self
             .signed
@@ -293,8 +293,8 @@ impl<'a> CallerIdentity<'a> {
     }
 }
 
-/// The principal in the message of a denial. Where only the key id is known, it stands there: the
-/// caller knows it, and can tell by it which key was used.
+/// The principal in the message of a denial. Where only the key id is known, the message names that
+/// id: the caller knows it, and can tell which key was used.
 pub(super) fn principal_text(caller: &LoggedPrincipal, partition: &str) -> String {
     match caller {
         LoggedPrincipal { arn: Some(arn), .. } => arn.to_string(),

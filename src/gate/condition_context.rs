@@ -1,8 +1,8 @@
 //! The condition context: the value of every condition key for one request.
 //!
-//! Where signatures pass through, the gate knows the request, the connection and its own
-//! configuration. Where it authenticates callers, it knows them too. It cannot know what stands in a
-//! session token, in IAM or in AWS Organizations: such a key is *unknown*, which is not *absent*.
+//! Where signatures pass through, the gate knows the request, the connection and its configuration.
+//! Where the gate authenticates callers, it also knows these. The values in a session token, in IAM
+//! or in AWS Organizations are *unknown*, which is not *absent*.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use super::caller_identity::CallerIdentity;
 use super::connection::ConnectionInfo;
 use super::endpoints::{Endpoint, Organization, known_text, known_texts};
 
-/// The condition context of one request, without what depends on the resource.
+/// The condition context of one request, without the keys that depend on the resource.
 pub(super) struct RequestContext<'a> {
     endpoint: &'a Endpoint,
     organizations: &'a HashMap<Box<str>, Organization>,
@@ -39,7 +39,7 @@ pub(super) struct ResourceContext<'a> {
 /// The tags that a request sets or removes.
 struct Tags<'a> {
     members: &'a Members,
-    /// Whether all of them are known: an operation that is not in the table may carry more.
+    /// Whether all tags are known. An operation that is not in the table may carry more.
     is_complete: bool,
 }
 
@@ -72,7 +72,7 @@ impl<'a> RequestContext<'a> {
         millis.map_or(Fact::Unknown, |millis| Fact::Known(Value::Time(millis)))
     }
 
-    /// A header that the caller may set freely; unknown if it is repeated.
+    /// A header that the caller may set freely; unknown if the header is repeated.
     fn header(&self, name: &HeaderName) -> Fact<Value<'_>> {
         let mut values = self.headers.get_all(name).iter();
         match (values.next().map(HeaderValue::to_str), values.next()) {
@@ -142,7 +142,7 @@ impl Context for ResourceContext<'_> {
             | Key::SsmSourceInstanceArn
             | Key::IdentityStoreUserId => caller.session_fact(Fact::Unknown),
 
-            // A service of AWS does not come through a customer's endpoint with a customer's key.
+            // An AWS service does not call through a customer's endpoint with a customer's key.
             Key::PrincipalIsAwsService | Key::ViaAwsService => Fact::Known(Value::Bool(false)),
             Key::PrincipalServiceName
             | Key::PrincipalServiceNamesList
@@ -154,20 +154,20 @@ impl Context for ResourceContext<'_> {
             | Key::SourceOwner
             | Key::SourceOrgPaths
             | Key::SourceOrgId
-            // Only in `kinesis:InjectApiError`, which is no call.
+            // Only in `kinesis:InjectApiError`, which is not an API call.
             | Key::FisActionId
             | Key::FisInjectPercentage
             | Key::FisTargetArns => Fact::Absent,
 
-            // Inside a session token, in IAM or in AWS Organizations; and whatever is newer than
-            // the registry.
+            // The value is inside a session token, in IAM or in AWS Organizations; or the key is
+            // newer than the registry.
             _ => Fact::Unknown,
         }
     }
 }
 
 impl ResourceContext<'_> {
-    /// The organization of the account that the resource is in.
+    /// The organization of the resource's account.
     fn organization(&self) -> Option<&Organization> {
         match self.resource_account {
             Fact::Known(account) => self.request.organizations.get(account),
@@ -189,7 +189,7 @@ impl Tags<'_> {
         let mut found = self.members.tags().filter(|(key, _)| eq_name(key, tag));
         match (found.next(), found.next()) {
             (Some((_, value)), None) => Fact::Known(Value::Text(value)),
-            // Two keys that differ in case alone: which value counts is not documented.
+            // Two keys that differ in case alone: AWS does not document which value counts.
             (Some(_), Some(_)) => Fact::Unknown,
             (None, _) if self.is_complete => Fact::Absent,
             (None, _) => Fact::Unknown,

@@ -1,4 +1,4 @@
-//! The client connection: what is known of it before its first request, renewed after each reload.
+//! The client connection: listener, endpoint, addresses and certificate, for the current snapshot.
 
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use crate::reject::Rejection;
 use super::endpoints::{CertificateIdentity, Endpoint, EndpointQuery, ListenerEndpoints, Route};
 use super::snapshot::SnapshotSource;
 
-/// A client connection across reloads: each request asks it for a [`ConnectionInfo`].
+/// A client connection across reloads. [`ClientConnection::info`] gives each request its snapshot.
 pub struct ClientConnection {
     source: Arc<dyn SnapshotSource>,
     generation: Cell<u64>,
@@ -23,9 +23,9 @@ pub struct ClientConnection {
     revoked: Notify,
 }
 
-/// What is known of a client connection under one snapshot.
+/// The properties of a client connection under one snapshot.
 pub struct ConnectionInfo {
-    /// The listener that accepted it.
+    /// The listener that accepted the connection.
     pub listener: Arc<ListenerEndpoints>,
     /// INVARIANT: read through [`ConnectionInfo::endpoint`] only, once for each request.
     endpoint: Arc<Endpoint>,
@@ -33,13 +33,13 @@ pub struct ConnectionInfo {
     pub peer: IpAddr,
     /// The name in the client's SNI, in lower case.
     pub server_name: Option<String>,
-    /// The original destination of an intercepted connection: its requests go there.
+    /// The original destination of an intercepted connection. Requests are sent there.
     pub original_destination: Option<SocketAddr>,
-    /// Who the client certificate stands for, if the client presented one.
+    /// The identity that the client certificate maps to, if the client presented one.
     pub certificate_identity: Option<CertificateIdentity>,
     /// The certificates that the client presented, its own first.
     pub client_certificates: Arc<[CertificateDer<'static>]>,
-    /// Why a reload has revoked the connection: its requests are refused.
+    /// Why a reload has revoked the connection. Requests of a revoked connection are refused.
     revoked: Option<&'static str>,
 }
 
@@ -80,7 +80,7 @@ impl ClientConnection {
         self.source.changed()
     }
 
-    /// Completes when a reload revokes the connection: it closes after the requests in flight.
+    /// Completes when a reload revokes the connection, which closes after the requests in flight.
     pub async fn revoked(&self) {
         self.revoked.notified().await;
     }

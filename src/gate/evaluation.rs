@@ -1,5 +1,5 @@
-//! Evaluation: the verdict on every resource that a request names, by every policy layer, and what
-//! candidate policies say beside it.
+//! Evaluation: the verdict of the policy layers on every resource of a request, and the outcome
+//! with the candidate policies.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use super::condition_context::{RequestContext, ResourceContext};
 use super::endpoints::{Endpoint, Enforcement};
 use super::policy_terms::{self, resource_text};
 
-/// The verdict on one request, and the resources that it is about.
+/// The verdict on one request, and the resources that the request names.
 pub(super) struct Evaluation {
-    /// `None` without resources: nothing is permitted then.
+    /// `None` if the request names no resource: then nothing is permitted.
     verdict: Option<Verdict>,
     resources: Resources,
-    /// What the layers decide with the candidate policies, where there are candidates.
+    /// The decision with the candidate policies, where there are candidates.
     candidate: Option<LayeredDecision>,
-    /// The index of the resource that decided; the first where all are allowed.
+    /// The index of the deciding resource: the first one, where all are allowed.
     deciding_index: usize,
-    /// Whether a resource is denied whatever the unknown facts are.
+    /// Whether a resource is denied for every value of the unknown facts.
     is_denied_regardless: bool,
 }
 
-/// What the record says of an evaluation.
+/// The part of an evaluation that the record stores.
 pub(super) struct RecordedDecision {
     outcome: RequestOutcome,
     source: Option<DecisionSource>,
@@ -96,8 +96,8 @@ fn join(before: Option<Verdict>, next: Verdict) -> Verdict {
 }
 
 impl Evaluation {
-    /// Spends the verdict on the request that it is about. `denied` gives the principal and the
-    /// action of a denied request.
+    /// Consumes the verdict to permit its request. `denied` returns the principal and the action of
+    /// a denied request, for the error.
     ///
     /// # Errors
     /// [`Rejection::AccessDenied`], where the policies deny the request and are enforced.
@@ -135,8 +135,8 @@ impl Evaluation {
         request_outcome(self.decision()) == RequestOutcome::Allow
     }
 
-    /// Whether the request is denied whatever the unknown facts are, the stream of its token among
-    /// them.
+    /// Whether the request is denied for every value of the unknown facts, the stream of its token
+    /// included.
     pub(super) fn is_denied_regardless(&self) -> bool {
         self.is_denied_regardless
     }
@@ -157,7 +157,7 @@ impl Evaluation {
         record.is_audited = endpoint.is_audited();
     }
 
-    /// What the record says of the evaluation.
+    /// The part of the evaluation that the record stores.
     pub(super) fn recorded_decision(&self, endpoint: &Endpoint) -> RecordedDecision {
         let decision = self.decision();
         RecordedDecision {
@@ -172,7 +172,7 @@ impl Evaluation {
         self.verdict.as_ref().map(Verdict::decision)
     }
 
-    /// The outcome with the candidates, where it differs.
+    /// The outcome with the candidates, if it differs from the enforced outcome.
     fn candidate_difference(
         &self,
         endpoint: &Endpoint,

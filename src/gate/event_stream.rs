@@ -1,8 +1,8 @@
 //! Event streams that end when a reload denies them.
 //!
-//! An event stream stays open for minutes, and was allowed when it began. With
-//! `on-reload = "terminate"`, the gate evaluates its request again after each reload: before the
-//! next event, and also when none comes.
+//! An event stream is allowed when it begins, and stays open for minutes. With `on-reload =
+//! "terminate"`, the gate evaluates the request again after each reload: before the next event
+//! leaves, and even if no event comes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,7 +30,7 @@ pub(super) struct ReloadCheck {
     head: RetainedHead,
     members: Members,
     client: Rc<ClientConnection>,
-    /// Under which the request was evaluated last.
+    /// The connection info that the last evaluation used.
     connection: Rc<ConnectionInfo>,
     observer: Rc<Observer>,
     /// Completes at the next reload.
@@ -43,7 +43,7 @@ pub(super) struct EventStreamBody {
     check: Box<ReloadCheck>,
 }
 
-/// Whether the response to a request ends when a reload denies it.
+/// Whether the response to a request ends when a reload denies the request.
 pub(super) fn is_terminated_by_reloads(
     exchange: Exchange<'_>,
     request: &ParsedRequest<'_, '_>,
@@ -69,9 +69,9 @@ impl ReloadCheck {
         }
     }
 
-    /// Evaluates the request again, if there was a reload since it was evaluated last.
+    /// Evaluates the request again, if the configuration was reloaded since the last evaluation.
     fn check(&mut self, cx: &mut Context<'_>) -> Result<(), Rejection> {
-        // INVARIANT: waits for the next reload before it looks, so that none falls between the two.
+        // INVARIANT: subscribes to the next reload before it loads the snapshot: it misses none.
         while self.reload.as_mut().poll(cx).is_ready() {
             self.reload.set(self.client.changed());
         }
@@ -91,7 +91,7 @@ impl EventStreamBody {
         EventStreamBody { body, check }
     }
 
-    /// The body as it comes from the upstream.
+    /// The upstream's response body.
     pub(super) fn upstream(&self) -> &ResponseBody {
         &self.body
     }

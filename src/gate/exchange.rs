@@ -1,11 +1,11 @@
-//! What an exchange of one request and one response is handled with.
+//! The exchange: the context in which one request and its response are handled.
 
 use std::rc::Rc;
 
 use super::connection::{ClientConnection, ConnectionInfo};
 use super::worker::Worker;
 
-/// The worker, the client connection, and what is known of it under the exchange's snapshot.
+/// The worker, the client connection, and the connection's info under the exchange's snapshot.
 #[derive(Clone, Copy)]
 pub(super) struct Exchange<'a> {
     pub(super) worker: &'a Worker,

@@ -1,7 +1,7 @@
 //! The hot path: one request, from its head to its response.
 //!
-//! [`handle`] is the way in. `forward` is the way of a request in numbered phases, one call each; it
-//! ends early with a [`Rejection`].
+//! [`handle`] is the entry point. `forward` takes a request through numbered phases, one call each,
+//! and ends early with a [`Rejection`].
 
 mod authentication;
 mod body_timeout;
@@ -60,7 +60,7 @@ use response_body::{ResponseBody, ResponsePlan};
 use retained_head::RetainedHead;
 use token_binding::ExpectedToken;
 
-/// Answers one request: with Kinesis' response if the policy allows it, with AWS's error if not.
+/// Answers one request: with Kinesis' response if the policy allows it, with an AWS error if not.
 ///
 /// Its future holds at most 8 KiB; `tests/sizes.rs` measures it.
 pub async fn handle(
@@ -208,8 +208,8 @@ fn verify_signature(
     Ok(body_hash)
 }
 
-/// Decides by what was read; if that does not allow the request, by the whole body and by the stream
-/// of its token. Returns the evaluation and when it was made.
+/// Decides by the part of the body that was read; if that part does not allow the request, by the
+/// whole body and the stream of its token. Returns the evaluation and its time.
 async fn decide(
     worker: &Worker,
     parsed: &ParsedRequest<'_, '_>,

@@ -15,7 +15,8 @@ pub(super) fn action<'a>(target: &Target<'a>) -> Action<'a> {
 /// The resource that a policy decides, and `aws:ResourceAccount`.
 pub(super) fn resource<'a>(resource: &kinesis::Resource<'a>) -> (Resource<'a>, Fact<&'a str>) {
     match resource {
-        // The account of `*` is not documented: an Allow that asks for it does not apply, a Deny does.
+        // The account of `*` is not documented: an Allow with a condition on it does not apply, a
+        // Deny does.
         kinesis::Resource::Any => (Resource::Any, Fact::Unknown),
         kinesis::Resource::Unknown => (Resource::Unknown, Fact::Unknown),
         kinesis::Resource::Arn(named) => (Resource::Arn(arn(named)), account(named)),
@@ -43,7 +44,7 @@ pub(super) fn resource_text(resources: &Resources, index: usize) -> String {
     }
 }
 
-/// The ARN of the stream that a resource is, or is a consumer of.
+/// The ARN of a stream, or of the stream that a consumer belongs to.
 pub(super) enum StreamArn<'a> {
     /// The stream is known; its account may be unknown.
     Known(Arn<'a>),
@@ -51,7 +52,7 @@ pub(super) enum StreamArn<'a> {
     Unknown,
 }
 
-/// The stream of a resource; `None` for a resource of no stream.
+/// The stream of a resource; `None` for a resource without a stream.
 pub(super) fn stream<'a>(resource: &kinesis::Resource<'a>) -> Option<StreamArn<'a>> {
     let named = match resource {
         kinesis::Resource::Any => return None,

@@ -18,27 +18,27 @@ use super::evaluation::{self, Evaluation};
 use super::request_head::RequestHead;
 use super::signing::Signer;
 
-/// A request whose head is parsed. What outlives its parts, `'p`, borrows from its connection, `'c`.
+/// A request whose head is parsed. Borrows from the head's parts, `'p`, and the connection, `'c`.
 pub(super) struct ParsedRequest<'c, 'p> {
     connection: &'c ConnectionInfo,
     pub(super) parts: &'p Parts,
     pub(super) route: Route<'c>,
     pub(super) head: RequestHead<'p>,
     pub(super) caller: CallerIdentity<'p>,
-    /// What re-signs the request, where the endpoint does.
+    /// The credentials to re-sign the request with, where the endpoint re-signs.
     pub(super) signer: Option<Signer<'c>>,
 }
 
-/// The current keys to verify the signatures of an endpoint's clients with, where it does.
+/// The current keys to verify signatures with, where the endpoint authenticates by signature.
 pub(super) fn local_keys(endpoint: &Endpoint) -> Option<Arc<LocalKeys>> {
     endpoint.re_sign.as_ref().and_then(ReSignConfig::local_keys)
 }
 
 impl<'c: 'p, 'p> ParsedRequest<'c, 'p> {
-    /// Parses the head of a request. Where the gate authenticates by signature, `keys` verify it.
+    /// Parses a request's head. `keys` verify signatures, where the gate authenticates by them.
     ///
     /// # Errors
-    /// When the head is ambiguous, or does not tell who calls.
+    /// If the head is ambiguous, or does not identify the caller.
     pub(super) fn parse(
         connection: &'c ConnectionInfo,
         parts: &'p Parts,
@@ -68,7 +68,8 @@ impl<'c: 'p, 'p> ParsedRequest<'c, 'p> {
         self.connection.endpoint()
     }
 
-    /// Whether a large body may be forwarded before its end. What is re-signed is hashed whole.
+    /// Whether a large body may be forwarded before its end. Re-signing needs the whole body's
+    /// hash.
     pub(super) fn may_stream_body(&self) -> bool {
         self.signer.is_none() && self.head.may_be_large()
     }
@@ -86,12 +87,12 @@ impl<'c: 'p, 'p> ParsedRequest<'c, 'p> {
         evaluation.is_allowed() && !may_name_more
     }
 
-    /// Evaluates the request by the members of its body that are known: all, or enough to begin
-    /// forwarding. A token leaves the resource unknown, unless `token_stream` is the ARN of the
-    /// stream that it stands for.
+    /// Evaluates the request by the known members of its body: all of them, or enough to begin
+    /// forwarding. A token leaves the resource unknown, unless `token_stream` is the ARN of its
+    /// stream.
     ///
     /// # Errors
-    /// When the members contradict each other.
+    /// If the members contradict each other.
     pub(super) fn evaluate(
         &self,
         members: &Members,
@@ -123,10 +124,10 @@ impl<'c: 'p, 'p> ParsedRequest<'c, 'p> {
         ))
     }
 
-    /// Counts the request, if it is to be forwarded.
+    /// Counts the request against the rate limits, if it is to be forwarded.
     ///
     /// # Errors
-    /// When a rate limit throttles it.
+    /// If a rate limit throttles the request.
     pub(super) fn check_rate_limits(
         &self,
         evaluation: &Evaluation,

@@ -25,7 +25,7 @@ use super::worker::Worker;
 
 /// Reads a request body: every chunk is scanned and held.
 ///
-/// INVARIANT: the permits are for the bytes held, so these are never more than the worker's budget.
+/// INVARIANT: the permits cover the bytes held, which therefore never exceed the worker's budget.
 pub(super) struct BodyReader<'w> {
     worker: &'w Worker,
     incoming: IncomingBody,
@@ -36,7 +36,7 @@ pub(super) struct BodyReader<'w> {
     has_ended: bool,
 }
 
-/// A body that is not read to its end: what was read, and the source of the rest.
+/// A body that was not read to its end: the part that was read, and the source of the rest.
 pub(super) struct BodyRemainder<'w> {
     pub(super) worker: &'w Worker,
     pub(super) incoming: IncomingBody,
@@ -45,23 +45,23 @@ pub(super) struct BodyRemainder<'w> {
     pub(super) timeout: BodyTimeout,
 }
 
-/// A shorter body is read to its end before the decision: to hold it costs less than to evaluate
-/// the request twice, which a body that streams needs.
+/// A shorter body is read to its end before the decision: holding it costs less than the second
+/// evaluation, which a streaming body needs.
 const DECIDE_AFTER_BYTES: u64 = 96 << 10;
 
-/// How long a body that holds a part of the budget waits for more: two bodies that hold what the
-/// other waits for would otherwise both stand for `body-timeout`. The first to give up releases its
-/// part, and the other goes on.
+/// How long a body that holds a part of the budget waits for more. Two bodies that wait for each
+/// other's part would otherwise both wait for `body-timeout`. With this limit, the first to give up
+/// releases its part, and the other continues.
 const BUDGET_WAIT: Duration = Duration::from_secs(1);
 
-/// Trailers could say anything after the decision, and no client sends them.
+/// Trailers arrive after the decision and could contradict it. No client sends them.
 pub(super) const TRAILERS: Rejection = Rejection::Ambiguous("the request has trailers");
 
 impl<'w> BodyReader<'w> {
     /// Prepares to read a body.
     ///
     /// # Errors
-    /// When its announced length is above the limit.
+    /// If the announced length exceeds the limit.
     pub(super) fn new(
         mut incoming: IncomingBody,
         format: WireFormat,
@@ -83,17 +83,17 @@ impl<'w> BodyReader<'w> {
         })
     }
 
-    /// The members that were found so far.
+    /// The members found so far.
     pub(super) fn members(&self) -> &Members {
         self.scanner.members()
     }
 
-    /// The hash of what was read.
+    /// The hash of the bytes read so far.
     pub(super) fn hash(&self) -> BodyHash {
         self.body.hash()
     }
 
-    /// How many bytes were read.
+    /// The number of bytes read so far.
     pub(super) fn len(&self) -> u64 {
         self.body.len()
     }
@@ -106,7 +106,7 @@ impl<'w> BodyReader<'w> {
     /// Reads to the end.
     ///
     /// # Errors
-    /// When the body is malformed, too large or too slow, or the budget has no room for it.
+    /// If the body is malformed, too large or too slow, or the budget has no room for it.
     pub(super) async fn read_to_end(&mut self) -> Result<(), Rejection> {
         while !self.has_ended {
             self.read_chunk().await?;
@@ -114,7 +114,7 @@ impl<'w> BodyReader<'w> {
         Ok(())
     }
 
-    /// Reads to the end; a body that may stream, only until it is large and has named a resource.
+    /// Reads to the end; a body that may stream, only until it is large and names a resource.
     ///
     /// # Errors
     /// As [`BodyReader::read_to_end`].
@@ -128,7 +128,7 @@ impl<'w> BodyReader<'w> {
         Ok(())
     }
 
-    /// The parts of a body that is not read to its end.
+    /// Splits a body that was not read to its end into its parts.
     pub(super) fn into_remainder(mut self) -> BodyRemainder<'w> {
         self.body.hold_permit(self.permits.take());
         BodyRemainder {
@@ -146,7 +146,7 @@ impl<'w> BodyReader<'w> {
         self.body
     }
 
-    /// The next frame: at once if it is there, or when the client sends it.
+    /// The next frame; waits for the client if no frame has arrived.
     async fn next_frame(&mut self) -> Result<Option<Result<Frame<Bytes>, BodyError>>, Rejection> {
         let ready = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.incoming).poll_frame(cx))).await;
         if let Poll::Ready(frame) = ready {

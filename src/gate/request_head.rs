@@ -1,4 +1,4 @@
-//! The request head: what it says, and which heads are refused as ambiguous. Hop-by-hop headers.
+//! The request head: operation and caller, the refusal of ambiguous heads, and hop-by-hop headers.
 
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
@@ -10,7 +10,7 @@ use crate::sigv4::{self, ParseError, RequestSignature};
 
 use super::connection::ConnectionInfo;
 
-/// A request head. With [`check_form`], it can be read in one way only.
+/// A parsed request head. A head that also passes [`check_form`] has only one reading.
 pub struct RequestHead<'a> {
     /// The encoding of the body.
     pub format: WireFormat,
@@ -23,14 +23,14 @@ pub struct RequestHead<'a> {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const RPC_V2_CBOR: &[u8] = b"rpc-v2-cbor";
-/// Hop-by-hop headers: of the connection and not of the message (RFC 9110 section 7.6.1).
+/// Hop-by-hop headers: they belong to the connection and not the message (RFC 9110 section 7.6.1).
 static HOP_BY_HOP: [HeaderName; 3] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// A header that decides how a request is read.
+/// A header that affects how a request is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     Host,
@@ -45,12 +45,12 @@ enum Field {
     Connection,
     Upgrade,
     ContentEncoding,
-    /// `X-Amzn-Target`: some readers take it for a target too (Smithy RPC v2 names both); no client
-    /// sends it.
+    /// `X-Amzn-Target`: some servers read the operation from this header too (Smithy RPC v2 names
+    /// both headers). No client sends it.
     OtherTarget,
 }
 
-/// Headers that may stand once: of two, the service may read the other one.
+/// Headers that must not be repeated: the gate and the service could each read a different one.
 const SINGLETONS: [(Field, &str); 9] = [
     (Field::Host, "`Host` is doubled"),
     (Field::Authorization, "`Authorization` is doubled"),
@@ -63,11 +63,11 @@ const SINGLETONS: [(Field, &str); 9] = [
     (Field::Date, "`X-Amz-Date` is doubled"),
 ];
 
-/// The first of each [`Field`], found in one pass: to ask the map for each costs a request of 1 KiB
-/// 3 % of its instructions.
+/// The first of each [`Field`], found in one pass. A map lookup for each field costs a request of 1
+/// KiB 3 % of its instructions.
 struct Fields<'a> {
     first: [Option<&'a HeaderValue>; Field::OtherTarget as usize + 1],
-    /// A bit for each field that stands more than once.
+    /// A bit for each repeated field.
     repeated: u16,
 }
 
@@ -80,7 +80,7 @@ fn format_of(content_type: &HeaderValue) -> Option<WireFormat> {
     WireFormat::from_content_type(content_type.to_str().ok()?)
 }
 
-/// The encoding of a response that names one, once.
+/// The encoding of a response whose headers name exactly one.
 pub(super) fn single_format(headers: &HeaderMap) -> Option<WireFormat> {
     let mut content_types = headers.get_all(CONTENT_TYPE).iter();
     match (content_types.next(), content_types.next()) {
@@ -162,7 +162,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whether a header holds several values for some readers.
+    /// Whether some readers find several values in one header field.
     fn is_joined(&self, field: Field) -> bool {
         let value = self.get(field);
         value.is_some_and(|value| value.as_bytes().contains(&b','))
@@ -173,7 +173,7 @@ impl<'a> RequestHead<'a> {
     /// Parses a head that was sent to `region`.
     ///
     /// # Errors
-    /// When the operation or the caller is ambiguous, or the credential scope is of another region or
+    /// If the operation or the caller is ambiguous, or the credential scope is of another region or
     /// service.
     pub fn parse(parts: &'a Parts, region: &str) -> Result<RequestHead<'a>, Rejection> {
         let fields = Fields::find(&parts.headers);
@@ -218,9 +218,9 @@ impl<'a> RequestHead<'a> {
         })
     }
 
-    /// Whether the body may carry records and can be decided before its end: the operation is known
-    /// and has neither tags nor a token, which only the whole body tells. A request for an event
-    /// stream is not large: it may be evaluated again while the stream is open.
+    /// Whether the body may carry records and can be decided before its end: the operation is
+    /// known, and has neither tags nor a token, which only the whole body shows. A request for an
+    /// event stream is not large: the gate may evaluate it again while the stream is open.
     pub(super) fn may_be_large(&self) -> bool {
         match self.target {
             Target::Operation(operation) => {
@@ -234,7 +234,7 @@ impl<'a> RequestHead<'a> {
 }
 
 /// The host name of the request, in lower case: `Host` of HTTP/1.1, `:authority` of HTTP/2. If both
-/// stand there, they must be equal.
+/// are present, they must be equal.
 pub(super) fn host(parts: &Parts, connection: &ConnectionInfo) -> Result<String, Rejection> {
     let fields = Fields::find(&parts.headers);
     check(parts, &fields)?;
@@ -319,8 +319,8 @@ fn check(parts: &Parts, fields: &Fields<'_>) -> Result<(), Rejection> {
     }
 }
 
-/// The operation: in the path under Smithy RPC v2, else in a header. The content type has to be that
-/// of the protocol.
+/// The operation: from the path under Smithy RPC v2, otherwise from a header. The content type must
+/// be that of the protocol.
 fn target<'a>(
     parts: &'a Parts,
     fields: &Fields<'a>,
@@ -344,8 +344,8 @@ fn target<'a>(
     target.ok_or(Rejection::UnknownOperation)
 }
 
-/// `Connection` may only say whether the connection stays open (keep-alive): the gate would have to
-/// drop a header that it names, and the signature may cover that header.
+/// `Connection` may only say whether the connection stays open (keep-alive). The gate would have to
+/// drop any header that `Connection` names, and the signature may cover that header.
 fn check_connection(headers: &HeaderMap) -> Result<(), Rejection> {
     let is_persistence = |value: &HeaderValue| {
         value.to_str().is_ok_and(|value| {

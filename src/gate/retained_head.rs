@@ -14,7 +14,7 @@ use super::evaluation::Evaluation;
 use super::request::{self, ParsedRequest};
 use super::request_head;
 
-/// A request head with what else an evaluation needs besides the connection and the body's members.
+/// A request head and the other inputs of an evaluation, but the connection and body's members.
 pub(super) struct RetainedHead {
     parts: Parts,
     /// The hash of the body, where the request is re-signed.
@@ -36,10 +36,10 @@ impl RetainedHead {
         }
     }
 
-    /// Evaluates the request as the first time; `on_evaluation` gets the result.
+    /// Evaluates the request in the same way as before. Calls `on_evaluation` with the result.
     ///
     /// # Errors
-    /// Why the request would not be forwarded.
+    /// The reason that the request would not be forwarded.
     pub(super) fn reevaluate(
         &self,
         connection: &ConnectionInfo,

@@ -13,21 +13,21 @@ use crate::reject::Rejection;
 use super::caller_identity::CallerIdentity;
 use super::endpoints::ReSignConfig;
 
-/// What re-signs the request of one caller.
+/// The credentials that re-sign the request of one caller.
 pub(super) struct Signer<'a> {
     credentials: &'a UpstreamCredentials,
     role: Option<RoleSession>,
     account: Option<String>,
 }
 
-/// How long a request waits for credentials that are not there yet.
+/// How long a request waits for credentials that are not available yet.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl<'a> Signer<'a> {
     /// Selects the credentials for a caller.
     ///
     /// # Errors
-    /// [`Rejection::NoRole`], where there are roles and none is this caller's for sure.
+    /// [`Rejection::NoRole`], if roles are configured and none matches this caller for certain.
     pub(super) fn select(
         re_sign: &'a ReSignConfig,
         caller: &CallerIdentity<'_>,
@@ -45,7 +45,7 @@ impl<'a> Signer<'a> {
             .roles
             .iter()
             .map(|role| (role, role.principal.matches(&principal)));
-        // The first role that may match must match for sure.
+        // The first role that may match must match for certain.
         let Some((role, Match::Yes)) = roles.find(|(_, matched)| *matched != Match::No) else {
             return Err(Rejection::NoRole);
         };
@@ -56,12 +56,12 @@ impl<'a> Signer<'a> {
         })
     }
 
-    /// The account that a name without an account means.
+    /// The account of a stream that a request names without an account.
     pub(super) fn account(&self) -> Option<&str> {
         self.account.as_deref()
     }
 
-    /// The credentials: at once, but for a role that nobody has assumed yet.
+    /// The credentials. Waits only for a role that no request has assumed yet.
     ///
     /// # Errors
     /// [`Rejection::NoCredentials`].

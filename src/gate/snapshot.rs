@@ -8,8 +8,8 @@ use tokio::sync::futures::OwnedNotified;
 
 use super::endpoints::ListenerEndpoints;
 
-/// Holds the current snapshot. A frequent reader compares generations, which is one load of a cache
-/// line that hardly ever changes, and takes the lock only when they differ.
+/// Holds the current snapshot. A frequent reader compares generations, which costs one load of a
+/// cache line that hardly ever changes, and takes the lock only when they differ.
 #[derive(Debug)]
 pub struct SnapshotCell<T> {
     generation: AtomicU64,
@@ -17,7 +17,7 @@ pub struct SnapshotCell<T> {
     changed: Arc<Notify>,
 }
 
-/// Where a connection finds the current snapshot of its listener.
+/// The source of the current snapshot of a connection's listener.
 pub trait SnapshotSource: Send + Sync {
     /// The number of the current snapshot; each reload adds one.
     fn generation(&self) -> u64;

@@ -1,10 +1,10 @@
 //! A large request body that streams upstream while it is scanned, with its last bytes held back.
 //!
-//! A large `PutRecords` need not be stored to be decided. Once its stream is named and the policy
-//! allows it, what was read goes upstream and the rest follows, each chunk scanned before it leaves.
-//! INVARIANT: the last bytes leave only after the whole body was scanned without an error and the
-//! request was evaluated again by all of it. The service never sees the end of a body that does not
-//! pass, and so never executes it.
+//! A large `PutRecords` need not be stored to be decided. Once the body has named its stream and
+//! the policy allows the request, the gate sends the part that was read, then the rest, and scans
+//! each chunk before it leaves. INVARIANT: the last bytes leave only after the whole body was
+//! scanned without an error and the request was evaluated again by all of it. The service never
+//! sees the end of a body that does not pass, and so never executes it.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -35,7 +35,7 @@ use super::retained_head::RetainedHead;
 struct StreamingBody {
     incoming: IncomingBody,
     scanner: Scanner,
-    /// The chunk that was read last. Never empty: an empty one would release the last bytes.
+    /// The chunk that was read last. Never empty: an empty chunk would release the last bytes.
     held: Option<Bytes>,
     has_ended: bool,
     limit: u64,
@@ -58,7 +58,7 @@ pub(super) struct StreamOutcome {
     decision: Option<RecordedDecision>,
 }
 
-/// The body to forward. Where its end has not been read, also the outcome of the rest.
+/// The body to forward, and the outcome of its rest, if its end has not been read yet.
 pub(super) fn into_forwarded(
     reader: BodyReader<'_>,
     connection: &Rc<ConnectionInfo>,

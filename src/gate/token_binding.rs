@@ -1,8 +1,8 @@
 //! Token binding: a response that issues an opaque token or iterator binds it to its stream.
 //!
-//! The response streams through, but for its last bytes: they are held back until the whole response
-//! has been read and its token bound. INVARIANT: no client has the whole of a response whose token
-//! is not bound yet. A response that is ambiguous binds nothing, and streams through.
+//! The response streams through, except for its last bytes, which are held back until the whole
+//! response has been read and its token bound. INVARIANT: no client has the whole of a response
+//! whose token is not bound yet. A response that is ambiguous binds nothing, and streams through.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -30,7 +30,7 @@ use super::worker::Worker;
 /// The token that the response to a request is expected to issue.
 pub(super) struct ExpectedToken {
     rule: TokenRule,
-    /// The ARN of the stream that it will stand for.
+    /// The ARN of the stream that the token will stand for.
     stream: Arc<str>,
 }
 
@@ -45,20 +45,20 @@ pub(super) struct TokenScanBody {
     held: Option<Bytes>,
     trailers: Option<Frame<Bytes>>,
     stage: Stage,
-    /// Whether the upstream has sent all.
+    /// Whether the upstream's body has ended.
     has_ended: bool,
 }
 
 enum Stage {
     Scanning,
-    /// The other replicas have to know of the binding first.
+    /// Waits until the binding is published to the other replicas.
     Publishing(PublishFuture),
-    /// The scan is over: what is held leaves, and then what follows.
+    /// The scan is over: the held chunk leaves, and then the rest.
     Releasing,
 }
 
 impl ExpectedToken {
-    /// The token that the gate has to know, if it stands for one stream for sure.
+    /// The token to bind, if the token stands for one stream for certain.
     pub(super) fn of(
         request: &ParsedRequest<'_, '_>,
         reader: &BodyReader<'_>,
@@ -68,7 +68,7 @@ impl ExpectedToken {
             return None;
         };
         let rule = request.endpoint().token_rules.issued_by(operation)?;
-        // A body that is still arriving may name another stream yet.
+        // A body that is still arriving may yet name another stream.
         if !reader.has_ended() {
             return None;
         }
@@ -76,8 +76,8 @@ impl ExpectedToken {
         Some(ExpectedToken { rule, stream })
     }
 
-    /// The scanner for a response; `None` where the response issues no token, or its headers do not
-    /// tell how to read it.
+    /// The scanner for a response; `None` if the response issues no token, or if its headers do not
+    /// say how to read it.
     pub(super) fn scanner(
         &self,
         worker: &Worker,
@@ -118,7 +118,7 @@ impl TokenScanBody {
         }
     }
 
-    /// The body as it comes from the upstream.
+    /// The upstream's response body.
     pub(super) fn upstream(&self) -> &ResponseBody {
         &self.body
     }

@@ -10,11 +10,11 @@ use super::request::ParsedRequest;
 use super::request_body::BodyReader;
 use super::worker::Worker;
 
-/// Evaluates the request again by the stream of its token, where the stream can change the
-/// evaluation or a rate limit counts it.
+/// Evaluates the request again by the stream of its token, where that stream can change the
+/// evaluation or a rate limit counts by it.
 ///
 /// # Errors
-/// A token that is not bound is answered as an expired one, unless in audit mode.
+/// A token that is not bound gets the error for an expired one, unless in audit mode.
 pub(super) async fn resolve_token(
     worker: &Worker,
     request: &ParsedRequest<'_, '_>,

@@ -18,7 +18,7 @@ pub struct Worker {
     pub upstream: Upstream,
     /// Limits and timeouts.
     pub limits: Limits,
-    /// What happens to an open event stream that a reload denies.
+    /// The action on an open event stream that a reload denies.
     pub on_reload: OnReload,
     /// The buffer budget: bytes of request bodies that this loop may still hold.
     pub budget: Arc<Semaphore>,

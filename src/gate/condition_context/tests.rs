@@ -137,8 +137,8 @@ enum Mode {
     ReSign,
 }
 
-/// What the registry says a listener knows is what requests are given: the warnings that `check`
-/// prints from it, and the table in the docs, would lie otherwise.
+/// The registry states which keys a listener knows. Requests must agree with the registry: `check`
+/// prints warnings from it, and the docs have a table of it.
 #[test]
 fn facts_and_the_registry_agree() {
     for mode in [Mode::Passthrough, Mode::ReSign] {

@@ -13,7 +13,7 @@ pub enum SubjectAltName {
 }
 
 /// Reads the names of a DER certificate that TLS has verified. Empty if the certificate does not
-/// parse; names that are not printable ASCII are left out, since two readers could differ.
+/// parse. Omits names that are not printable ASCII, since two readers could differ.
 pub(super) fn subject_alt_names(certificate: &[u8]) -> Vec<SubjectAltName> {
     let Ok((rest, certificate)) = X509Certificate::from_der(certificate) else {
         return Vec::new();

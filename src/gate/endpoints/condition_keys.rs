@@ -14,7 +14,7 @@ impl Context for EndpointContext<'_> {
 }
 
 impl Endpoint {
-    /// The value of a condition key, as far as the endpoint alone tells it.
+    /// The value of a condition key, if the endpoint alone determines it.
     pub(in crate::gate) fn condition_value(&self, key: Key<'_>) -> Fact<Value<'_>> {
         match key {
             Key::SourceVpce => Fact::Known(Value::Text(&self.id)),
@@ -29,7 +29,7 @@ impl Endpoint {
     }
 }
 
-/// What the configuration states; else it is unknown.
+/// A configured value; unknown if the configuration has none.
 pub(in crate::gate) fn known_text(text: Option<&str>) -> Fact<Value<'_>> {
     text.map_or(Fact::Unknown, |text| Fact::Known(Value::Text(text)))
 }

@@ -22,29 +22,29 @@ pub struct Endpoint {
     pub id: Arc<str>,
     /// `aws:SourceVpc`.
     pub vpc: Option<String>,
-    /// The region that it leads to.
+    /// The region that the endpoint serves.
     pub region: String,
     /// The partition of that region.
     pub partition: &'static str,
     /// The name of that region's Kinesis endpoint.
     pub service_name: String,
-    /// The networks of its clients: other clients are refused. Empty for any network.
+    /// The networks of its clients. Clients of other networks are refused. Empty for any network.
     pub networks: Vec<IpNet>,
     /// The endpoint policy.
     pub policy: Policy,
     /// The file of the policy, or `default-full-access`.
     pub policy_name: Arc<str>,
-    /// What happens to a denied request.
+    /// How the gate handles a denied request.
     pub enforcement: Enforcement,
-    /// The candidate policy that is evaluated beside the endpoint policy, and its file.
+    /// The candidate policy, evaluated beside the endpoint policy, and its file.
     pub candidate: Option<(Arc<str>, Policy)>,
     /// The policies of principals.
     pub identity_policies: Arc<IdentityPolicies>,
-    /// The rate limits; the same for all endpoints.
+    /// The rate limits, shared by all endpoints.
     pub rate_rules: Arc<RateRules>,
-    /// The opaque tokens that these policies and rate limits need to know.
+    /// The opaque tokens whose streams these policies and rate limits depend on.
     pub token_rules: TokenRules,
-    /// The caller, where the endpoint serves one workload.
+    /// The caller, where the endpoint serves a single workload.
     pub principal: Option<Arc<MappedPrincipal>>,
     /// The owner of the VPC endpoint.
     pub owner: EndpointOwner,
@@ -52,12 +52,12 @@ pub struct Endpoint {
     pub re_sign: Option<ReSignConfig>,
 }
 
-/// What happens to a denied request.
+/// How the gate handles a denied request.
 #[derive(Debug)]
 pub enum Enforcement {
-    /// It is refused.
+    /// The gate refuses the request.
     Enforce,
-    /// It is recorded and forwarded.
+    /// The gate records the request and forwards it.
     Audit(AuditMode),
 }
 
@@ -72,7 +72,7 @@ pub struct EndpointOwner {
     pub vpc_arn: Option<String>,
 }
 
-/// Where a request goes.
+/// The destination of a request.
 #[derive(Clone, Copy)]
 pub(in crate::gate) struct Route<'a> {
     /// The Kinesis endpoint to connect to and verify.
@@ -87,7 +87,7 @@ impl Endpoint {
         matches!(self.enforcement, Enforcement::Audit(_))
     }
 
-    /// Whether a client at this address may be one of this endpoint.
+    /// Whether a client at this address may use the endpoint.
     pub(super) fn admits(&self, peer: IpAddr) -> bool {
         self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&peer))
     }
@@ -100,9 +100,9 @@ impl Endpoint {
         }
     }
 
-    /// The route of a Kinesis endpoint name, without port and in lower case. `None` for a name that
-    /// is no Kinesis endpoint of this region, or that of another VPC endpoint: the gate is no open
-    /// relay.
+    /// The route of a Kinesis endpoint name, without port and in lower case. `None` if the name is
+    /// not a Kinesis endpoint of this region, or belongs to another VPC endpoint: the gate is not
+    /// an open relay.
     pub(in crate::gate) fn route<'a>(&'a self, name: &'a str) -> Option<Route<'a>> {
         let host = Host::parse(name)?;
         if host.region != self.region {

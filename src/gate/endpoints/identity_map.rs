@@ -8,7 +8,7 @@ use crate::sigv4::PrincipalArn;
 
 use super::client_certificate::SubjectAltName;
 
-/// All that is known of callers. Read-only, shared by every event loop.
+/// The configured facts about callers. Read-only, shared by every event loop.
 #[derive(Default)]
 pub struct IdentityMap {
     /// By access key id.
@@ -54,7 +54,7 @@ pub enum CertificatePattern {
     Dns(String),
 }
 
-/// Who a client certificate stands for.
+/// The identity that a client certificate maps to.
 #[derive(Debug, Clone)]
 pub enum CertificateIdentity {
     /// One principal.
@@ -66,7 +66,7 @@ pub enum CertificateIdentity {
 }
 
 impl IdentityMap {
-    /// Who a certificate with these names stands for.
+    /// The identity that a certificate with these names maps to.
     pub fn identify_certificate(&self, names: &[SubjectAltName]) -> CertificateIdentity {
         let mut found: Option<&Arc<MappedPrincipal>> = None;
         for (pattern, principal) in &self.by_certificate {
@@ -87,7 +87,7 @@ impl IdentityMap {
 }
 
 impl Organization {
-    /// This organization; what it does not state is that of `other`.
+    /// This organization, with the missing fields of `other`.
     pub fn or(&self, other: Option<&Organization>) -> Organization {
         let other = other.cloned().unwrap_or_default();
         Organization {

@@ -9,7 +9,7 @@ use crate::policy::AttachedPolicy;
 pub struct IdentityPolicies {
     /// The policies and their principals; candidates come last.
     pub policies: Vec<AttachedPolicy>,
-    /// How many of the policies are not candidates.
+    /// How many of the policies are enforced; the others are candidates.
     pub enforced_count: usize,
     /// The files of the policies, in the same order.
     pub names: Vec<Arc<str>>,

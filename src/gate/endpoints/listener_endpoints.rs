@@ -1,4 +1,4 @@
-//! The endpoints behind one listener, the names that they answer to, and the choice between them.
+//! The endpoints of one listener, their host names, and the selection of one for a connection.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use super::identity_map::{CertificateIdentity, IdentityMap};
 pub struct ListenerEndpoints {
     /// The endpoints; [`ListenerEndpoints::select_endpoint`] chooses one for a connection.
     pub endpoints: Vec<Arc<Endpoint>>,
-    /// What is known of callers.
+    /// The configured facts about callers.
     pub identity_map: Arc<IdentityMap>,
-    /// HostNames of this listener that are no Kinesis endpoint names.
+    /// Host names of this listener that are not Kinesis endpoint names.
     pub names: HostNames,
-    /// Whether the listener accepts intercepted connections, which were meant for another address:
-    /// their clients use the names of Kinesis endpoints only.
+    /// Whether the listener accepts intercepted connections, which clients opened to another
+    /// address. Their clients use the names of Kinesis endpoints only.
     pub is_intercepting: bool,
     /// Hosts that clients may reach through a TLS tunnel.
     pub tunnels: Vec<Tunnel>,
@@ -29,7 +29,7 @@ pub struct ListenerEndpoints {
     pub client_verifier: Option<Arc<dyn ClientCertVerifier>>,
 }
 
-/// What selects the endpoint of a connection.
+/// The inputs of the selection of a connection's endpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct EndpointQuery<'a> {
     /// The client's address.
@@ -54,10 +54,10 @@ pub enum SelectError {
 }
 
 impl ListenerEndpoints {
-    /// Selects the one endpoint that the load balancer's id, the client's network and the name leave.
+    /// Selects the one endpoint that the load balancer's id, client's network and name match.
     ///
     /// # Errors
-    /// When none remains, or more than one: there is no default.
+    /// If no endpoint matches, or more than one: there is no default.
     pub fn select_endpoint(
         &self,
         query: &EndpointQuery<'_>,
@@ -81,7 +81,7 @@ impl ListenerEndpoints {
         }
     }
 
-    /// Who the first of a client's certificates stands for; `None` without certificates.
+    /// The identity that the first of a client's certificates maps to; `None` without certificates.
     pub fn identify_certificate(
         &self,
         certificates: &[CertificateDer<'_>],
@@ -112,7 +112,7 @@ impl ListenerEndpoints {
         self.tunnels.iter().find(|tunnel| tunnel.name == name)
     }
 
-    /// Whether `name` is an endpoint override: a name of this listener and of no Kinesis endpoint.
+    /// Whether `name` is an endpoint override: one of this listener and not of a Kinesis endpoint.
     pub(in crate::gate) fn is_own(&self, name: &str) -> bool {
         let is_address = || name.parse::<IpAddr>().is_ok();
         !self.is_intercepting && (name == "localhost" || is_address() || self.names.contains(name))

@@ -1,7 +1,7 @@
 //! The compiled configuration of listeners and endpoints, a snapshot of which decides each request.
 //!
-//! `app` compiles it at start and at each reload. Nothing here changes while requests are handled,
-//! but for the counts of rate limits.
+//! `app` compiles it at start and at each reload. Except for the counts of rate limits, nothing
+//! here changes while requests are handled.
 
 mod client_certificate;
 mod condition_keys;

@@ -1,9 +1,9 @@
 //! Rate limits: how many requests a second go to Kinesis, by principal, stream or both.
 //!
-//! A request is counted when the policy has allowed it, and before anything of it leaves. A rule is
-//! a guard and never a permission: it does not count what the policy denies. Where several rules
-//! apply, all must have room; a request that one of them throttles takes nothing from the others.
-//! Unknown facts count as they do for a Deny: a rule that may apply does apply.
+//! A request is counted after the policy has allowed it, and before any of its bytes leave. A rule
+//! restricts and never permits: denied requests are not counted. Where several rules apply, all
+//! must have room; a request that one rule throttles is counted by none. Unknown facts count as for
+//! a Deny: a rule that may apply does apply.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,19 +24,19 @@ pub struct RateRules(pub Vec<RateRule>);
 pub struct RateRule {
     /// The rule's name in the log and the metrics.
     pub name: Arc<str>,
-    /// What it counts by.
+    /// The key that the rule counts by.
     pub per: RateLimitKey,
-    /// The principals that it applies to; empty for all.
+    /// The principals that the rule applies to; empty for all.
     pub principals: Vec<PrincipalPattern>,
-    /// The streams that it applies to; empty for all, and for requests on none.
+    /// The streams that the rule applies to; empty for all requests, with or without a stream.
     pub streams: Vec<ResourceSelector>,
-    /// The actions that it applies to; empty for all.
+    /// The actions that the rule applies to; empty for all.
     pub actions: Vec<ActionSelector>,
     /// The counts; they outlive a reload.
     pub limiter: Arc<KeyedLimiter>,
 }
 
-/// What rate limits need to know of a request.
+/// The facts about a request that rate limits depend on.
 pub(in crate::gate) struct RateLimitedRequest<'a> {
     pub(in crate::gate) target: &'a Target<'a>,
     pub(in crate::gate) principal: Principal<'a>,
@@ -54,7 +54,7 @@ impl RateRules {
     /// Counts a request that is about to be forwarded.
     ///
     /// # Errors
-    /// When a rule has no room for the request. Then no rule counts it.
+    /// If a rule has no room for the request. Then no rule counts the request.
     pub(in crate::gate) fn admit(
         &self,
         request: &RateLimitedRequest<'_>,
@@ -96,8 +96,8 @@ impl RateRules {
             .any(|rule| depends(rule) && rule.is_for_action(&action))
     }
 
-    /// Calls `is_found` with every rule that applies to a request and each key that the rule counts
-    /// the request by, in order, until it returns true: that rule.
+    /// Calls `is_found` with every rule that applies to a request and each of the rule's keys for
+    /// the request, in order. Returns the first rule for which it returns true.
     fn find_rule<'r>(
         &'r self,
         request: &RateLimitedRequest<'_>,
@@ -150,7 +150,7 @@ impl RateRule {
     }
 }
 
-/// Whether one of the patterns may match, or there are none.
+/// Whether a pattern may match, or there are no patterns.
 fn may_match<T>(patterns: &[T], matches: impl Fn(&T) -> Match) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern) != Match::No)
 }

@@ -9,17 +9,17 @@ use crate::sigv4::LocalKeys;
 
 /// How an endpoint authenticates its clients and re-signs their requests.
 pub struct ReSignConfig {
-    /// How clients prove who they are.
+    /// How clients authenticate.
     pub client_authentication: ClientAuthentication,
     /// The gate's own credentials.
     pub credentials: Arc<UpstreamCredentials>,
-    /// The account of these credentials, where it is stated.
+    /// The account of these credentials, if it is configured.
     pub account: Option<String>,
-    /// The roles to assume, by principal. With any, a principal that has none is refused.
+    /// The roles to assume, by principal. If there are any, a principal without a role is refused.
     pub roles: Vec<RoleMapping>,
 }
 
-/// How clients prove who they are.
+/// How clients authenticate.
 pub enum ClientAuthentication {
     /// By a signature with local credentials.
     Sigv4(Arc<LocalStore>),

@@ -1,7 +1,7 @@
 //! Token rules: the opaque tokens, iterators among them, whose streams the gate has to know.
 //!
-//! These are the tokens of operations for which policies or rate limits tell streams apart. Where
-//! they do not, a response streams through unread and no token is bound.
+//! These are the tokens of operations for which policies or rate limits distinguish streams. For
+//! other operations, a response streams through unread and no token is bound.
 
 use crate::kinesis::{Operation, operations};
 
@@ -18,11 +18,11 @@ pub(in crate::gate) struct TokenRule {
     pub(in crate::gate) member: &'static str,
     /// Whether enforced policies or rate limits need the token, and not only candidates.
     is_required: bool,
-    /// Whether rate limits need the token, even where policies allow it whatever its stream.
+    /// Whether rate limits need the token, even where policies allow every stream.
     is_rate_limited: bool,
 }
 
-/// What needs to know the streams of an operation's tokens.
+/// Whether policies and rate limits need to know the streams of an operation's tokens.
 pub(super) struct TokenNeed {
     pub(super) policies: bool,
     pub(super) candidates: bool,
@@ -30,7 +30,7 @@ pub(super) struct TokenNeed {
 }
 
 impl TokenRules {
-    /// The rules for every operation; `need` tells what needs the tokens of one.
+    /// The rules for every operation. `need` returns which rules need an operation's tokens.
     pub(super) fn compile(need: impl Fn(&'static Operation) -> TokenNeed) -> TokenRules {
         let rule = |operation: &'static Operation| {
             let (taker, member) = operation.issued_token()?;
@@ -51,8 +51,8 @@ impl TokenRules {
         *self.0.get(usize::from(operation.number))?
     }
 
-    /// Whether the gate has to know the token in a request. A token that is allowed whatever its
-    /// stream is needed for rate limits only.
+    /// Whether the gate has to know the stream of the token in a request. If every stream is
+    /// allowed, only rate limits need it.
     pub(in crate::gate) fn require_token_of(
         &self,
         operation: &Operation,
