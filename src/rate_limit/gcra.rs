@@ -2,15 +2,15 @@
 //! (ITU-T I.371, annex A).
 //!
 //! The state of a key is one moment: the theoretical arrival time (TAT) of its next request. Each
-//! request puts the TAT off by an interval, and conforms while the TAT lies at most a burst of intervals
-//! ahead.
+//! request moves the TAT forward by an interval, and conforms while the TAT is at most a burst of
+//! intervals ahead.
 
 /// A rate and a burst. Moments and durations are in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gcra {
-    /// Between two requests, in the long run.
+    /// The interval between two requests, in the long run.
     emission_interval: u64,
-    /// How far ahead of the present the TAT may lie.
+    /// How far ahead of the present the TAT may be.
     burst_duration: u64,
 }
 
@@ -61,7 +61,7 @@ mod tests {
             [true, true, true, false]
         );
         assert_eq!([quarter, quarter + 1].map(&mut try_acquire), [false, true]);
-        // A long rest gives no more than a burst.
+        // A long idle time gives no more than a burst.
         let later = 100 * quarter;
         assert_eq!([later; 4].map(&mut try_acquire), [true, true, true, false]);
     }

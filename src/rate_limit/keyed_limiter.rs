@@ -1,14 +1,14 @@
 //! A rate limit by key: the TAT of each key in a fixed number of cells, shared by every event loop.
 //!
 //! The cells are a set-associative cache. A key without a cell evicts the key of its set with the
-//! earliest TAT, *and inherits that TAT*: mostly one in the past, and then nobody loses anything. With
-//! more active keys than cells, the least active share cells in this way, and a busy key keeps its own.
-//! INVARIANT: no key exceeds its limit. A TAT is only put off, so a key that comes back finds none in
-//! its set that is earlier than the one it lost.
+//! earliest TAT, *and inherits that TAT*. Mostly that TAT is in the past, and no key loses
+//! anything. With more active keys than cells, the least active share cells in this way, and a busy
+//! key keeps its own. INVARIANT: no key exceeds its limit. A TAT only moves forward, so a key that
+//! comes back finds none in its set that is earlier than the one it lost.
 //!
-//! A known key costs a hash, a look and one exchange of a word: no lock, no allocation. Only an
-//! eviction locks, together with those that share its lock. (The crate `governor` has the arithmetic,
-//! but a map that grows with the number of keys, which clients choose.)
+//! A known key costs a hash, a lookup and one exchange of a word: no lock, no allocation. Only an
+//! eviction locks, together with evictions that share its lock. (The crate `governor` has the same
+//! arithmetic, but its map grows with the number of keys, which clients choose.)
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,16 +24,16 @@ pub struct KeyedLimiter {
     cells: Box<[Cell]>,
     /// Held during an eviction, so that a key evicts one other.
     eviction_locks: [Mutex<()>; LOCK_COUNT],
-    /// Random: nobody can make up keys that collide with another's.
+    /// Random, so that no client can construct keys that collide with another's.
     hasher: RandomState,
     epoch: Instant,
     limited: AtomicU64,
 }
 
-/// INVARIANT: `key` changes only while `tat` is [`EVICTING`], and then `tat` becomes one that it never
-/// was. A thread that read `tat`, then `key`, and exchanges that `tat` for another, did so under that
-/// key; except where a new key evicted it and refunded a request in that moment: then one more request
-/// passes, once.
+/// INVARIANT: `key` changes only while `tat` is [`EVICTING`], and then `tat` becomes a value that
+/// it never was. A thread that read `tat`, then `key`, and exchanges that `tat` for another, did so
+/// under that key. One exception: a new key evicted the key and refunded a request in that moment;
+/// then one more request passes, once.
 #[derive(Debug, Default)]
 struct Cell {
     /// The theoretical arrival time, in nanoseconds since the limiter's epoch.
@@ -41,7 +41,7 @@ struct Cell {
     key: AtomicU64,
 }
 
-/// In place of the TAT of a cell whose key changes.
+/// The TAT of a cell whose key is changing.
 const EVICTING: u64 = u64::MAX;
 /// Four cache lines.
 const CELLS_PER_SET: usize = 16;
@@ -65,12 +65,12 @@ impl KeyedLimiter {
         self.gcra == gcra && self.cells.len() == keys.max(1)
     }
 
-    /// The key of a value. Two values that differ have the same key with a chance of one in 2^64.
+    /// The key of a value. Two different values share a key with a probability of one in 2^64.
     pub fn key(&self, value: impl Hash) -> u64 {
         self.hasher.hash_one(value)
     }
 
-    /// Counts one more request of a key, if it is within the limit.
+    /// Counts one more request of a key, if the request is within the limit. Returns whether it is.
     pub fn try_acquire(&self, key: u64, now: Instant) -> bool {
         let now = self.nanos_since_epoch(now);
         let is_admitted = loop {

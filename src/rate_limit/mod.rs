@@ -1,7 +1,7 @@
 //! The rate limit of each of many keys, in fixed memory.
 //!
-//! [`Gcra`] is the arithmetic, [`KeyedLimiter`] its state by key. Both are ignorant of what is limited,
-//! and take the time as an argument.
+//! [`Gcra`] is the arithmetic, [`KeyedLimiter`] its state by key. Neither knows the kind of thing
+//! that is limited; both take the time as an argument.
 
 mod gcra;
 mod keyed_limiter;

@@ -3,9 +3,9 @@
 //! Every [`Rejection`] has a status, an AWS error type and a message, in the encoding of the request;
 //! no arm stands for "all others".
 //!
-//! Statuses follow what SDKs do with them: an error that a retry can cure is 5xx or a throttle, any
-//! other is 4xx. The gate itself never retries. The reason that a person needs goes to the decision
-//! log under the same request id, and not to the client.
+//! Statuses follow the behaviour of SDKs: an error that a retry can cure is 5xx or a throttle, any
+//! other is 4xx. The gate itself never retries. The detailed reason goes to the decision log under
+//! the same request id, and not to the client.
 
 mod access_denied;
 mod rate_limited;
@@ -27,7 +27,7 @@ pub use rate_limited::RateLimited;
 pub enum Rejection {
     /// The method is not `POST`.
     MethodNotAllowed,
-    /// Two readers could read the request's head differently.
+    /// The request's head has more than one reading.
     Ambiguous(&'static str),
     /// The authority is no Kinesis endpoint of this listener (RFC 9110 section 15.5.20).
     MisdirectedRequest(String),
@@ -55,7 +55,7 @@ pub enum Rejection {
     /// Two names in the request contradict each other.
     ResourceConflict(ResourceConflict),
     /// The gate has not issued the opaque token in this member in the last 300 seconds, and the
-    /// policy treats the streams differently that the token may stand for.
+    /// policy distinguishes the streams that the token may stand for.
     UnknownToken(Member),
     /// The body is longer than `limits.body-bytes`.
     BodyTooLarge,
@@ -85,7 +85,7 @@ pub enum Overloaded {
 /// The service's message for an iterator that is older than 300 seconds.
 const EXPIRED_ITERATOR: &str =
     "The shard iterator has expired. Shard iterators are only valid for 300 seconds";
-/// The message for such a `NextToken`; not verified against Kinesis itself.
+/// The message for an expired `NextToken`; not verified against Kinesis itself.
 const EXPIRED_NEXT_TOKEN: &str =
     "The next token has expired. Next tokens are only valid for 300 seconds";
 
@@ -179,7 +179,7 @@ impl Rejection {
         })
     }
 
-    /// The reason for the decision log; a denial's reason is its statement.
+    /// The reason for the decision log. The reason of a denial is its statement.
     pub fn reason(&self) -> Option<String> {
         Some(match self {
             Rejection::AccessDenied(_) => return None,

@@ -29,9 +29,9 @@ impl RateLimited {
         }
     }
 
-    /// On the data plane, the service's own error, which producers and consumers look for by name.
-    /// On the control plane the service answers `LimitExceededException`; the SDKs for Java do not
-    /// back off for that, so the throttle that every SDK backs off for stands in its place.
+    /// On the data plane, the service's own error, which producers and consumers recognize by name.
+    /// On the control plane the service answers `LimitExceededException`. The SDKs for Java do not
+    /// back off for that error, so the gate answers with a throttle that every SDK backs off for.
     pub(super) fn error_type(&self) -> &'static str {
         if self.is_data_plane {
             "ProvisionedThroughputExceededException"
