@@ -1,4 +1,4 @@
-//! The connector: opens upstream connections. Address (with happy eyeballs), TCP, TLS.
+//! The connector opens upstream connections: address (with happy eyeballs), TCP and TLS.
 
 use std::future::Future;
 use std::io;
@@ -23,7 +23,7 @@ use super::loop_guard::{LoopGuard, PendingConnect};
 use super::resolver::Resolver;
 use super::settings::{Destination, Settings};
 
-/// The HTTP version of a request, upstream the same as downstream.
+/// The HTTP version of a request, the same upstream as downstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HttpVersion {
     Http1,
@@ -106,10 +106,10 @@ impl Connector {
         &self.loop_guard
     }
 
-    /// The addresses that connections to the Kinesis endpoint `name` go to.
+    /// The addresses for connections to the Kinesis endpoint `name`.
     ///
     /// # Errors
-    /// When no address is found, or one of them is the gate's own.
+    /// If no address is found, or an address is the gate's own.
     pub(super) async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, UpstreamError> {
         let found = if self.addresses.is_empty() {
             let (host, port) = match &self.connect {
@@ -167,7 +167,7 @@ impl Connector {
         }
     }
 
-    /// Tries every address: a connection that was never made has sent nothing.
+    /// Tries every address: a failed connection attempt has sent no byte of the request.
     async fn open_tcp(
         &self,
         addresses: Vec<SocketAddr>,
@@ -204,8 +204,8 @@ pub(super) fn split_port(connect: &str) -> (&str, u16) {
     (bare.unwrap_or(host), port.parse().unwrap_or(HTTPS))
 }
 
-/// Happy eyeballs: connects to the first address that accepts. Each address is tried when the one
-/// before has failed, or after [`HAPPY_EYEBALLS_DELAY`].
+/// Happy eyeballs: connects to the first address that accepts. Tries each address when the previous
+/// one has failed, or after [`HAPPY_EYEBALLS_DELAY`].
 async fn happy_eyeballs(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut addresses = addresses.into_iter();

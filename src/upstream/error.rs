@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-/// Why there is no response. The client may retry any of these; the gate never retries a request whose
-/// bytes may have left.
+/// The reason that there is no response. The client may retry any of these; the gate never retries
+/// a request whose bytes may have left.
 #[derive(Debug)]
 pub enum UpstreamError {
     /// The upstream's name does not resolve.

@@ -17,7 +17,7 @@ use super::request_body::RequestBody;
 /// The connections to one endpoint name.
 #[derive(Default)]
 pub(super) struct Endpoint {
-    /// IdleConnection HTTP/1.1 connections, the most lately used last: it is the likeliest to be alive.
+    /// Idle HTTP/1.1 connections, the most recently used last: it is the likeliest to be alive.
     http1: RefCell<Vec<IdleConnection>>,
     http2: RefCell<Vec<Rc<Http2Connection>>>,
     /// Locked while an HTTP/2 connection is opened, so that a burst opens one and not many.
@@ -59,7 +59,7 @@ pub(super) struct ActiveStream(Rc<Http2Connection>);
 pub(super) const MAX_STREAMS: usize = 100;
 
 impl Endpoint {
-    /// Closes connections that were idle for too long. Whether any are left, or are in use.
+    /// Closes connections that were idle for too long. Returns whether any are left or in use.
     pub(super) fn close_idle(self: &Rc<Endpoint>, now: Instant, timeout: Duration) -> bool {
         let is_recent = |since: Instant| now.duration_since(since) < timeout;
         self.http1.borrow_mut().retain_mut(|idle| {
@@ -102,7 +102,7 @@ impl Endpoint {
         connection
     }
 
-    /// Removes an HTTP/2 connection, which serves its open streams to their end.
+    /// Removes an HTTP/2 connection from the pool. Its open streams continue to their end.
     pub(super) fn remove_http2(&self, connection: &Rc<Http2Connection>) {
         let mut all = self.http2.borrow_mut();
         all.retain(|other| !Rc::ptr_eq(other, connection));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpStream;
 
-/// The gate's own addresses, and its connections that are being opened. Cheap to clone.
+/// The gate's own addresses, and its connections that are opening. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct LoopGuard {
     /// The addresses of the gate's listeners.
@@ -19,7 +19,7 @@ pub struct LoopGuard {
 /// The two ends of a connection, the opener's first.
 type Ends = (SocketAddr, SocketAddr);
 
-/// A connection that is being opened, until this is dropped.
+/// A connection that is being opened. The entry is removed on drop.
 #[derive(Debug)]
 pub struct PendingConnect {
     guard: LoopGuard,
@@ -38,8 +38,8 @@ impl LoopGuard {
         })
     }
 
-    /// Whether an accepted connection, whose original destination is `to`, was opened by the gate. Marks
-    /// it as a loop for the task that opens it.
+    /// Whether the gate opened an accepted connection whose original destination is `to`. Marks the
+    /// connection as a loop for the task that opens it.
     pub(super) fn detect_loop(&self, from: SocketAddr, to: SocketAddr) -> bool {
         match self.pending().get_mut(&(canonical(from), canonical(to))) {
             Some(is_loop) => {
@@ -80,8 +80,8 @@ impl Drop for PendingConnect {
     }
 }
 
-/// Whether an address is one of this machine's: only those can be bound, unless the system allows any
-/// (`ip_nonlocal_bind`), which an address that no machine has shows.
+/// Whether an address is one of this machine's: only those can be bound, unless the system allows
+/// any (`ip_nonlocal_bind`). A bind to an address that no machine has detects that setting.
 fn is_local(ip: IpAddr) -> bool {
     let binds = |ip: IpAddr| UdpSocket::bind((ip, 0)).is_ok();
     ip.is_loopback() || binds(ip) && !binds(Ipv4Addr::new(192, 0, 2, 1).into())

@@ -44,7 +44,7 @@ impl Upstream {
     /// Opens no connection yet.
     ///
     /// # Errors
-    /// When `settings.server_name` is not a name or the TLS provider refuses its own defaults.
+    /// If `settings.server_name` is not a name, or the TLS provider refuses its own defaults.
     pub fn new(settings: &Settings) -> Result<Upstream, rustls::Error> {
         Ok(Upstream {
             pool: Rc::new(Pool::new(Connector::new(settings)?, settings.idle_timeout)),
@@ -56,8 +56,8 @@ impl Upstream {
     /// streams. A signer re-signs the request first.
     ///
     /// # Errors
-    /// Why there is no response. A request whose bytes may have left is never sent again: the client
-    /// owns retries.
+    /// The reason that there is no response. A request whose bytes may have left is never sent
+    /// again: the client owns retries.
     pub async fn forward(
         &self,
         to: Destination<'_>,
@@ -80,7 +80,7 @@ impl Upstream {
     /// tunnel's TLS is not Kinesis and is never decrypted.
     ///
     /// # Errors
-    /// When the name has no address, or no address accepts.
+    /// If the name has no address, or no address accepts.
     pub async fn tunnel(
         &self,
         name: &str,
@@ -100,7 +100,7 @@ impl Upstream {
     /// The addresses that connections to the Kinesis endpoint `name` would go to now.
     ///
     /// # Errors
-    /// When no address is found, or one of them is the gate's own.
+    /// If no address is found, or an address is the gate's own.
     pub async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, UpstreamError> {
         self.pool.connector().addresses(name).await
     }

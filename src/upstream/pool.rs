@@ -29,7 +29,7 @@ use super::settings::Destination;
 pub(super) struct Pool {
     connector: Connector,
     idle_timeout: Duration,
-    /// By the address that clients chose, if they chose one.
+    /// By the original destination of the client's connection, if there is one.
     endpoints: RefCell<HashMap<Option<SocketAddr>, EndpointsByName>>,
 }
 
@@ -95,7 +95,7 @@ impl Pool {
         request: Request<RequestBody>,
         response_timeout: Duration,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
-        // A kept connection that has closed is progress over before a byte is written to it.
+        // A pooled connection that has closed is skipped before a byte is written to it.
         let mut connection = match endpoint.take_http1() {
             Some(connection) => connection,
             None => {
@@ -181,7 +181,7 @@ const CONNECTION_WINDOW: u32 = MAX_STREAMS as u32 * STREAM_WINDOW;
 /// Interval and timeout of HTTP/2 keep-alive pings on a connection with streams.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// Why there is no response.
+/// The reason that there is no response.
 #[expect(
     clippy::large_enum_variant,
     reason = "lives for a moment on a rare path; a box would only add an allocation"
@@ -210,7 +210,7 @@ impl From<http1::SendError<BodyAborted>> for UpstreamError {
     }
 }
 
-/// Waits for the head of a response; the timeout starts again with every chunk of the body.
+/// Waits for the head of a response. The timeout restarts with every chunk of the request's body.
 async fn receive_head(
     response_timeout: Duration,
     progress: &Cell<u64>,

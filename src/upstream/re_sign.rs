@@ -29,8 +29,8 @@ pub struct Signer<'a> {
 
 const AMZ_DATE: &str = "x-amz-date";
 
-/// Headers that a client authenticates with, or signs with. None of them is forwarded, nor is the
-/// query.
+/// Headers that carry or belong to the client's signature. Neither these headers nor the query is
+/// forwarded.
 const CLIENT_SIGNATURE: [HeaderName; 8] = [
     AUTHORIZATION,
     HeaderName::from_static("x-amz-security-token"),
@@ -43,11 +43,11 @@ const CLIENT_SIGNATURE: [HeaderName; 8] = [
 ];
 
 impl Signer<'_> {
-    /// Removes the client's signature, and signs. The signed host is [`Signer::host`], whatever host
-    /// the client signed.
+    /// Removes the client's signature, and signs. The signed host is [`Signer::host`], not the host
+    /// that the client signed.
     ///
     /// # Errors
-    /// When `aws-sigv4` does not sign the request.
+    /// If `aws-sigv4` does not sign the request.
     pub fn sign(&self, request: &mut Request<RequestBody>) -> Result<(), UpstreamError> {
         request.body_mut().drop_raw_head();
         for name in &CLIENT_SIGNATURE {

@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::http::MessageBody;
 use crate::sigv4::{BodyHash, hash_body};
 
-/// A request's body: the chunks that the gate has read, and perhaps a stream of those that follow.
+/// The body of a request: the chunks that the gate has read, and optionally a stream of the rest.
 #[derive(Default)]
 pub struct RequestBody {
     raw_head: Option<Bytes>,
@@ -25,18 +25,18 @@ pub struct RequestBody {
     progress: Option<Rc<Cell<u64>>>,
 }
 
-/// The end of a body, which the gate checks while it passes.
+/// The rest of a body, which the gate checks as it streams.
 pub trait BodyStream {
     /// The next chunk; `None` after the last.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyAborted>>>;
 }
 
-/// The gate aborts the body: the request must not become complete upstream.
+/// The gate aborts the body: the request must never be complete upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyAborted;
 
 impl RequestBody {
-    /// An empty body, with the bytes of the request's head if they are forwarded as it came.
+    /// An empty body. `raw_head` is the request's head, if it is forwarded as received.
     pub fn new(raw_head: Option<Bytes>) -> RequestBody {
         RequestBody {
             raw_head,
@@ -44,12 +44,12 @@ impl RequestBody {
         }
     }
 
-    /// Sends the request's head as it is now, and not as it came.
+    /// Makes the request's head be sent as it is now, and not as received.
     pub(super) fn drop_raw_head(&mut self) {
         self.raw_head = None;
     }
 
-    /// Whether the request's head is forwarded as it came.
+    /// Whether the request's head is forwarded as received.
     #[cfg(test)]
     pub(super) fn has_raw_head(&self) -> bool {
         self.raw_head.is_some()

@@ -33,7 +33,7 @@ impl Resolver {
     /// A resolver that queries `servers`, or the system's if there are none.
     ///
     /// # Errors
-    /// When the servers cannot be used.
+    /// If the servers cannot be used.
     pub(super) fn new(servers: &[SocketAddr]) -> io::Result<Resolver> {
         let servers = (!servers.is_empty()).then(|| build_resolver(servers));
         Ok(Resolver {
@@ -42,7 +42,7 @@ impl Resolver {
         })
     }
 
-    /// Every address of `host`, in the order in which to try them.
+    /// All addresses of `host`, in the order in which to try them.
     pub(super) async fn addresses(
         &self,
         host: &str,
@@ -91,7 +91,7 @@ fn build_resolver(servers: &[SocketAddr]) -> io::Result<TokioResolver> {
     options.cache_size = CACHE_SIZE;
     options.negative_max_ttl = Some(NEGATIVE_TTL);
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    // The hosts file that brings clients here would bring the gate to itself.
+    // The hosts file that leads clients to the gate would lead the gate to itself.
     options.use_hosts_file = ResolveHosts::Never;
     options.case_randomization = true;
     builder.build().map_err(io::Error::other)

@@ -1,4 +1,4 @@
-//! The response body from upstream, streamed; its connection returns to the pool at its end.
+//! The response body from upstream, streamed. At the end, its connection returns to the pool.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,8 +10,8 @@ use crate::http::{BodyError, IncomingBody, MessageBody};
 
 use super::lease::Lease;
 
-/// A response's body. At its end the connection serves another request; if the body is dropped
-/// before, the connection is closed.
+/// The body of a response. At its end the connection can serve another request. If the body is
+/// dropped earlier, the connection closes.
 pub struct ResponseBody {
     raw_head: Option<Bytes>,
     incoming: IncomingBody,

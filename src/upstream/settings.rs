@@ -8,14 +8,14 @@ use rustls::RootCertStore;
 
 use super::loop_guard::LoopGuard;
 
-/// Where connections go, and their timeouts. One for the process.
+/// The address and timeouts of upstream connections. One value for the process.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `host:port` for every connection; `None` connects to the server name, port 443.
     pub connect: Option<String>,
-    /// Addresses for every connection to Kinesis, in round robin; if empty, `connect` holds.
+    /// Addresses for every connection to Kinesis, in round robin; if empty, `connect` applies.
     pub addresses: Vec<SocketAddr>,
-    /// DNS servers; if empty, the system's resolver is asked.
+    /// DNS servers; if empty, the system's resolver is used.
     pub dns: Vec<SocketAddr>,
     /// The name to verify in place of the server name.
     pub server_name: Option<String>,
@@ -31,7 +31,7 @@ pub struct Settings {
     pub loop_guard: LoopGuard,
 }
 
-/// Where a request goes.
+/// The destination of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Destination<'a> {
     /// The name of the Kinesis endpoint, which its certificate must have.

@@ -47,7 +47,7 @@ fn signed(
     request
 }
 
-/// Our verifier takes what AWS's crate signs, and says what it covers.
+/// The gate's verifier accepts a signature of AWS's crate, and returns the signed headers.
 fn verify(request: &Request<RequestBody>, now: SystemTime) -> String {
     let date = amz_date(now);
     let scope = CredentialScope {
