@@ -1,4 +1,4 @@
-//! Graceful shutdown: the drain begins first, and the work under way ends after it.
+//! Graceful shutdown: the drain begins, and the work in progress then ends.
 
 use tokio::sync::watch;
 
@@ -29,7 +29,7 @@ impl Drain {
         *self.0.borrow()
     }
 
-    /// Waits until the drain begins. Dropping the trigger begins it: nothing is left to serve for.
+    /// Waits until the drain begins. Dropping the trigger begins it too.
     pub async fn wait(&mut self) {
         let _ = self.0.wait_for(|begun| *begun).await;
     }

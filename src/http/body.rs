@@ -12,11 +12,11 @@ use http_body::{Body, Frame, SizeHint};
 
 /// A request or response body to send.
 pub trait MessageBody: Body<Data = Bytes> + Unpin {
-    /// The bytes of the message's head as they were received, to be sent unchanged. `None`: the head
-    /// is written from the message's parts.
+    /// The message's head as received, to be sent unchanged. If `None`, the head is written from
+    /// the message's parts.
     fn raw_head(&self) -> Option<&Bytes>;
 
-    /// Told when an HTTP/2 client takes nothing of a response for the write timeout. The body is
+    /// Called when an HTTP/2 client takes no bytes of a response for the write timeout. The body is
     /// dropped next.
     fn on_write_timeout(&mut self) {}
 }
@@ -29,29 +29,29 @@ pub enum IncomingBody {
     Http2(hyper::body::Incoming),
 }
 
-/// Why a body did not arrive whole.
+/// The reason that a body did not arrive whole.
 #[derive(Debug)]
 pub enum BodyError {
     /// An HTTP/1.1 connection broke, or the framing is wrong.
     Http1(io::Error),
     /// An HTTP/2 stream or connection broke.
     Http2(hyper::Error),
-    /// The gate ended the body; why.
+    /// The gate ended the body, for this reason.
     Ended(String),
 }
 
 /// The body of the message that an HTTP/1.1 connection is reading.
 pub struct Http1Body {
-    /// `None` once the body has ended: the next message's bytes are not this body's.
+    /// `None` once the body has ended: the bytes of the next message are not part of this body.
     source: Option<Rc<RefCell<dyn BodySource>>>,
     raw_head: Option<Bytes>,
-    /// Bytes that are still to come, where the head says how many.
+    /// The bytes still to come, where the head has the length.
     remaining: Option<u64>,
 }
 
 /// The connection that an HTTP/1.1 body is read from.
 pub(super) trait BodySource {
-    /// The next frame of the body; `None` after the last. Nobody reads trailers: their frame is empty.
+    /// The next frame of the body; `None` after the last. The frame of trailers is empty.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Frame<Bytes>>>>;
     /// Whether the last frame has been read.
     fn has_ended(&self) -> bool;
@@ -59,7 +59,7 @@ pub(super) trait BodySource {
 
 impl Http1Body {
     /// The body of a message whose head has been read. `remaining` is its length, where the head
-    /// says it.
+    /// has it.
     pub(super) fn new(
         source: Rc<RefCell<dyn BodySource>>,
         remaining: Option<u64>,
@@ -92,8 +92,7 @@ impl Http1Body {
 }
 
 impl IncomingBody {
-    /// Takes the bytes of the message's head as they were received, where they can be sent
-    /// unchanged.
+    /// Takes the head of the message as received, if it can be sent unchanged.
     pub fn take_raw_head(&mut self) -> Option<Bytes> {
         match self {
             IncomingBody::Http1(body) => body.raw_head.take(),

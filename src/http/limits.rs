@@ -10,7 +10,7 @@ pub struct Limits {
     /// From the end of the last exchange to the end of the next request head: HTTP/1.1's
     /// keep-alive timeout. Also the interval of HTTP/2's keep-alive pings.
     pub head_timeout: Duration,
-    /// How long a client may take no byte of a response that is ready.
+    /// How long a client may take no bytes of a response that is ready.
     pub write_timeout: Duration,
     /// How long a client may leave an HTTP/2 keep-alive ping unanswered.
     pub ping_timeout: Duration,

@@ -1,10 +1,10 @@
-//! The executor of hyper's tasks: the event loop that spawns them runs them.
+//! The executor of hyper's tasks, which runs each task on the event loop that spawns it.
 
 use std::future::Future;
 
 use hyper::rt::Executor;
 
-/// Spawns on the current event loop; no task moves to another.
+/// Spawns tasks on the current event loop. No task moves to another loop.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalExecutor;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::time::timeout;
 
-/// What ALPN (RFC 7301) agreed on.
+/// The protocol that ALPN (RFC 7301) agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// `http/1.1`.
@@ -21,7 +21,7 @@ pub enum Protocol {
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Protocol {
-    /// From the protocol that ALPN agreed on.
+    /// Maps the protocol that ALPN agreed on.
     pub fn from_alpn(agreed: Option<&[u8]>) -> Protocol {
         match agreed {
             Some(b"h2") => Protocol::Http2,

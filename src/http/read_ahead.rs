@@ -7,15 +7,15 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A socket that is read ahead while a large body arrives. rustls asks for 4 KiB at a time, four
-/// system calls for each TLS record; this asks the kernel for what it has, up to 32 KiB.
+/// A socket with read-ahead for large bodies. rustls reads 4 KiB at a time, four system calls for
+/// each TLS record; this socket reads whatever the kernel has, up to 32 KiB.
 ///
 /// The first read goes straight into the caller's buffer, so that small requests pay no copy. A
 /// connection holds a buffer only while there are bytes in it.
 #[derive(Debug)]
 pub struct ReadAhead<S> {
     socket: S,
-    /// Holds the bytes from `start` to `end`, which were read and not yet taken.
+    /// The bytes from `start` to `end` were read from the socket and not yet by the caller.
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
@@ -23,13 +23,13 @@ pub struct ReadAhead<S> {
     expects_more: bool,
 }
 
-/// Bytes read at once. At 1 MiB bodies it saves an eighth of the kernel's time for 30 µs of copying.
+/// Bytes read at once: saves an eighth of the kernel's time of 1 MiB bodies, for 30 µs of copying.
 const BUFFER_BYTES: usize = 32 << 10;
 /// Spare buffers of one event loop.
 const MAX_SPARE: usize = 8;
 
 thread_local! {
-    /// Zeroed once and not each time: that would cost 2 µs.
+    /// Buffers are zeroed once: zeroing at each use would cost 2 µs.
     static SPARE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -112,7 +112,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match slices {
-            // A record by itself, as most are: `send` is cheaper than `writev`.
+            // A single record, the usual case: `send` is cheaper than `writev`.
             [slice] => Pin::new(&mut self.socket).poll_write(cx, slice),
             _ => Pin::new(&mut self.socket).poll_write_vectored(cx, slices),
         }

@@ -1,4 +1,4 @@
-//! The request handler that a server is given.
+//! The request handler of a server.
 
 use std::future::Future;
 
@@ -14,6 +14,6 @@ pub trait Service: 'static {
     /// Handles one request.
     fn handle(&self, request: Request<IncomingBody>) -> impl Future<Output = Response<Self::Body>>;
 
-    /// Waits until the connection must drain: requests under way are answered, then it closes.
+    /// Waits until the connection must drain: it answers the requests in progress, then closes.
     fn drain(&self) -> impl Future<Output = ()>;
 }

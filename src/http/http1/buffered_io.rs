@@ -1,4 +1,4 @@
-//! Buffered I/O of one connection: heads, lines and bytes, read as TLS records bring them.
+//! Buffered I/O of one connection: reads heads, lines and bytes from TLS records of any size.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr_iter;
 use tokio::io::{AsyncBufRead, AsyncWrite};
 
-/// A connection, and the bytes that were read from it and not used yet.
+/// A connection, and the bytes that were read from it and not consumed yet.
 pub(super) struct BufferedIo<S> {
     stream: S,
     /// INVARIANT: no longer than the limit of a head and one TLS record.
@@ -19,7 +19,7 @@ pub(super) struct BufferedIo<S> {
     has_more: bool,
 }
 
-/// Why no head was read.
+/// The reason that no head was read.
 #[derive(Debug)]
 pub(super) enum HeadError {
     /// The peer has closed, or the connection broke.
@@ -66,7 +66,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> BufferedIo<S> {
         }
     }
 
-    /// Whether nothing of a next message has come.
+    /// Whether no byte of a next message has arrived.
     pub(super) fn is_empty(&self) -> bool {
         self.buffer.is_empty() && !self.has_more
     }
@@ -78,7 +78,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> BufferedIo<S> {
         }
     }
 
-    /// Appends the next bytes of the stream to the buffer: how many, 0 at the end.
+    /// Appends the next bytes of the stream to the buffer. Returns their number, 0 at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let bytes = ready!(Pin::new(&mut self.stream).poll_fill_buf(cx))?;
         let len = bytes.len();
@@ -102,7 +102,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> BufferedIo<S> {
         Poll::Ready(Ok(bytes))
     }
 
-    /// Takes a line without its end; `None` when it is longer than `max`.
+    /// Takes a line without its line end; `None` if the line is longer than `max`.
     pub(super) fn poll_line(
         &mut self,
         max: usize,
@@ -124,7 +124,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> BufferedIo<S> {
         }
     }
 
-    /// Ready when the peer has closed the connection; to be polled between messages only.
+    /// Ready when the peer has closed the connection. To be polled between messages only.
     pub(super) fn poll_peer_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_empty() {
             return Poll::Pending;
@@ -150,7 +150,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> BufferedIo<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Ready when the peer has closed; what it still sends is dropped.
+    /// Ready when the peer has closed. Discards all bytes until then.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match ready!(Pin::new(&mut self.stream).poll_fill_buf(cx)) {
@@ -168,7 +168,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> BufferedIo<S> {
     }
 }
 
-/// A search for the end of a head that is still arriving: it looks at each byte once.
+/// A search for the end of a head that is still arriving. It looks at each byte once.
 #[derive(Debug, Clone, Copy, Default)]
 struct HeadScan {
     scanned: usize,
@@ -177,7 +177,7 @@ struct HeadScan {
 }
 
 impl HeadScan {
-    /// Where the head at the beginning of `bytes` ends, behind its empty line.
+    /// The position behind the empty line of the head at the beginning of `bytes`.
     fn end_of_head(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
         let start = self.scanned;
         for at in memchr_iter(b'\n', bytes.get(start..).unwrap_or_default()) {

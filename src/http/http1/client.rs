@@ -1,5 +1,5 @@
-//! The HTTP/1.1 client: one connection, one request at a time. It never retries: a request is sent
-//! once, and an error is the caller's.
+//! The HTTP/1.1 client: one connection, one request at a time. It never retries: it sends a request
+//! once, and returns any error to the caller.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -33,9 +33,9 @@ pub struct Client<S> {
 
 /// A response whose body is still arriving.
 pub struct IncomingResponse {
-    /// Its head. Where there is a raw head, it has only the headers that the gate reads.
+    /// Its head. With a raw head, `parts` has only the headers that the gate reads.
     pub parts: response::Parts,
-    /// The head's bytes, where they can be sent on unchanged.
+    /// The bytes of the head, if they can be forwarded unchanged.
     pub raw_head: Option<Bytes>,
     /// Its body.
     pub body: IncomingBody,
@@ -43,20 +43,20 @@ pub struct IncomingResponse {
     pub is_persistent: bool,
 }
 
-/// Why there is no response.
+/// The reason that there is no response.
 #[derive(Debug)]
 pub enum SendError<E> {
     /// The connection broke.
     Io(io::Error),
     /// The server closed the connection without a response.
     Closed,
-    /// What the server sent is not a response.
+    /// The server's bytes are not a response.
     Malformed(MalformedHead),
     /// The response head is longer than the limit.
     HeadTooLong,
-    /// The request's own body failed: it has not left whole, and never will.
+    /// The request's own body failed: the request is not whole upstream, and never will be.
     Body(E),
-    /// The request's body is not as long as its head says.
+    /// The length of the request's body differs from the length in the head.
     BodyLength,
     /// No response came in time.
     Timeout,
@@ -74,7 +74,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Client<S> {
         }
     }
 
-    /// Whether the connection may take a request: it is open, and no byte has come unasked.
+    /// Whether the connection is ready for a request: it is open, and no unexpected byte has come.
     pub fn is_idle(&self) -> bool {
         // The holder of the last response's body has not read it to its end.
         self.is_persistent && Rc::strong_count(&self.io) == 1 && self.io.borrow_mut().is_idle()
@@ -85,11 +85,11 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Client<S> {
         self.io.borrow_mut().io.release_buffer();
     }
 
-    /// Sends a request and waits for the head of its response, for `timeout` since bytes of the
-    /// request were last written.
+    /// Sends a request and waits for the head of its response. `timeout` starts again whenever
+    /// bytes of the request are written.
     ///
     /// # Errors
-    /// Why there is no response; the connection is not used again.
+    /// The reason that there is no response. The connection is not used again.
     pub async fn send<B: MessageBody>(
         &mut self,
         request: Request<B>,

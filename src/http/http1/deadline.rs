@@ -1,4 +1,4 @@
-//! A deadline that each message moves and that hardly ever passes.
+//! A deadline that moves with each message and hardly ever passes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Moving it later costs a store: the timer stays where it is and looks again when it fires. A
+/// Moving the deadline later costs a store: the timer stays, and checks again when it fires. A
 /// timer registered and removed for each request costs 0.2 µs.
 pub(super) struct Deadline {
     timer: Pin<Box<Sleep>>,
@@ -24,7 +24,7 @@ impl Deadline {
         }
     }
 
-    /// Moves it to `timeout` from now.
+    /// Moves the deadline to `timeout` from now.
     pub(super) fn reset(&mut self, timeout: Duration) {
         self.at = Instant::now() + timeout;
         if self.at < self.timer.deadline() {

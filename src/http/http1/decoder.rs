@@ -10,14 +10,14 @@ use tokio::io::{AsyncBufRead, AsyncWrite};
 
 use super::buffered_io::BufferedIo;
 
-/// What is left of a body.
+/// The part of a body that is still to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decoder {
-    /// So many bytes.
+    /// This many bytes.
     Length(u64),
     /// Chunked: the line with the next chunk's size.
     ChunkSize,
-    /// Chunked: so many bytes of one chunk.
+    /// Chunked: this many bytes of one chunk.
     ChunkData(u64),
     /// Chunked: the line end behind one chunk.
     ChunkEnd,
@@ -27,7 +27,7 @@ pub(super) enum Decoder {
     UntilClose,
     /// Nothing.
     Ended,
-    /// It broke off or was framed wrongly: no byte behind that is known to be anything.
+    /// The body broke off or was framed wrongly: the meaning of all further bytes is unknown.
     Broken,
 }
 
@@ -106,7 +106,7 @@ impl Decoder {
                 }
                 Decoder::LastChunk => match ready!(io.poll_line(0, cx))? {
                     Some(_) => *self = Decoder::Ended,
-                    // Nobody reads trailers, and so not what follows them.
+                    // Nothing reads trailers, so nothing reads the bytes behind them.
                     None => {
                         *self = Decoder::Broken;
                         return Poll::Ready(Ok(Some(Frame::trailers(HeaderMap::new()))));
@@ -117,7 +117,7 @@ impl Decoder {
     }
 }
 
-/// A chunk's size: hexadecimal digits and nothing else, no extension.
+/// The size of a chunk: hexadecimal digits only, no extension.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     if line.is_empty() || !line.iter().all(u8::is_ascii_hexdigit) {
         return None;

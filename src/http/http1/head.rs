@@ -13,7 +13,7 @@ use super::decoder::Decoder;
 
 /// A request's head.
 pub struct RequestHead {
-    /// What it says.
+    /// The parsed head.
     pub parts: request::Parts,
     /// Its bytes, without hop-by-hop headers.
     pub raw: Bytes,
@@ -26,15 +26,15 @@ pub struct RequestHead {
 
 /// A response's head.
 pub(super) struct ResponseHead {
-    /// Its headers; where there are raw bytes, only those that the gate reads.
+    /// The parsed head; where there are raw bytes, with only the headers that the gate reads.
     pub(super) parts: response::Parts,
-    /// Its bytes, without hop-by-hop headers; `None` where they do not say how the body is framed.
+    /// Its bytes, without hop-by-hop headers; `None` where they do not define the body's framing.
     pub(super) raw: Option<Bytes>,
     pub(super) is_persistent: bool,
     pub(super) decoder: Decoder,
 }
 
-/// Why bytes are not a head that all readers read alike.
+/// The reason that bytes are not a head with only one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MalformedHead {
     /// Not the syntax of HTTP/1.1.
@@ -43,15 +43,15 @@ pub enum MalformedHead {
     TooManyHeaders,
     /// `Content-Length` is not a number, or there are two that differ.
     ContentLength,
-    /// `Transfer-Encoding` is doubled, does not end in `chunked`, stands beside a `Content-Length`,
-    /// or in HTTP/1.0.
+    /// `Transfer-Encoding` is repeated, does not end in `chunked`, stands beside a
+    /// `Content-Length`, or in HTTP/1.0.
     TransferEncoding,
 }
 
 /// Headers in one head; hyper's own limit.
 const MAX_HEADERS: usize = 100;
 
-/// Names that are in every request or response, and that `http` would allocate each time.
+/// Names in every request or response. `http` would allocate them each time.
 static COMMON_NAMES: [HeaderName; 8] = [
     HeaderName::from_static("x-amz-target"),
     HeaderName::from_static("x-amz-date"),
@@ -66,7 +66,7 @@ static COMMON_NAMES: [HeaderName; 8] = [
 /// Parses a request's head: `bytes` to its empty line.
 ///
 /// # Errors
-/// Why it is not a request head that all readers read alike.
+/// The reason that the bytes are not a request head with only one reading.
 pub fn parse_request(bytes: Bytes) -> Result<RequestHead, MalformedHead> {
     let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut []);
@@ -175,8 +175,8 @@ fn version_from_minor(minor: u8) -> Version {
     }
 }
 
-/// The headers whose names `is_wanted` accepts; values are slices of the head. Each costs as much
-/// as 700 instructions.
+/// The headers whose names `is_wanted` accepts. Values are slices of the head. Each header costs as
+/// much as 700 instructions.
 fn collect_headers(
     bytes: &Bytes,
     parsed: &[Header<'_>],
@@ -199,7 +199,7 @@ fn collect_headers(
     Ok(headers)
 }
 
-/// Whether the gate reads this header of a response. The others are sent on unchanged.
+/// Whether the gate reads this header of a response. Other headers are forwarded unchanged.
 fn is_read(name: &str) -> bool {
     [
         "content-length",
@@ -213,9 +213,9 @@ fn is_read(name: &str) -> bool {
     .any(|read| read.eq_ignore_ascii_case(name))
 }
 
-/// What the headers say of the end of the message, and of the connection.
+/// The headers that define the end of the message and of the connection.
 struct FramingHeaders {
-    /// The gate refuses another coding beside `chunked`, not this parser.
+    /// This parser accepts other codings beside `chunked`; the gate refuses them.
     is_chunked: bool,
     length: Option<u64>,
     is_persistent: bool,
@@ -274,7 +274,7 @@ impl FramingHeaders {
     }
 }
 
-/// Whether a header is hop-by-hop: of the connection and not of the message (RFC 9110 section 7.6.1).
+/// Whether a header belongs to the connection and not to the message (RFC 9110 section 7.6.1).
 fn is_hop_by_hop(name: &str) -> bool {
     ["connection", "keep-alive", "proxy-connection"]
         .iter()

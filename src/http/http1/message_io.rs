@@ -12,13 +12,12 @@ use crate::http::body::BodySource;
 use super::buffered_io::BufferedIo;
 use super::decoder::Decoder;
 
-/// A connection, and where the message that it reads ends.
+/// A connection, and the framing of the message that it reads.
 pub(super) struct MessageIo<S> {
     pub(super) io: BufferedIo<S>,
-    /// The body of the message under way.
+    /// The body of the current message.
     pub(super) decoder: Decoder,
-    /// What has still to be written before the peer sends its body; empty where it waits for
-    /// nothing.
+    /// The bytes to write before the peer sends its body; empty if the peer does not wait for any.
     pub(super) interim_response: &'static [u8],
 }
 
@@ -34,7 +33,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> MessageIo<S> {
         }
     }
 
-    /// Ready when the peer has closed the connection and owes nothing of a body.
+    /// Ready when the peer has closed the connection and no part of a body is missing.
     pub(super) fn poll_peer_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.decoder.has_ended() {
             true => self.io.poll_peer_closed(cx),
@@ -42,13 +41,13 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> MessageIo<S> {
         }
     }
 
-    /// Whether the connection is open, no message is under way and no byte came unasked.
+    /// Whether the connection is open, no message is in progress and no unexpected byte has come.
     pub(super) fn is_idle(&mut self) -> bool {
         let closed = self.poll_peer_closed(&mut Context::from_waker(Waker::noop()));
         closed.is_pending() && self.decoder.has_ended() && self.io.is_empty()
     }
 
-    /// Drops what has arrived of a body that nobody reads, and says whether that was all of it.
+    /// Drops the arrived bytes of an unread body. Returns whether the body has ended.
     pub(super) fn skip_body(&mut self) -> bool {
         // A client that waits for `100 Continue` gets the response instead.
         while self.interim_response.is_empty() && !self.decoder.has_ended() {

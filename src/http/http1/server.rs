@@ -26,11 +26,11 @@ use super::write_queue::{Framing, WriteError, WriteQueue};
 
 /// How long writing a refusal may take, and closing a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a connection that drains waits for the first byte of a request that may be on its way:
-/// the request would be lost if the connection closed on it.
+/// How long a draining connection waits for the first byte of a request that may be on its way: a
+/// request that meets a closed connection would be lost.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends. Once `drain` is ready, the response under way is the last, or
+/// Serves a connection until it ends. Once `drain` is ready, the current response is the last, or
 /// the response to a request that begins within a second.
 pub async fn serve<S, H, F, B>(
     stream: S,
@@ -91,19 +91,19 @@ struct Connection<'a, S> {
     is_draining: bool,
 }
 
-/// The next request head, or what came instead.
+/// The next request head, or the reason that there is none.
 #[expect(
     clippy::large_enum_variant,
     reason = "lives for a moment; a box would cost every request an allocation"
 )]
 enum NextHead {
     Request(RequestHead),
-    /// Bytes that are no request, and the response to them.
+    /// Bytes that are not a request, and the response to them.
     Refused(&'static [u8]),
     None,
 }
 
-/// What becomes of a connection after an exchange (RFC 9112 section 9.3).
+/// The fate of a connection after an exchange (RFC 9112 section 9.3).
 enum Persistence {
     KeepAlive,
     Close,
@@ -182,7 +182,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<'_, S> {
         let Some(response) = response.await else {
             return Persistence::Abort;
         };
-        // Nobody reads on: the holder of the request's body has dropped it with the response.
+        // The holder of the request's body has dropped it with the response: no one reads on.
         let is_clean = self.io.borrow_mut().skip_body() && Rc::strong_count(&self.io) == 1;
         let keeps_alive = head.is_persistent && is_clean && !self.is_draining;
         match self.write_response(response, keeps_alive).await {
@@ -205,7 +205,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<'_, S> {
             None => encode_head(&mut parts, &body, keeps_alive),
         };
         let framing = match parts.status {
-            // Their `Content-Length` is not about a body of theirs (RFC 9110 section 8.6).
+            // Their `Content-Length` describes no body of their own (RFC 9110 section 8.6).
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::Length(0),
             _ => Framing::from_headers(&parts.headers),
         };
@@ -217,7 +217,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Connection<'_, S> {
             let mut io = self.io.borrow_mut();
             if !is_broken {
                 match self.queue.poll_write(&mut io.io, &mut body, cx) {
-                    // The client gets what there is of the response, and then sees that it breaks off.
+                    // The client gets a part of the response, and then sees that it breaks off.
                     Poll::Ready(Err(WriteError::Body(_))) => is_broken = true,
                     Poll::Ready(written) => return Poll::Ready(written.map_err(|_| ())),
                     Poll::Pending => {}

@@ -1,5 +1,5 @@
-//! The write queue of a connection: head and body in as few writes as there are TLS records. It polls
-//! a body only while the peer takes what is queued: backpressure.
+//! The write queue of a connection: sends head and body in as few writes as there are TLS records.
+//! Backpressure: it polls a body only while the peer takes the queued bytes.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -15,8 +15,8 @@ use crate::http::body::MessageBody;
 
 use super::buffered_io::BufferedIo;
 
-/// A message that is being written. It serves one message after the other: its queue is allocated
-/// once.
+/// A message that is being written. One queue serves all messages of a connection, so that it is
+/// allocated once.
 #[derive(Default)]
 pub(super) struct WriteQueue {
     queue: VecDeque<Bytes>,
@@ -29,25 +29,25 @@ pub(super) struct WriteQueue {
 /// How a body is framed when it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// So many bytes are still to come.
+    /// This many bytes are still to come.
     Length(u64),
     Chunked,
 }
 
-/// Why a message was not written whole.
+/// The reason that a message was not written whole.
 #[derive(Debug)]
 pub(super) enum WriteError<E> {
     Io(io::Error),
     /// The body's own error.
     Body(E),
-    /// The body is shorter or longer than its head says.
+    /// The length of the body differs from the length in the head.
     BodyLength,
 }
 
 /// Bytes of one write: a message of this length leaves in one.
 const MAX_WRITE: usize = 68 << 10;
-/// The same for a longer message: one TLS record, sealed and copied while it is hot. A megabyte, as
-/// request or response, costs 17 % less so than in writes of four.
+/// The most bytes of one write of a longer message: one TLS record, sealed and copied while it is
+/// hot. A megabyte, as request or response, costs 17 % less so than in writes of four.
 const TLS_RECORD: usize = 16 << 10;
 /// Slices of one write.
 const MAX_SLICES: usize = 16;
@@ -59,7 +59,7 @@ impl Default for Framing {
 }
 
 impl Framing {
-    /// As the head says.
+    /// The framing that the head defines.
     pub(super) fn from_headers(headers: &HeaderMap) -> Framing {
         if headers.contains_key(TRANSFER_ENCODING) {
             return Framing::Chunked;
@@ -85,12 +85,12 @@ impl WriteQueue {
         self.write_count
     }
 
-    /// Whether no bytes wait for the peer to take them.
+    /// Whether the queue is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.queued_bytes == 0
     }
 
-    /// Writes until the whole message is written, or the peer or the body has to be waited for.
+    /// Writes until the whole message is written, or the peer or the body is not ready.
     pub(super) fn poll_write<B: MessageBody>(
         &mut self,
         io: &mut BufferedIo<impl AsyncBufRead + AsyncWrite + Unpin>,
@@ -130,7 +130,7 @@ impl WriteQueue {
         io.poll_flush(cx)
     }
 
-    /// Queues what the body has ready.
+    /// Queues the body's ready frames.
     fn fill<B: MessageBody>(
         &mut self,
         body: &mut B,

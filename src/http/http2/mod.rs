@@ -21,18 +21,18 @@ use write_timeout::{StreamExecutor, TimedBody};
 
 /// Bytes read from a client at once. A request head must fit; bodies come in pieces of this size.
 const READ_BUFFER: usize = 64 << 10;
-/// Bytes that a client may send ahead of our reading, on one stream and on one connection: the
-/// backpressure on request bodies. With what is read before a large body is decided, they are what a
-/// body that cannot go on holds: under 256 KiB.
+/// Bytes that a client may send before the gate reads them, on one stream and on one connection:
+/// the backpressure on request bodies. With the bytes that are read before a large body is decided,
+/// they are the most that a stalled body holds: under 256 KiB.
 const STREAM_WINDOW: u32 = 96 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// Bytes of a response that one stream holds for a client that takes none: hyper would hold 400 KiB.
 const SEND_BUFFER: usize = 64 << 10;
-/// Streams of one connection that may end by errors of the client's.
+/// Streams of one connection that may end by errors of the client.
 const LOCAL_ERROR_RESETS: usize = 1024;
 
-/// Serves one connection until it ends or drains. Where ALPN agreed on nothing, hyper tells the
-/// versions apart: only a part of the preface may have come.
+/// Serves one connection until it ends or drains. Where ALPN agreed on nothing, hyper detects the
+/// version: only a part of the preface may have come.
 pub(super) async fn serve<S: Service>(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     protocol: Protocol,

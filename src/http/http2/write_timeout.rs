@@ -1,9 +1,10 @@
 //! The write timeout of HTTP/2 responses: backpressure from a client that takes no bytes has a limit.
 //!
-//! hyper polls a body for its next frame when the client's flow control window has room, and tells
-//! nobody while the window has none. But we run the task of each stream: the task and the response
-//! body share a [`WriteState`], and the task ends, and resets its stream, where the client takes
-//! nothing for the write timeout. It costs a `PutRecord` of 1 KiB 1,000 of 134,000 instructions.
+//! hyper polls a body for its next frame when the client's flow control window has room, and
+//! reports nothing while the window has none. But the gate runs the task of each stream: the task
+//! and the response body share a [`WriteState`]. The task ends, and resets its stream, when the
+//! client takes no bytes for the write timeout. It costs a `PutRecord` of 1 KiB 1,000 of 134,000
+//! instructions.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -22,7 +23,7 @@ use crate::http::MessageBody;
 /// Runs streams on the current event loop, each under the write timeout.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StreamExecutor {
-    /// How long a client may take nothing of a response that is ready.
+    /// How long a client may take no bytes of a response that is ready.
     pub(super) write_timeout: Duration,
 }
 
@@ -34,21 +35,21 @@ pub(super) struct TimedBody<B: MessageBody> {
     state: Option<Rc<Cell<WriteState>>>,
 }
 
-/// What a stream waits for.
+/// The party that a stream waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WriteState {
-    /// Us: the response, or its next frame, is not ready.
+    /// The gate: the response, or its next frame, is not ready.
     Preparing,
     /// The client, from now on.
     Ready,
     /// The client, and the timeout runs.
     Waiting,
-    /// The client took nothing for the write timeout.
+    /// The client took no bytes for the write timeout.
     TimedOut,
 }
 
 tokio::task_local! {
-    /// Of the stream whose task this is.
+    /// The state of the stream whose task this is.
     static STATE: Rc<Cell<WriteState>>;
 }
 
@@ -89,7 +90,7 @@ async fn run(stream: impl Future<Output = ()>, write_timeout: Duration) {
 }
 
 impl<B: MessageBody> TimedBody<B> {
-    /// To be called in the task of its stream; elsewhere there is no timeout.
+    /// Call this in the task of the stream; elsewhere there is no timeout.
     pub(super) fn new(body: B) -> TimedBody<B> {
         let body = TimedBody {
             body,
