@@ -18,7 +18,7 @@ use super::connection::{self, Shared, http_limits};
 use super::connection_limits::ConnectionLimits;
 use super::state::ListenerState;
 
-/// A bound socket and what it serves. Each event loop has a socket of its own on the same address.
+/// A bound socket and the state of its listener. Each event loop has its own socket on the address.
 pub struct Listener {
     socket: std::net::TcpListener,
     state: Arc<SnapshotCell<ListenerState>>,
@@ -30,7 +30,7 @@ const BACKLOG: i32 = 1024;
 /// Binds an address so that the sockets of several event loops share it.
 ///
 /// # Errors
-/// What the system says: the address is in use, is not one of this machine's, needs a capability
+/// The system's error: the address is in use, is not one of this machine's, or needs a capability
 /// (`CAP_NET_ADMIN` for [`Intercept::Tproxy`]).
 pub fn bind(
     address: SocketAddr,
@@ -61,7 +61,7 @@ impl Listener {
     /// Accepts connections until the drain begins.
     ///
     /// # Errors
-    /// When the event loop cannot register the socket.
+    /// If the event loop cannot register the socket.
     pub async fn run(
         self,
         worker: Rc<Worker>,
@@ -87,7 +87,7 @@ impl Listener {
                 Err(error) => pause_after(&error).await,
             }
         }
-        // Closing the socket would reset the connections that nobody has accepted yet.
+        // Closing the socket would reset the connections that have not been accepted yet.
         for _ in 0..BACKLOG {
             let Ok((tcp, from)) = backlog.accept() else {
                 break;
@@ -99,8 +99,8 @@ impl Listener {
     }
 }
 
-/// Waits where accepting failed for want of descriptors or memory: accepting again at once would
-/// only burn the core. Not where one connection failed, which is gone already.
+/// Pauses after an error for lack of descriptors or memory: accepting again at once would only burn
+/// the core. An error of one connection needs no pause, because that connection is gone.
 async fn pause_after(error: &io::Error) {
     let is_gone = matches!(
         error.kind(),

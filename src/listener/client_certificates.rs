@@ -9,11 +9,11 @@ use rustls::server::danger::ClientCertVerifier;
 
 use super::pem::{read_certificates, read_crls};
 
-/// Accepts client certificates that one of the authorities signed and no CRL revokes. Where there
-/// are CRLs, a certificate whose status none of them covers is not accepted.
+/// Accepts client certificates that one of the authorities signed and no CRL revokes. If there are
+/// CRLs, a certificate that no CRL covers is not accepted.
 ///
 /// # Errors
-/// A sentence that says which file is not what it should be.
+/// A sentence that names the invalid file.
 pub fn client_verifier(
     authorities: &Path,
     crls: &[PathBuf],

@@ -1,4 +1,4 @@
-//! The ClientHello and its SNI, read before this listener or a tunnel's host responds to it.
+//! The ClientHello and its SNI, read before the gate or a tunnel's host responds to the client.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::http::ReadAhead;
 pub(super) struct ClientHello {
     accepted: Accepted,
     tcp: TcpStream,
-    /// Every byte that was read, for a tunnel's host.
+    /// Every byte that was read, to be sent to a tunnel's host.
     bytes: Vec<u8>,
 }
 
@@ -21,7 +21,7 @@ impl ClientHello {
     /// Reads the ClientHello. INVARIANT: rustls reads no more than one handshake message, 64 KiB.
     ///
     /// # Errors
-    /// The connection broke, or sent no ClientHello and got an alert.
+    /// The connection broke, or the client sent no ClientHello and received an alert.
     pub(super) async fn read(tcp: TcpStream) -> io::Result<ClientHello> {
         let mut bytes = Vec::new();
         let tcp = InspectReader::new(tcp, |read: &[u8]| bytes.extend_from_slice(read));
@@ -40,7 +40,7 @@ impl ClientHello {
         hello.server_name().map(str::to_ascii_lowercase)
     }
 
-    /// The handshake that it begins.
+    /// Continues with the TLS handshake.
     pub(super) fn into_handshake(self) -> StartHandshake<ReadAhead<TcpStream>> {
         StartHandshake::from_parts(self.accepted, ReadAhead::new(self.tcp))
     }

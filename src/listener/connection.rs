@@ -1,4 +1,4 @@
-//! One client connection, from its first byte to its last: its deadlines, in numbered phases.
+//! One client connection, from its first byte to the last: deadlines, in numbered phases.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ use super::state::ListenerState;
 use super::tls::tls_failure;
 use super::tunnel;
 
-/// What the connections of one listener on one event loop share.
+/// The state that the connections of one listener share on one event loop.
 pub(super) struct Shared {
     pub(super) state: Arc<SnapshotCell<ListenerState>>,
     pub(super) worker: Rc<Worker>,
@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) drain: Drain,
 }
 
-/// The gate, as the HTTP server of one connection calls it.
+/// The gate, as the HTTP service of one connection.
 struct GateService {
     shared: Rc<Shared>,
     connection: Rc<ClientConnection>,
@@ -62,7 +62,7 @@ impl Service for GateService {
         gate::handle(&self.shared.worker, &self.connection, request)
     }
 
-    /// The process drains, or a reload took away what the connection was accepted under.
+    /// The process drains, or a reload has revoked the connection.
     async fn drain(&self) {
         let mut drain = self.shared.drain.clone();
         tokio::select! {
@@ -77,7 +77,7 @@ pub(super) fn spawn(tcp: TcpStream, from: SocketAddr, shared: &Rc<Shared>) {
     let observer = &shared.worker.observer;
     match shared.limits.try_acquire() {
         Some(permit) => {
-            // Counted now, not when the task first runs: a drain waits for what is open.
+            // Counted here and not in the task: a drain waits for connections that are open.
             let open = (permit, observer.open_connection());
             tokio::task::spawn_local(serve(tcp, from, Rc::clone(shared), open));
         }
@@ -94,11 +94,11 @@ async fn serve(
     let (generation, state) = shared.state.load();
     let (worker, limits) = (&shared.worker, &shared.limits);
     let observer = &worker.observer;
-    // Responses are written whole; waiting to fill a segment would only delay them.
+    // Responses are written whole: waiting to fill a segment would only delay them.
     let _ = tcp.set_nodelay(true);
     let deadline = Instant::now() + worker.limits.handshake_timeout;
 
-    // 1. Who connected, and where to: before TLS.
+    // 1. The source and the original destination, before TLS.
     let source = ConnectionSource::read(&mut tcp, from, &state, observer, deadline).await;
     let Some(source) = source else { return };
     let client = source.client;
@@ -113,7 +113,7 @@ async fn serve(
 
     // 2. The server name.
     let hello = match timeout_at(deadline, ClientHello::read(tcp)).await {
-        // On the heap, as the stream below: there would be room for both as long as it is served.
+        // On the heap, as the stream below: otherwise the task would reserve room for both.
         Ok(Ok(hello)) => Box::new(hello),
         Ok(Err(error)) => return observer.count_tls_failure(tls_failure(&error)),
         Err(_) => return observer.count_tls_failure(TlsFailure::Timeout),
@@ -163,7 +163,7 @@ async fn serve(
         Err(_) => return observer.count_tls_failure(TlsFailure::Timeout),
     };
     drop(handshake_permit);
-    // A name that is not served has no certificate: the handshake has failed with an alert.
+    // A name that is not served has no certificate: the handshake has already failed with an alert.
     let Ok(endpoint) = endpoint else { return };
 
     // 5. HTTP.
@@ -183,7 +183,7 @@ async fn serve(
     http::serve(stream, protocol, &shared.http_limits, service).await;
 }
 
-/// The label and the reason, for people, of a connection that no endpoint serves.
+/// The label and the human-readable reason of a connection without an endpoint.
 fn no_endpoint(error: SelectError, server_name: Option<&str>) -> (DropReason, String) {
     let name = server_name.map_or("no name".to_owned(), |name| format!("`{name}`"));
     let (kind, reason) = match error {

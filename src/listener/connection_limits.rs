@@ -24,7 +24,7 @@ struct PerClient {
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// Counts a connection as its client's until it is dropped.
+/// Counts a connection for its client until dropped.
 #[derive(Debug)]
 pub(super) struct ClientPermit {
     limits: Arc<ConnectionLimits>,
@@ -32,7 +32,7 @@ pub(super) struct ClientPermit {
 }
 
 impl ConnectionLimits {
-    /// From `limits.connections`, `limits.connections-per-client` and `limits.handshakes`.
+    /// The limits `limits.connections`, `limits.connections-per-client` and `limits.handshakes`.
     pub fn new(limits: &Limits) -> ConnectionLimits {
         let semaphore = |permits: usize| Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
         ConnectionLimits {
@@ -50,7 +50,7 @@ impl ConnectionLimits {
         Arc::clone(&self.all).try_acquire_owned().ok()
     }
 
-    /// Waits, in the order of the calls, until another TLS handshake may begin.
+    /// Waits for the permit of a TLS handshake, in the order of the calls.
     pub(super) async fn acquire_handshake(&self) -> Option<SemaphorePermit<'_>> {
         self.handshakes.acquire().await.ok()
     }
@@ -58,7 +58,7 @@ impl ConnectionLimits {
     /// A permit for a connection whose client is known.
     ///
     /// # Errors
-    /// The limit, where the client has as many connections open.
+    /// The limit, if the client already has that many open connections.
     pub(super) fn try_acquire_client(
         self: &Arc<ConnectionLimits>,
         client: IpAddr,

@@ -21,7 +21,7 @@ use crate::observe::Clock;
 
 use super::pem::read_certificates;
 
-/// Issues leaf certificates, and caches them. All leaves of a process have one key: a key for each
+/// Issues leaf certificates, and caches them. All leaves of a process share one key: a key for each
 /// name would let clients spend the gate's time, and would protect nothing.
 pub struct LeafIssuer {
     issuer: Issuer<'static, KeyPair>,
@@ -38,19 +38,19 @@ struct Leaf {
     renew_at: Timestamp,
 }
 
-/// Leaves in the cache. Names hold account ids: without a bound clients could fill the memory.
+/// Leaves in the cache. Names hold account ids: without a limit, clients could fill the memory.
 const MAX_CACHED: usize = 4096;
-/// How long a leaf is valid, and after how long it is renewed.
+/// The validity of a leaf, in days, and the age at which the leaf is renewed.
 const DAYS_VALID: i64 = 30;
 const RENEW_AFTER: Duration = Duration::from_secs(15 * 86_400);
 
 impl LeafIssuer {
-    /// Reads the CA's certificate and key from PEM files. `default_names` are on the certificate for
-    /// clients that send no SNI: TLS has none for an address, and Java sends none for a name without
-    /// a dot.
+    /// Reads the CA's certificate and key from PEM files. `default_names` are on the certificate
+    /// for clients without SNI: TLS has no SNI for an address, and Java sends none for a name
+    /// without a dot.
     ///
     /// # Errors
-    /// A sentence: which file is not what it should be, or why the CA signs no leaf.
+    /// A sentence that names the invalid file, or says why the CA cannot sign a leaf.
     pub fn from_files(
         certificate: &Path,
         key: &Path,
@@ -75,13 +75,13 @@ impl LeafIssuer {
             leaves: Mutex::default(),
             clock,
         };
-        // A CA that cannot sign is found at start, not at the first client.
+        // Finds a CA that cannot sign at start, and not at the first client.
         leaf_issuer.issue(None)?;
         Ok(leaf_issuer)
     }
 
-    /// The certificate for an SNI, in lower case. The caller has checked that the listener serves the
-    /// name.
+    /// The certificate for an SNI, in lower case. The caller must check that the listener serves
+    /// the name.
     pub fn leaf(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let now = Timestamp::try_from((self.clock)()).ok()?;
         let cache_key = name.unwrap_or_default();
@@ -105,7 +105,7 @@ impl LeafIssuer {
     }
 
     fn leaves(&self) -> MutexGuard<'_, HashMap<String, Leaf>> {
-        // A thread that panicked has left the map whole.
+        // A panic under the lock leaves the map consistent.
         self.leaves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -126,7 +126,7 @@ impl LeafIssuer {
         let mut serial = [0; 16];
         aws_lc_rs::rand::fill(&mut serial).map_err(|error| error.to_string())?;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
-        // From yesterday, for clients whose clock is behind.
+        // Valid from yesterday on, for clients whose clock is behind.
         let (from, to) = (self.day(-1)?, self.day(DAYS_VALID)?);
         let at = |date: Date| {
             let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());

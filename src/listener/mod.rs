@@ -1,5 +1,5 @@
-//! Listeners, before HTTP: sockets, connection limits, the PROXY protocol, the original destination,
-//! TLS by SNI and ALPN, and tunnels.
+//! Listeners: everything before HTTP. Sockets, connection limits, the PROXY protocol, the original
+//! destination, TLS by SNI and ALPN, and tunnels.
 
 mod acceptor;
 mod client_certificates;

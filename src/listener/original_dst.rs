@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::config::Intercept;
 
-/// Why a connection to a listener that intercepts is refused.
+/// The reason that an intercepting listener refuses a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OriginalDstError {
     /// The client connected to the listener itself.
@@ -17,7 +17,7 @@ pub(super) enum OriginalDstError {
     NoService(SocketAddr),
 }
 
-/// The address that the client connected to.
+/// The original destination: the address that the client connected to.
 pub(super) fn original_dst(
     tcp: &TcpStream,
     client: IpAddr,
@@ -33,7 +33,7 @@ pub(super) fn original_dst(
                 IpAddr::V4(_) => socket.original_dst_v4(),
                 IpAddr::V6(_) => socket.original_dst_v6(),
             };
-            // Without an entry of netfilter's there was no redirect.
+            // Without an entry in netfilter, the connection was not redirected.
             let original = original.ok().and_then(|address| address.as_socket());
             original
                 .map(canonical)
@@ -48,13 +48,13 @@ pub(super) fn original_dst(
     }
 }
 
-/// Turns an IPv4 address that an IPv6 socket shows into one of IPv4.
+/// Turns an IPv4-mapped address of an IPv6 socket into an IPv4 address.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Whether a service can have the address: not the machine itself, its link (with the instance
-/// metadata service) or a multicast group.
+/// Whether a service can have the address. The machine itself, its link (with the instance metadata
+/// service) and multicast groups cannot be a service.
 fn can_be_service(ip: IpAddr) -> bool {
     let is_link = match ip {
         IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 /// Reads a certificate chain, or the certificates of several authorities.
 ///
 /// # Errors
-/// A sentence that says what the file is not.
+/// A sentence that says what is wrong with the file.
 pub fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     read_sections(file, "certificate")
 }
@@ -19,7 +19,7 @@ pub(super) fn read_crls(file: &Path) -> Result<Vec<CertificateRevocationListDer<
     read_sections(file, "revocation list")
 }
 
-/// Reads the sections of one kind; at least one.
+/// Reads all sections of one kind. A file without any is an error.
 fn read_sections<T: PemObject>(file: &Path, kind: &str) -> Result<Vec<T>, String> {
     let wrong =
         |error: &dyn fmt::Display| format!("`{}` holds no {kind} in PEM: {error}", file.display());

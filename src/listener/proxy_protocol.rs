@@ -3,7 +3,7 @@
 //! Versions 1 and 2 of <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, with AWS's
 //! TLV of version 2
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#proxy-protocol>).
-//! Not a byte after the header is read.
+//! No byte after the header is read.
 
 use std::fmt;
 use std::io;
@@ -16,29 +16,29 @@ use tokio::net::TcpStream;
 use crate::config::ProxyProtocol;
 use crate::observe::DropReason;
 
-/// What a PROXY protocol header says.
+/// A PROXY protocol header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProxyHeader {
-    /// The load balancer's own connection, or one whose client it does not know: `LOCAL`,
-    /// `UNKNOWN`.
+    /// `LOCAL` or `UNKNOWN`: the load balancer's own connection, or one whose client it does not
+    /// know.
     Local,
     /// A client's connection.
     Client {
-        /// The client's address.
+        /// The address of the client.
         address: IpAddr,
         /// The VPC endpoint of the connection, if the load balancer is behind one.
         vpce_id: Option<String>,
     },
 }
 
-/// Why a connection is refused before TLS.
+/// The reason that a connection is refused before TLS.
 #[derive(Debug)]
 pub(super) enum ProxyError {
     /// The source of the header is not listed.
     UntrustedSource,
     /// There is no header.
     Missing,
-    /// The header is malformed: what is wrong with it.
+    /// The header is malformed, for this reason.
     Malformed(String),
     /// The connection ended before its first byte: a probe of the port.
     Empty,
@@ -48,14 +48,14 @@ pub(super) enum ProxyError {
 const V1_MAX: usize = 107;
 /// The fixed part of version 2.
 const V2_FIXED: usize = 16;
-/// The longest rest of version 2 that is read. Load balancers send less than 300 bytes.
+/// The longest variable part of version 2 that is read. Load balancers send less than 300 bytes.
 const V2_MAX: usize = 4096;
 /// AWS's TLV type, and its subtype for a VPC endpoint's id (`PP2_TYPE_AWS`,
 /// `PP2_SUBTYPE_AWS_VPCE_ID`).
 const PP2_TYPE_AWS: u8 = 0xEA;
 const PP2_SUBTYPE_AWS_VPCE_ID: u8 = 0x01;
 
-/// Reads the header; `None` where there is none and none is required.
+/// Reads the header; `None` if there is no header and none is required.
 pub(super) async fn read(
     tcp: &mut TcpStream,
     source: IpAddr,
@@ -66,7 +66,7 @@ pub(super) async fn read(
         Ok(0) | Err(_) => return Err(ProxyError::Empty),
         Ok(_) => {}
     }
-    // A TLS record begins with neither.
+    // A TLS record begins with neither byte.
     let version = match first {
         [b'P'] => 1,
         [b'\r'] => 2,
@@ -84,7 +84,7 @@ pub(super) async fn read(
     header.map(Some).map_err(ProxyError::Malformed)
 }
 
-/// The bytes of a header of version 1: one line, peeked before it is read.
+/// The bytes of a version 1 header: one line, peeked at before it is consumed.
 async fn read_v1(tcp: &mut TcpStream) -> Result<Vec<u8>, String> {
     let mut header = Vec::with_capacity(V1_MAX);
     while !header.ends_with(b"\n") {
@@ -107,7 +107,7 @@ async fn read_v1(tcp: &mut TcpStream) -> Result<Vec<u8>, String> {
     Ok(header)
 }
 
-/// The bytes of a header of version 2, which says its own length.
+/// The bytes of a version 2 header, which contains its own length.
 async fn read_v2(tcp: &mut TcpStream) -> Result<Vec<u8>, String> {
     let mut header = vec![0; V2_FIXED];
     tcp.read_exact(&mut header).await.map_err(truncated)?;
@@ -127,17 +127,17 @@ async fn read_v2(tcp: &mut TcpStream) -> Result<Vec<u8>, String> {
 }
 
 impl ProxyHeader {
-    /// Reads a whole header, and nothing but it.
+    /// Reads a header from exactly the bytes given.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason that the header is malformed.
     pub fn parse(header: &[u8]) -> Result<ProxyHeader, String> {
         if header.starts_with(v2::PROTOCOL_PREFIX) {
             let parsed = v2::Header::try_from(header).map_err(|error| error.to_string())?;
             check_length(header, parsed.as_bytes().len())?;
             from_v2(&parsed)
         } else {
-            // The parser takes a carriage return for a space.
+            // The parser accepts a carriage return as a space.
             let line = header.strip_suffix(b"\r\n");
             if line.is_none_or(|line| memchr::memchr2(b'\r', b'\n', line).is_some()) {
                 return Err("it is not one line".to_owned());
@@ -173,7 +173,7 @@ fn from_v2(header: &v2::Header<'_>) -> Result<ProxyHeader, String> {
                 vpce_id = Some(parse_vpce_id(id)?);
             }
             (PP2_TYPE_AWS, None) => return Err("AWS's element is empty".to_owned()),
-            // Checksums, paddings, and others that say nothing about the client.
+            // Checksums, paddings and other types that describe no client.
             _ => {}
         }
     }
@@ -206,7 +206,7 @@ fn truncated(error: io::Error) -> String {
 }
 
 impl ProxyError {
-    /// The label; `None` for a connection that is not logged.
+    /// The label of the dropped connection; `None` if the connection is not logged.
     pub(super) fn drop_reason(&self) -> Option<DropReason> {
         match self {
             ProxyError::UntrustedSource => Some(DropReason::ProxySource),

@@ -1,4 +1,4 @@
-//! Who connected, and where to: the PROXY protocol header and the original destination.
+//! The source of a connection: PROXY protocol header, client address and original destination.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -12,18 +12,18 @@ use super::original_dst::original_dst;
 use super::proxy_protocol::{self, ProxyHeader};
 use super::state::ListenerState;
 
-/// Who opened a connection, and where to.
+/// The client of a connection, and the addresses that the connection was opened to.
 pub(super) struct ConnectionSource {
-    /// The client.
+    /// The client's address.
     pub(super) client: IpAddr,
-    /// The VPC endpoint, if the load balancer names it.
+    /// The VPC endpoint, if the load balancer's header names one.
     pub(super) vpce_id: Option<String>,
     /// The address that the client connected to, if its connection was intercepted.
     pub(super) original_dst: Option<SocketAddr>,
 }
 
 impl ConnectionSource {
-    /// Reads what comes before TLS; `None` where the connection ends here.
+    /// Reads the source, before TLS. `None` if the connection must close.
     pub(super) async fn read(
         tcp: &mut TcpStream,
         from: SocketAddr,
@@ -45,7 +45,7 @@ impl ConnectionSource {
             match timeout_at(deadline, read).await {
                 Ok(Ok(None)) => {}
                 Ok(Ok(Some(ProxyHeader::Local))) => {
-                    // It has no client; that it was accepted is what a health check asks.
+                    // A health check: it asks only whether the connection is accepted.
                     observer.counters.health_checks.increment();
                     return None;
                 }

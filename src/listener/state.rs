@@ -1,4 +1,4 @@
-//! The state of a listener that a reload replaces whole: endpoints, certificates, interception.
+//! The state of a listener, which a reload replaces whole: endpoints, certificates, interception.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use tokio::sync::futures::OwnedNotified;
 use crate::config::{Intercept, ProxyProtocol};
 use crate::gate::{ListenerEndpoints, SnapshotCell, SnapshotSource};
 
-/// What a listener serves, and to whom.
+/// The state of one listener under one snapshot.
 pub struct ListenerState {
-    /// The endpoints, and the names they answer to.
+    /// The endpoints and their host names.
     pub endpoints: Arc<ListenerEndpoints>,
     /// Certificates and ALPN.
     pub tls: Arc<ServerConfig>,
-    /// The load balancers whose PROXY protocol headers are believed.
+    /// The load balancers whose PROXY protocol headers are trusted.
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// How connections to another address reach the listener.
+    /// How intercepted connections reach the listener.
     pub intercept: Option<Intercept>,
 }
 

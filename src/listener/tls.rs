@@ -1,4 +1,4 @@
-//! TLS as clients see it: ALPN, the certificate for each SNI, session tickets.
+//! TLS with clients: ALPN, the certificate for each SNI, session tickets.
 
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ use crate::observe::TlsFailure;
 use super::leaf_issuer::LeafIssuer;
 use super::pem::read_certificates;
 
-/// Where a listener's certificates come from.
+/// The source of a listener's certificates.
 #[derive(Debug)]
 pub enum Certificates {
     /// One chain for every name.
@@ -36,10 +36,10 @@ struct SniResolver {
 /// The TLS configuration of a listener.
 ///
 /// ALPN offers HTTP/2 and HTTP/1.1. Tickets are sealed with a key of this process, so that every
-/// event loop resumes them; there are none where clients show certificates.
+/// event loop can resume them. There are none where clients present certificates.
 ///
 /// # Errors
-/// When the provider cannot make a ticket key.
+/// If the provider cannot create a ticket key.
 pub fn server_config(
     certificates: Certificates,
     endpoints: Arc<ListenerEndpoints>,
@@ -56,7 +56,7 @@ pub fn server_config(
     }));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    // A resumed connection does not show its certificate again: one revoked since would stay good.
+    // A resumed connection presents no certificate, which may have been revoked since.
     if verifies_clients {
         config.send_tls13_tickets = 0;
     } else {
@@ -84,7 +84,7 @@ impl Certificates {
     /// Reads a chain and its key from PEM files.
     ///
     /// # Errors
-    /// A sentence that says which file is not what it should be.
+    /// A sentence that names the invalid file.
     pub fn from_files(certificate: &Path, key: &Path) -> Result<Certificates, String> {
         let chain = read_certificates(certificate)?;
         let key = PrivateKeyDer::from_pem_file(key)

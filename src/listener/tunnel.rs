@@ -1,4 +1,4 @@
-//! TLS tunnels by SNI: connections that pass through undecrypted, to hosts of the configuration.
+//! TLS tunnels by SNI: connections to configured hosts, which pass through undecrypted.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -20,11 +20,11 @@ use super::client_hello::ClientHello;
 
 /// Bytes copied at once, in each direction.
 const BUFFER: usize = 16 << 10;
-/// The idle timeout once the drain has begun: nobody can tell what is under way in a tunnel.
+/// The idle timeout during a drain: the gate cannot see whether a tunnel is in use.
 const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Carries a connection to its host until one side closes it, its idle timeout passes, or it has
-/// lasted for `tunnel-total`.
+/// Carries a connection to its host until one side closes, the idle timeout passes, or the
+/// connection has lasted for `tunnel-total`.
 pub(super) async fn serve(
     hello: ClientHello,
     tunnel: &Tunnel,
@@ -104,7 +104,7 @@ impl Transferred<'_> {
     }
 }
 
-/// Runs `copying` as long as bytes pass; `None` once none have passed for `idle_timeout`.
+/// Runs `copying` while bytes pass; `None` once no byte has passed for `idle_timeout`.
 async fn with_idle_timeout<T>(
     copying: impl Future<Output = T>,
     transferred: &Transferred<'_>,
@@ -130,7 +130,7 @@ async fn with_idle_timeout<T>(
     }
 }
 
-/// Copies bytes one way until their end, and passes the end on.
+/// Copies bytes one way until the end of the stream, and forwards the end.
 async fn copy(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
