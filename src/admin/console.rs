@@ -1,4 +1,4 @@
-//! The console (dashboard) at `/`: one page that loads nothing, and runs only its own script.
+//! The console (dashboard) at `/`: one page without further resources, and only its own script.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;

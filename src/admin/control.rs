@@ -1,13 +1,13 @@
-//! Control of the gate by the admin port (reload, drain), and the status that it shows.
+//! Control of the gate by the admin port (reload, drain), and the status of the gate.
 
 use serde::Serialize;
 
-/// The gate, as the admin port controls it.
+/// Controls a gate through the admin port.
 pub trait Control: Send + Sync {
     /// Reloads the configuration, as SIGHUP does.
     ///
     /// # Errors
-    /// Why the reload failed, for people; the snapshot in force stays.
+    /// The human-readable reason that the reload failed. The snapshot in force stays.
     fn reload(&self) -> Result<(), String>;
 
     /// Begins a graceful shutdown, as SIGTERM does.

@@ -24,7 +24,7 @@ pub(super) struct Query {
     resource: Option<String>,
     endpoint: Option<String>,
     limit: Option<usize>,
-    /// Whether the response goes on with new lines.
+    /// Whether the response continues with new lines.
     pub(super) follows: bool,
 }
 
@@ -48,7 +48,7 @@ impl Query {
     /// Parses the query of a URL.
     ///
     /// # Errors
-    /// Which part is unknown, for people.
+    /// The part of the query that is unknown, for people.
     pub(super) fn parse(text: &str) -> Result<Query, String> {
         let mut query = Query::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
@@ -152,7 +152,7 @@ const DECISIONS: [&str; 9] = [
 ];
 
 impl EventStream {
-    /// The lines from now on, until the client goes away.
+    /// Streams the new lines until the client disconnects.
     pub(super) fn new(
         query: Query,
         recent: &Arc<RecentLines>,
@@ -196,8 +196,8 @@ fn next_update(mut follower: Follower) -> NextUpdate {
     })
 }
 
-/// INVARIANT (backpressure): the stream reads the next update when the client has taken the one
-/// before, so that a client holds up nobody and buffers no more than a ring's bytes.
+/// INVARIANT (backpressure): the stream reads the next update when the client has taken the
+/// previous one, so that a client delays no one and buffers no more than a ring's bytes.
 impl Body for EventStream {
     type Data = Bytes;
     type Error = Infallible;

@@ -1,4 +1,4 @@
-//! The guard of the admin port: a bearer token or a client certificate, and no other site's pages.
+//! The guard of the admin port: bearer token or client certificate, and no pages of other sites.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
@@ -14,7 +14,7 @@ pub struct Guard {
     is_loopback: bool,
 }
 
-/// Why a request is not admitted.
+/// The reason that a request is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The request names another host: DNS rebinding by a page that a person visits.
@@ -23,7 +23,7 @@ pub(super) enum Refusal {
     Origin,
     /// The request has neither the token nor a certificate.
     Credentials,
-    /// The request changes something, and a form on any page could have sent it.
+    /// The request changes state, and a form on any page could have sent it.
     Header,
 }
 
@@ -32,8 +32,8 @@ const INTENT: HeaderName = HeaderName::from_static("x-kinesis-gate");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl Guard {
-    /// A guard of a port, on loopback or not, that accepts a token or verified client certificates;
-    /// with neither, it admits everyone who reaches the port.
+    /// A guard that accepts a token or verified client certificates. With neither, it admits
+    /// everyone who can reach the port.
     pub fn new(is_loopback: bool, token: Option<&[u8]>, accepts_certificates: bool) -> Guard {
         Guard {
             token: token.map(|token| digest(&SHA256, token)),
@@ -42,17 +42,17 @@ impl Guard {
         }
     }
 
-    /// Admits a request or refuses it; `has_certificate`: its connection has a verified certificate.
+    /// Admits or refuses a request. `has_certificate`: its connection has a verified certificate.
     pub(super) fn admit(&self, head: &Parts, has_certificate: bool) -> Result<(), Refusal> {
         let host = host(head);
-        // Anybody's name can resolve to loopback; an address cannot.
+        // Any domain name can resolve to loopback; an address cannot.
         if self.is_loopback && !host.as_ref().is_some_and(is_address_or_localhost) {
             return Err(Refusal::Host);
         }
         if is_cross_origin(&head.headers, host.as_ref()) {
             return Err(Refusal::Origin);
         }
-        // The console's page is the same for everyone and holds no data; probes have no credentials.
+        // The console's page is the same for all and holds no data; probes have no credentials.
         let is_public = matches!(head.uri.path(), "/livez" | "/readyz" | "/")
             && matches!(head.method, Method::GET | Method::HEAD);
         let is_unprotected = self.token.is_none() && !self.accepts_certificates;
@@ -69,7 +69,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Compares hashes in constant time, so that the time tells neither the token nor its length.
+    /// Compares hashes in constant time, so that timing reveals neither the token nor its length.
     fn has_token(&self, headers: &HeaderMap) -> bool {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (Some(token), Some(value), None) = (&self.token, values.next(), values.next()) else {

@@ -25,7 +25,7 @@ use super::guard::{Guard, Refusal};
 /// A response with a whole body, or with an event stream.
 pub(super) type AdminResponse = Response<Either<Full<Bytes>, EventStream>>;
 
-/// Finds the response to a request.
+/// Routes requests to responses.
 pub(super) struct Router {
     metrics: Metrics,
     drain: Drain,
@@ -35,7 +35,7 @@ pub(super) struct Router {
     followers: Arc<Semaphore>,
 }
 
-/// The limit of clients that follow decisions.
+/// The most clients that may follow decisions at once.
 const MAX_FOLLOWERS: usize = 8;
 
 impl Router {
@@ -55,14 +55,14 @@ impl Router {
         }
     }
 
-    /// `has_certificate`: the client's connection has a verified certificate.
+    /// The response to a request. `has_certificate`: its connection has a verified certificate.
     pub(super) fn respond(&self, head: &Parts, has_certificate: bool) -> AdminResponse {
         let mut response = match self.guard.admit(head, has_certificate) {
             Ok(()) => self.route(head),
             Err(refusal) => refused(refusal),
         };
         if head.method != Method::GET {
-            // The body, if any, is not read.
+            // The body of the request, if any, is not read.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }

@@ -26,21 +26,21 @@ use super::control::Control;
 use super::guard::Guard;
 use super::routes::Router;
 
-/// The admin port: what it shows, what it controls, and who may use it.
+/// The admin port: metrics, control of the gate, and access.
 pub struct Admin {
     /// The metrics and the decision log.
     pub metrics: Metrics,
-    /// Tells when the gate stops being ready.
+    /// The drain, which ends the gate's readiness.
     pub drain: Drain,
     /// Reload, drain and status of the gate.
     pub control: Arc<dyn Control>,
-    /// How the port is protected.
+    /// The protection of the port.
     pub access: Access,
 }
 
-/// How the port is protected.
+/// The protection of the port.
 pub struct Access {
-    /// Decides who may use the port.
+    /// Decides which clients may use the port.
     pub guard: Guard,
     /// TLS, if configured.
     pub tls: Option<Arc<ServerConfig>>,
@@ -48,8 +48,8 @@ pub struct Access {
 
 /// The connection limit; more connections wait.
 const MAX_CONNECTIONS: usize = 64;
-/// For a TLS handshake, for a request's head, for an idle connection, and for a client that does not
-/// read its response.
+/// The timeout of a TLS handshake, of a request's head, of an idle connection, and of a write to a
+/// client that does not read.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The limit of a request's head, in bytes.
 const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -57,7 +57,7 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Binds the admin port.
 ///
 /// # Errors
-/// When the system refuses the address.
+/// If the system refuses the address.
 pub fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     let socket = std::net::TcpListener::bind(address)?;
     socket.set_nonblocking(true)?;
@@ -68,7 +68,7 @@ impl Admin {
     /// Serves until the future is dropped.
     ///
     /// # Errors
-    /// When the event loop does not take the socket.
+    /// If the event loop cannot register the socket.
     pub async fn run(self, socket: std::net::TcpListener) -> std::io::Result<()> {
         let socket = TcpListener::from_std(socket)?;
         let Access { guard, tls } = self.access;
@@ -98,7 +98,7 @@ async fn accept(tcp: TcpStream, tls: Option<TlsAcceptor>, router: Rc<Router>) {
         return serve(tcp, false, router).await;
     };
     if let Ok(Ok(stream)) = timeout(TIMEOUT, tls.accept(tcp)).await {
-        // rustls has verified the certificate of a client that sent one.
+        // rustls has verified any certificate that the client sent.
         let has_certificate = stream.get_ref().1.peer_certificates().is_some();
         serve(stream, has_certificate, router).await;
     }
@@ -120,6 +120,6 @@ async fn serve(
         .header_read_timeout(TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
-    // An error is the client's: it broke the connection off.
+    // Errors are the client's: the client broke the connection.
     let _ = connection.await;
 }

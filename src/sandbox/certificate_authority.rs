@@ -21,7 +21,7 @@ impl Authority {
     /// Creates a CA with a key of its own.
     ///
     /// # Errors
-    /// When the provider cannot generate keys.
+    /// If the provider cannot generate keys.
     pub fn create() -> Result<Authority, Error> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
@@ -44,7 +44,7 @@ impl Authority {
     /// Writes `ca.pem` and `ca-key.pem` into a folder. Only the owner can read the key.
     ///
     /// # Errors
-    /// When the files cannot be written.
+    /// If the files cannot be written.
     pub fn write(&self, folder: &Path) -> std::io::Result<()> {
         std::fs::write(folder.join("ca.pem"), self.pem())?;
         let mut options = OpenOptions::new();
@@ -56,7 +56,7 @@ impl Authority {
     /// The TLS configuration of a server called `name`, with ALPN for HTTP/2 and HTTP/1.1.
     ///
     /// # Errors
-    /// When `name` is not valid in a certificate.
+    /// If `name` is not valid in a certificate.
     pub fn server(&self, name: &str) -> Result<ServerConfig, Error> {
         let key = KeyPair::generate()?;
         let leaf = CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &self.0)?;

@@ -31,7 +31,7 @@ impl Emulator {
     /// Starts an emulator for an account in us-east-1 that holds streams of one shard each.
     ///
     /// # Errors
-    /// When there is no free port or thread, or a name in `streams` is not a stream name.
+    /// If there is no free port or thread, or a name in `streams` is not a stream name.
     pub fn start(
         authority: &Authority,
         account: &str,
@@ -125,7 +125,7 @@ async fn serve(socket: TcpListener, tls: TlsAcceptor, router: Router) {
             let Ok(stream) = tls.accept(tcp).await else {
                 return;
             };
-            // The gate's connections end when the gate does.
+            // The gate's connections end with the gate.
             let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
                 .await;

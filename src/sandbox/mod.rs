@@ -7,5 +7,5 @@ mod emulator;
 pub use certificate_authority::Authority;
 pub use emulator::Emulator;
 
-/// Why a sandbox did not start.
+/// The error of a sandbox that did not start.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
