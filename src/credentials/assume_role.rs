@@ -25,7 +25,7 @@ use super::upstream_credentials::{
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often sessions are checked for use and age.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long STS is not asked again for a session that it refused.
+/// How long a refused session is not requested from STS again.
 const REFUSAL_TTL: Duration = Duration::from_secs(1);
 /// The most sessions at once.
 const MAX_SESSIONS: usize = 10_000;
@@ -37,9 +37,9 @@ type Reply = oneshot::Sender<Option<Arc<SigningCredentials>>>;
 struct InFlight {
     waiting: HashMap<RoleSession, Vec<Reply>>,
     calls: JoinSet<(RoleSession, Result<Arc<SigningCredentials>, String>)>,
-    /// The sessions that STS refused lately.
+    /// The sessions that STS has recently refused.
     refused: HashMap<RoleSession, Instant>,
-    /// Roles whose failure is reported.
+    /// Roles whose failure has been reported.
     reported: HashSet<Arc<str>>,
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn serve(
 }
 
 impl InFlight {
-    /// Calls STS, unless a call for the session is in flight or was refused lately.
+    /// Calls STS, unless a call for the session is in flight or was refused recently.
     fn begin(&mut self, client: &Client, session: RoleSession, reply: Option<Reply>) {
         if let Some(waiting) = self.waiting.get_mut(&session) {
             waiting.extend(reply);
@@ -89,7 +89,7 @@ impl InFlight {
         }
         let refused = self.refused.get(&session);
         if refused.is_some_and(|since| since.elapsed() < REFUSAL_TTL) {
-            // A reply that is dropped means no credentials.
+            // Dropping the reply means that there are no credentials.
             return;
         }
         self.waiting
@@ -115,7 +115,7 @@ impl InFlight {
                 Some(credentials)
             }
             Err(why) => {
-                // Once for each outage.
+                // One report for each outage.
                 if self.reported.insert(Arc::clone(&session.role)) {
                     report(format_args!(
                         "role `{}` is not assumed: {why}",
@@ -145,8 +145,7 @@ impl InFlight {
     }
 }
 
-/// The sessions that are used and have less than a third of their lifetime left. Removes those that
-/// have expired.
+/// The used sessions with less than a third of their lifetime left. Removes expired sessions.
 fn expiring(upstream: &UpstreamCredentials, now: SystemTime) -> Vec<RoleSession> {
     let roles = upstream.assumed_roles().write();
     let mut roles = roles.unwrap_or_else(PoisonError::into_inner);

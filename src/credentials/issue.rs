@@ -23,7 +23,7 @@ use super::local_store::{self, StoreError, StoredCredential};
 pub struct IssueRequest {
     /// The ARN of the user or role.
     pub principal: String,
-    /// The name of the role's session; none for users.
+    /// The name of the role's session; `None` for users.
     pub session: Option<String>,
     /// The regions of the endpoints.
     pub regions: Vec<String>,
@@ -43,14 +43,14 @@ pub struct IssuedCredentials {
     expiration: String,
 }
 
-/// Why credentials were not issued.
+/// The reason that no credentials were issued.
 #[derive(Debug)]
 pub enum IssueError {
-    /// The ARN is not of a user or role, or the session's name is invalid.
+    /// The ARN is not of a user or role, or the session name is invalid.
     Principal,
-    /// The gate's file cannot be read.
+    /// The local store cannot be read.
     Store(StoreError),
-    /// The gate's file cannot be written.
+    /// The local store cannot be written.
     Write(io::Error),
     /// The system has no randomness.
     Random,
@@ -59,11 +59,11 @@ pub enum IssueError {
 /// The longest lifetime of credentials: the file holds a signing key for each day.
 pub const MAX_TTL: Duration = Duration::from_secs(90 * 86_400);
 
-/// Issues credentials: returns them, and adds the keys that verify them to the file `store`, which is
-/// created if need be. Expired credentials are removed from the file. The secret is only returned.
+/// Issues credentials: returns them, and adds the keys that verify them to the file `store`, which
+/// it creates if needed. Removes expired credentials from the file. Only returns the secret.
 ///
 /// # Errors
-/// When the principal is invalid, or the file is unreadable, readable by others, or not writable.
+/// If the principal is invalid, or the file is unreadable, readable by others, or not writable.
 pub fn issue(
     request: &IssueRequest,
     store: &Path,
@@ -187,7 +187,7 @@ fn lock(store: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// Replaces the file atomically, so that a gate reads the old one or the new one.
+/// Replaces the file atomically: a gate reads either the old file or the new one.
 fn write(store: &Path, lines: &[StoredCredential]) -> io::Result<()> {
     let new = beside(store, "new");
     let mut file = private(&new, true)?;

@@ -2,8 +2,8 @@
 //!
 //! SigV4 signs with a key that is derived from the secret for one day, region and service. The file
 //! holds the derived keys for the lifetime of the credentials, and neither the secrets nor anything
-//! that could make new ones. A reader of the file can sign as the principals in it, to this gate and
-//! nowhere else, until their credentials expire.
+//! that could derive new keys. A reader of the file can sign as its principals, to this gate only,
+//! until their credentials expire.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -29,7 +29,7 @@ pub(super) struct StoredCredential {
     pub(super) principal: String,
     /// The name of the role's session.
     pub(super) session: Option<String>,
-    /// Seconds since 1970.
+    /// When the credential was issued, in seconds since 1970.
     pub(super) issued: i64,
     pub(super) expires: i64,
     /// SHA-256 of the session token, base64.
@@ -45,30 +45,30 @@ pub struct LocalStore {
     stamp: Mutex<Option<FileStamp>>,
 }
 
-/// Time of change, length and inode: one of them changes when the file does.
+/// Modification time, length and inode: at least one changes when the file does.
 type FileStamp = (SystemTime, u64, u64);
 
-/// Why a file of local credentials cannot be used.
+/// The reason that a file of local credentials cannot be used.
 #[derive(Debug)]
 pub enum StoreError {
-    /// It cannot be read.
+    /// The file cannot be read.
     Read(io::Error),
-    /// Its mode lets others than the owner read or write it.
+    /// The mode of the file lets others than the owner read or write it.
     Permissions(u32),
-    /// `credentials issue` does not write such a line; lines count from 1.
+    /// `credentials issue` does not write such a line. Lines count from 1.
     Line(usize),
     /// Two lines have the same access key id.
     DuplicateKeyId(usize),
 }
 
-/// The most bytes of a file; a hundred thousand credentials of a day fit.
+/// The most bytes of a file: enough for a hundred thousand credentials of a day.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
 impl LocalStore {
-    /// Reads a file. One that is not there yet holds no keys.
+    /// Reads a file. A file that does not exist yet holds no keys.
     ///
     /// # Errors
-    /// As for [`read_keys`].
+    /// As [`read_keys`].
     pub fn open(file: &Path) -> Result<LocalStore, StoreError> {
         let store = LocalStore {
             file: file.to_owned(),
@@ -82,7 +82,7 @@ impl LocalStore {
         }
     }
 
-    /// The keys that were last read.
+    /// The keys from the last successful read.
     pub fn keys(&self) -> Arc<LocalKeys> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -95,7 +95,7 @@ impl LocalStore {
     /// Reads the file again if it has changed.
     ///
     /// # Errors
-    /// As for [`read_keys`]; the last keys stay. A file fails once for each change.
+    /// As [`read_keys`]; the last keys stay. A file fails once for each change.
     pub fn refresh(&self) -> Result<(), StoreError> {
         let metadata = std::fs::metadata(&self.file).map_err(StoreError::Read)?;
         let changed = metadata.modified().map_err(StoreError::Read)?;
@@ -113,7 +113,7 @@ impl LocalStore {
 /// Reads the keys of a file. An empty file holds none.
 ///
 /// # Errors
-/// When the file cannot be read, others may read it, or it holds anything else.
+/// If the file cannot be read, others may read it, or a line is invalid.
 pub fn read_keys(file: &Path) -> Result<LocalKeys, StoreError> {
     let mut keys = LocalKeys::new();
     for (number, line) in lines(&open(file)?)?.into_iter().enumerate() {

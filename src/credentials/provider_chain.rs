@@ -16,15 +16,15 @@ use super::upstream_credentials::UpstreamCredentials;
 
 /// Timeout of one attempt to get credentials. Providers have shorter timeouts of their own.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often credentials that do not expire are loaded again: a file may have changed.
+/// The interval at which credentials without expiry are loaded again: a file may have changed.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(300);
 /// The longest time between two attempts.
 const MAX_REFRESH_INTERVAL: Duration = Duration::from_secs(3600);
 /// The first and the longest backoff after failures.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// The SDK's configuration. Its credentials are those of the default chain: environment, profile
-/// (with SSO and processes), web identity, container, instance.
+/// The SDK's configuration. Its credentials come from the default chain: environment, profile (with
+/// SSO and processes), web identity, container, instance.
 pub(super) async fn load_config(profile: Option<&str>, region: String) -> SdkConfig {
     let client = Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
@@ -38,8 +38,8 @@ pub(super) async fn load_config(profile: Option<&str>, region: String) -> SdkCon
     loader.load().await
 }
 
-/// Refreshes credentials for as long as it is polled. The last ones stay until newer ones come, so
-/// that an outage of the provider harms nobody before they expire.
+/// Refreshes credentials for as long as it is polled. The last credentials stay until newer ones
+/// come, so that an outage of the provider has no effect before they expire.
 pub(super) async fn refresh(
     upstream: Arc<UpstreamCredentials>,
     chain: impl ProvideCredentials,
@@ -62,7 +62,7 @@ pub(super) async fn refresh(
                     &"the source gives a malformed key id or session token",
                 ),
             },
-            // Providers name themselves and what failed, never a secret.
+            // Providers name themselves and the failure, never a secret.
             Ok(Err(error)) => back_off(&mut failures, &ErrorChain(&error)),
             Err(_) => back_off(&mut failures, &"the source does not answer"),
         };
@@ -71,7 +71,7 @@ pub(super) async fn refresh(
     }
 }
 
-/// Two thirds of the time that is left, less a jitter so that many gates do not refresh at once.
+/// Two thirds of the remaining lifetime, less a jitter so that many gates do not refresh at once.
 fn refresh_interval(expires: Option<SystemTime>, now: SystemTime) -> Duration {
     let Some(expires) = expires else {
         return RELOAD_INTERVAL;
@@ -111,7 +111,7 @@ impl std::fmt::Debug for CurrentProvider {
 
 /// Reports the first failure of an outage, and returns the backoff.
 fn back_off(failures: &mut u32, why: &dyn std::fmt::Display) -> Duration {
-    // Metrics and decision log show the requests of an outage.
+    // Later requests of the outage are visible in the metrics and the decision log.
     if *failures == 0 {
         report(format_args!("no new credentials to sign with: {why}"));
     }

@@ -21,7 +21,7 @@ pub struct CredentialSource {
     pub upstream: Arc<UpstreamCredentials>,
     /// The profile in the shared configuration files.
     pub profile: Option<String>,
-    /// The region whose STS gives roles.
+    /// The region whose STS issues credentials of roles.
     pub region: String,
 }
 
@@ -33,7 +33,7 @@ pub struct CredentialRefresher {
 
 /// How often the files of local credentials are checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Timeout of the wait for the first credentials. Without them the gate starts, and answers 503.
+/// Timeout of the wait for the first credentials. Without any, the gate starts and answers 503.
 #[cfg(feature = "re-sign")]
 const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -41,7 +41,7 @@ impl CredentialRefresher {
     /// Starts the thread, and waits for the first credentials, with a timeout.
     ///
     /// # Errors
-    /// When the thread cannot be started.
+    /// If the thread cannot be started.
     pub fn start(
         stores: Vec<Arc<LocalStore>>,
         sources: Vec<CredentialSource>,
@@ -63,7 +63,7 @@ impl CredentialRefresher {
                 drop(attempted);
                 let _ = stopped.await;
             });
-            // Calls in flight are not awaited.
+            // Does not wait for calls in flight.
             runtime.shutdown_background();
         })?;
         #[cfg(feature = "re-sign")]
@@ -88,7 +88,7 @@ impl Drop for CredentialRefresher {
     }
 }
 
-/// Reloads a file when it changes. After a failed reload the last keys stay.
+/// Reloads a file when it changes. After a failed reload, the last keys stay.
 async fn watch(store: Arc<LocalStore>) {
     let mut poll = interval(POLL_INTERVAL);
     let mut is_missing = false;

@@ -21,8 +21,8 @@ pub struct SigningCredentials {
 }
 
 impl SigningCredentials {
-    /// Takes a provider's credentials, with the account in the access key id where the provider gives
-    /// none. `None` where the access key id or the session token could not stand in a header.
+    /// Converts a provider's credentials. The account is that of the access key id if the provider
+    /// names none. `None` if the access key id or the session token cannot be in a header.
     #[cfg(feature = "re-sign")]
     pub fn new(credentials: Credentials) -> Option<SigningCredentials> {
         let access_key_id = credentials.access_key_id();
@@ -47,7 +47,7 @@ impl SigningCredentials {
         self.account.as_deref()
     }
 
-    /// When the credentials expire; never, if `None`.
+    /// When the credentials expire; `None` for never.
     pub fn expires(&self) -> Option<SystemTime> {
         self.expires
     }

@@ -1,4 +1,4 @@
-//! The credentials of the gate itself, as they are now: its own, and those of roles.
+//! The gate's current credentials: its own, and those of assumed roles.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ pub struct UpstreamCredentials {
     current: RwLock<Option<Arc<SigningCredentials>>>,
     assumed_roles: RwLock<HashMap<RoleSession, AssumedRole>>,
     requests: mpsc::Sender<AssumeRoleRequest>,
-    /// The receiver of `requests`, until a thread takes it.
+    /// The receiver of `requests`, until the refresher's thread takes it.
     #[cfg_attr(
         not(feature = "re-sign"),
         expect(dead_code, reason = "no thread takes it")
@@ -47,7 +47,7 @@ pub(super) struct AssumeRoleRequest {
     pub(super) reply: oneshot::Sender<Option<Arc<SigningCredentials>>>,
 }
 
-/// A role whose credentials the gate has.
+/// A role with its current credentials.
 pub(super) struct AssumedRole {
     pub(super) credentials: Arc<SigningCredentials>,
     #[cfg_attr(
@@ -59,7 +59,7 @@ pub(super) struct AssumedRole {
     pub(super) is_used: AtomicBool,
 }
 
-/// Requests that may wait for credentials of roles at once.
+/// The most requests that wait for credentials of roles at once.
 const MAX_WAITING: usize = 1024;
 
 impl UpstreamCredentials {
@@ -94,8 +94,8 @@ impl UpstreamCredentials {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
     }
 
-    /// The credentials of a role: those that are there, or else those that STS gives now. `None` where
-    /// STS gives none. The wait has no timeout here.
+    /// The credentials of a role: the current ones, or new ones from STS. `None` if STS refuses.
+    /// This wait has no timeout of its own.
     pub async fn assume_role(
         &self,
         session: RoleSession,
@@ -111,7 +111,7 @@ impl UpstreamCredentials {
         replied.await.ok()?
     }
 
-    /// The roles whose credentials the gate has.
+    /// The assumed roles and their current credentials.
     #[cfg(feature = "re-sign")]
     pub(super) fn assumed_roles(&self) -> &RwLock<HashMap<RoleSession, AssumedRole>> {
         &self.assumed_roles
