@@ -1,15 +1,15 @@
 //! Token bindings in fixed memory: a ring in the order of binding, and a hash index into it.
 //!
-//! All bindings live equally long, so the oldest is the next to expire: a full ring overwrites it.
-//! 24 bytes for the entry and 8 for two slots of the index: 32 bytes a token, which no map of the
-//! standard library or a crate comes near.
+//! All bindings have the same lifetime, so the oldest is the next to expire: a full ring overwrites
+//! it. 24 bytes for the entry and 8 for two slots of the index: 32 bytes a token, which no map of
+//! the standard library or of a crate approaches.
 
 use super::keyed_hash::TokenHash;
 
 /// Bindings of tokens to symbols of streams. Times are in seconds since 1970.
 #[derive(Debug)]
 pub(super) struct BindingTable {
-    /// Grows to `capacity`; then `oldest` is overwritten and moves on.
+    /// Grows to `capacity`; then each new entry overwrites `oldest`.
     entries: Vec<Entry>,
     capacity: usize,
     oldest: usize,
@@ -27,19 +27,19 @@ struct Entry {
 /// The effect of a new binding on the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BindOutcome {
-    /// No binding that was alive is lost.
+    /// No live binding is lost.
     Stored,
-    /// A binding that was alive is lost: the oldest, or this one for want of room for its stream.
+    /// A live binding is lost: the oldest one, or the new one if there is no room for its stream.
     Evicted,
 }
 
 const SLOTS_PER_ENTRY: usize = 2;
 
 impl BindingTable {
-    /// Entries that [`BindingTable::count_alive`] looks at in one go: some microseconds.
+    /// Entries that [`BindingTable::count_alive`] reads in one go: some microseconds.
     pub(super) const COUNT_CHUNK: usize = 4096;
 
-    /// A table of at least one entry and at most 2^31. Memory is taken as it is used.
+    /// A table of at least one entry and at most 2^31. Memory is allocated as needed.
     pub(super) fn new(capacity: usize) -> BindingTable {
         let capacity = capacity.clamp(1, 1 << 31);
         BindingTable {
@@ -57,7 +57,7 @@ impl BindingTable {
         (entry.expires > now).then_some(entry.stream)
     }
 
-    /// Binds a token. A token that is bound already gets the new stream and expiry.
+    /// Binds a token. A token that is already bound gets the new stream and expiry.
     pub(super) fn insert(
         &mut self,
         token: TokenHash,
@@ -94,13 +94,13 @@ impl BindingTable {
         }
     }
 
-    /// How many bindings there is room for.
+    /// The number of bindings that fit.
     pub(super) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// How many of the [`BindingTable::COUNT_CHUNK`] bindings from the position `from` on are alive;
-    /// `None` behind the last.
+    /// The number of live bindings among the [`BindingTable::COUNT_CHUNK`] entries from `from` on;
+    /// `None` past the last entry.
     pub(super) fn count_alive(&self, from: usize, now: u32) -> Option<usize> {
         let entries = self.entries.get(from..).filter(|rest| !rest.is_empty())?;
         let chunk = entries.iter().take(BindingTable::COUNT_CHUNK);
@@ -134,7 +134,7 @@ impl BindingTable {
         self.set(slot, u32::try_from(position + 1).unwrap_or(0));
     }
 
-    /// Frees the slot of a token and moves up those that had to go past it.
+    /// Frees the slot of a token and moves up the entries that had to probe past it.
     fn unlink(&mut self, token: TokenHash) {
         let Some((mut hole, _)) = self.find(token) else {
             return;
@@ -169,7 +169,7 @@ impl BindingTable {
     fn home(&self, token: TokenHash) -> usize {
         let [_, _, _, _, a, b, c, d, ..] = token.0;
         let bits = u64::from(u32::from_be_bytes([a, b, c, d]));
-        // Below the number of slots, which is below 2^32.
+        // The product is below the number of slots, which is below 2^32.
         ((bits * self.slots.len() as u64) >> 32) as usize
     }
 

@@ -4,28 +4,28 @@ use std::fmt;
 
 use aws_lc_rs::{constant_time, hmac, rand};
 
-/// The secret of the hashes. Without it a stored hash tells nothing of its token, and nobody can make a
-/// token whose hash is another's.
+/// The secret of the hashes. Without the secret, a stored hash reveals nothing of its token, and no
+/// one can make a token with the hash of another token.
 pub struct HashKey(hmac::Key);
 
 /// The hash of a token: HMAC-SHA256, cut to 128 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenHash(pub(super) [u8; 16]);
 
-/// The message authentication code of a binding: its writer had the key.
+/// The message authentication code of a binding. It proves that the writer has the key.
 pub(super) type Mac = [u8; 16];
 
-/// No operation's name begins so: the two uses of the key never hash the same bytes.
+/// No operation's name begins with this byte: the two uses of the key never hash the same bytes.
 const MAC_DOMAIN: &[u8] = b"\x01";
 
 impl HashKey {
     /// The fewest bytes of a shared key.
     pub const MIN_BYTES: usize = 32;
 
-    /// A key of this process alone.
+    /// A random key, for this process alone.
     ///
     /// # Errors
-    /// When the system has no random bytes.
+    /// If the system has no random bytes.
     pub fn random() -> std::io::Result<HashKey> {
         let mut bytes = [0; 32];
         rand::fill(&mut bytes).map_err(std::io::Error::other)?;
@@ -38,8 +38,8 @@ impl HashKey {
             .then(|| HashKey(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
     }
 
-    /// The hash of a token that `operation` takes. Tokens of two operations never meet, even where an
-    /// emulator issues the same text for both.
+    /// The hash of a token that `operation` takes. Tokens of two operations never have the same
+    /// hash, even if an emulator issues the same text for both.
     pub fn hash_token(&self, operation: &str, token: &str) -> TokenHash {
         TokenHash(self.hash(&[operation.as_bytes(), b"\0", token.as_bytes()]))
     }
@@ -73,7 +73,7 @@ impl HashKey {
     }
 }
 
-/// The key is a secret.
+/// Prints nothing of the key: the key is a secret.
 impl fmt::Debug for HashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HashKey")

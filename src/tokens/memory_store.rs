@@ -1,4 +1,4 @@
-//! Token bindings in memory, shared by every event loop: a consumer may come back on another.
+//! Token bindings in memory, shared by every event loop: a consumer may return on another loop.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,24 +17,24 @@ pub(super) struct MemoryStore {
 /// The answer to a lookup of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Lookup {
-    /// It is bound to the stream with this ARN.
+    /// The token is bound to the stream with this ARN.
     Bound(Arc<str>),
-    /// Two streams claim it: neither counts.
+    /// Two streams claim the token: neither counts.
     Conflict,
-    /// It is not bound.
+    /// The token is not bound.
     Unbound,
 }
 
-/// A smaller store has one shard. A lock is held for some 100 ns, so that sixteen serve as many event
-/// loops as machines have.
+/// A smaller store has one shard. A lock is held for some 100 ns, so sixteen shards serve as many
+/// event loops as machines have.
 const MIN_SHARDED_CAPACITY: usize = 4096;
 const SHARD_COUNT: usize = 16;
 
-/// Tokens for each stream that there is room for: the longest ARNs cost 5 bytes a token then. A
-/// consumer that reads a shard once a second has 300 alive.
+/// Tokens for each stream that there is room for: then the longest ARNs cost 5 bytes a token. A
+/// consumer that reads a shard once a second has 300 live tokens.
 const TOKENS_PER_STREAM: usize = 128;
 
-/// In place of a stream's symbol: two streams claim the token.
+/// In place of a stream's symbol, for a token that two streams claim.
 const CONFLICT: u32 = u32::MAX;
 
 impl MemoryStore {
@@ -70,7 +70,7 @@ impl MemoryStore {
         table.insert(token, symbol, expires, now)
     }
 
-    /// The stream that a token is bound to.
+    /// Looks up the stream that a token is bound to.
     pub(super) fn lookup(&self, token: TokenHash, now: u32) -> Lookup {
         let symbol = self.shard(token).and_then(|table| table.get(token, now));
         match symbol {
@@ -80,7 +80,7 @@ impl MemoryStore {
         }
     }
 
-    /// How many bindings are alive. The lock is released between chunks, so that a new binding does
+    /// The number of live bindings. The lock is released between chunks, so that a new binding does
     /// not wait for the count.
     pub(super) fn count_alive(&self, now: u32) -> usize {
         let count = |shard: &Mutex<BindingTable>| -> usize {
@@ -92,7 +92,7 @@ impl MemoryStore {
         self.shards.iter().map(count).sum()
     }
 
-    /// How many tokens there is room for.
+    /// The number of tokens that fit.
     pub(super) fn capacity(&self) -> usize {
         let capacities = self.shards.iter().map(|shard| lock(shard).capacity());
         capacities.sum()
@@ -105,7 +105,7 @@ impl MemoryStore {
     }
 }
 
-/// A thread that panicked under the lock left a table that is whole but for one binding at worst.
+/// A panic under the lock leaves the table whole, except for one binding at worst.
 fn lock(shard: &Mutex<BindingTable>) -> MutexGuard<'_, BindingTable> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -127,7 +127,7 @@ mod tests {
         memory.bind(token, "orders", u32::MAX, 1000);
         assert_eq!(memory.lookup(token, 1299), bound("orders"));
         assert_eq!(memory.lookup(token, 1300), Lookup::Unbound);
-        // One that another replica published earlier ends earlier.
+        // A binding that another replica published earlier ends earlier.
         memory.bind(token, "orders", 1450, 1400);
         assert_eq!(memory.lookup(token, 1449), bound("orders"));
         assert_eq!(memory.lookup(token, 1450), Lookup::Unbound);

@@ -1,10 +1,10 @@
 //! Token bindings: the stream that an opaque token (shard iterator, `NextToken`) stands for.
 //!
-//! `GetRecords` and further pages of lists name no stream: they carry a token that an earlier response
-//! issued. The gate binds a token to the stream of the request that it was issued for, and resolves the
-//! token when it comes back. The stores hold a keyed hash and never the token; for as long as the
-//! service honours tokens; in fixed memory; and, for gateways of several replicas, in Redis or Valkey
-//! too.
+//! `GetRecords` and further pages of lists name no stream: they carry a token from an earlier
+//! response. The gate binds a token to the stream of the request that it was issued for, and
+//! resolves the token in later requests. The stores hold a keyed hash and never the token, for as
+//! long as the service honours tokens, in fixed memory; and, for gateways of several replicas, in
+//! Redis or Valkey too.
 
 mod binding_table;
 mod keyed_hash;
@@ -51,8 +51,8 @@ impl TokenStore {
     /// Bytes for each token of the capacity, ARNs of streams included.
     pub const BYTES_PER_TOKEN: usize = 40;
 
-    /// Room for `capacity` tokens at once, [`TokenStore::BYTES_PER_TOKEN`] each. With `redis`, `key`
-    /// must be the one of the other replicas.
+    /// Room for `capacity` tokens at once, [`TokenStore::BYTES_PER_TOKEN`] each. With `redis`, all
+    /// replicas must have the same `key`.
     pub fn new(key: HashKey, capacity: usize, redis: Option<RedisSettings>) -> TokenStore {
         TokenStore {
             key,
@@ -61,19 +61,19 @@ impl TokenStore {
         }
     }
 
-    /// How many bindings in memory are alive.
+    /// The number of live bindings in memory.
     pub fn count_alive(&self, now: SystemTime) -> usize {
         self.memory.count_alive(unix_seconds(now))
     }
 
-    /// How many tokens there is room for in memory.
+    /// The number of tokens that fit in memory.
     pub fn capacity(&self) -> usize {
         self.memory.capacity()
     }
 }
 
 impl TokenStoreHandle {
-    /// A handle, which connects when it is first needed.
+    /// A handle. It connects to the shared store when first needed.
     pub fn new(store: &Arc<TokenStore>) -> TokenStoreHandle {
         let redis = store.redis.clone();
         TokenStoreHandle {
@@ -94,7 +94,7 @@ impl TokenStoreHandle {
         self.store.memory.bind(token, stream, expires, now)
     }
 
-    /// Publishes a binding to the other replicas; `None` where there are none.
+    /// Publishes a binding to the other replicas; `None` if there are no replicas.
     pub fn publish(
         &self,
         token: TokenHash,
@@ -112,10 +112,10 @@ impl TokenStoreHandle {
         }))
     }
 
-    /// The ARN of the stream that a token is bound to; `None` if it is bound here nor elsewhere.
+    /// The ARN of the stream that a token is bound to; `None` if it is bound nowhere.
     ///
     /// # Errors
-    /// When the token is not bound here and the shared store is unavailable.
+    /// If the token is not bound here and the shared store is unavailable.
     pub async fn resolve(
         &self,
         token: TokenHash,
@@ -127,7 +127,7 @@ impl TokenStoreHandle {
             (Lookup::Unbound, Some(redis)) => redis,
             (Lookup::Conflict, _) | (Lookup::Unbound, None) => return Ok(None),
         };
-        // On the heap: few requests wait for it, and each would have room for it.
+        // On the heap: few requests wait for it, and each would reserve room for it.
         match Box::pin(redis.fetch(&self.store.key, token)).await? {
             Some(Binding { expires, stream }) if expires > now => {
                 self.store.memory.bind(token, &stream, expires, now);

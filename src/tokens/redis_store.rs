@@ -1,7 +1,7 @@
 //! Token bindings in Redis or Valkey, which the replicas of a gateway share.
 //!
-//! The store holds authenticated bindings under the hashes of tokens. A binding that cannot be read in
-//! time, or was not written with our key, is unknown: the store never opens anything.
+//! The store holds authenticated bindings under the hashes of tokens. A binding that cannot be read
+//! in time, or was not written with the gate's key, is unknown: it never opens anything.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -20,22 +20,22 @@ use super::keyed_hash::{HashKey, TokenHash};
 /// The address of the shared store.
 #[derive(Clone)]
 pub struct RedisSettings {
-    /// Connects to nothing by itself.
+    /// The client, which does not connect by itself.
     client: Client,
-    /// For connecting and for each command.
+    /// The timeout of connecting, and of each command.
     timeout: Duration,
 }
 
-/// One event loop's connection to the shared store: opened when it is first needed, and again when it
-/// broke.
+/// One event loop's connection to the shared store. It opens when first needed, and again after it
+/// has failed.
 pub(super) struct RedisStore {
     settings: RedisSettings,
     connection: RefCell<Option<(u64, MultiplexedConnection)>>,
-    /// Held while a connection is opened, so that a burst opens one and not one each.
+    /// Held while a connection opens, so that a burst of requests opens a single one.
     connect_lock: Mutex<()>,
-    /// How many connections were opened: the number of the last.
+    /// The number of connections opened so far, which is the number of the last one.
     connect_count: Cell<u64>,
-    /// After a failure commands fail at once for a while, so that each does not wait for an outage.
+    /// After a failure, commands fail at once until this time, instead of waiting for an outage.
     backoff_until: Cell<Option<Instant>>,
 }
 
@@ -43,10 +43,10 @@ pub(super) struct RedisStore {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreUnavailable;
 
-/// A binding, as replicas share it.
+/// A binding, as replicas exchange it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Binding {
-    /// In seconds since 1970.
+    /// When the binding expires, in seconds since 1970.
     pub(super) expires: u32,
     pub(super) stream: String,
 }
@@ -56,22 +56,22 @@ const KEY_PREFIX: &str = "kinesis-gate:token:";
 const EXPIRES_BYTES: usize = 4;
 const MAC_BYTES: usize = 16;
 
-/// In place of a binding: two streams claim the token. It carries no authentication code.
+/// In place of a binding, for a token that two streams claim. It carries no authentication code.
 const CONFLICT: &[u8] = b"2";
 
 impl RedisSettings {
-    /// The store at a URL (`redis`, `rediss`, `valkey`, `valkeys`, `redis+unix`), with its password and
-    /// the root to trust (PEM) if they are not the URL's and the system's.
+    /// The store at a URL (`redis`, `rediss`, `valkey`, `valkeys`, `redis+unix`), with a password
+    /// and a trusted root (PEM) if they are not the URL's and the system's.
     ///
     /// # Errors
-    /// What is wrong with them; neither URL nor password is repeated.
+    /// The reason that they are invalid, without the URL and the password.
     pub fn new(
         url: &str,
         password: Option<&str>,
         root: Option<Vec<u8>>,
         timeout: Duration,
     ) -> Result<RedisSettings, String> {
-        // The message of the library holds none of the URL's text.
+        // The library's message contains none of the URL's text.
         let message = |error: RedisError| error.to_string().to_lowercase();
         let mut info = url.into_connection_info().map_err(message)?;
         if let Some(password) = password {
@@ -106,7 +106,7 @@ impl RedisStore {
         }
     }
 
-    /// Writes a binding. Where another stream has the token, writes that two claim it.
+    /// Writes a binding. If the token is bound to another stream, marks the token as a conflict.
     pub(super) async fn publish(
         &self,
         key: &HashKey,
@@ -125,7 +125,7 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Reads the binding that some replica published.
+    /// Reads the binding that any replica published.
     pub(super) async fn fetch(
         &self,
         key: &HashKey,
@@ -156,7 +156,7 @@ impl RedisStore {
         }
     }
 
-    /// The connection and its number; the error is that of a connection that never was.
+    /// The connection and its number. The error is `None`: no connection was opened.
     async fn connect(&self) -> Result<(u64, MultiplexedConnection), Option<u64>> {
         let current = || self.connection.borrow().clone();
         if let Some(connection) = current() {

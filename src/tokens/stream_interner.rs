@@ -1,7 +1,7 @@
 //! Interned stream ARNs: each ARN is stored once, and a token binding holds its 32-bit symbol.
 //!
 //! A binding of one token lifetime has expired by the end of the next. So the interner holds two
-//! generations of ARNs, and drops each whole when it is two lifetimes old: nothing counts references.
+//! generations of ARNs, and drops each whole at two lifetimes of age: it counts no references.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,9 +11,9 @@ use super::LIFETIME_SECONDS;
 /// The ARNs of the present and the previous generation.
 #[derive(Debug)]
 pub(super) struct StreamInterner {
-    /// Even generations in the first place, odd ones in the second.
+    /// Even generations are first, odd ones second.
     generations: RwLock<[Generation; 2]>,
-    /// ARNs in each.
+    /// The most ARNs of each generation.
     capacity: usize,
 }
 
@@ -24,7 +24,7 @@ struct Generation {
     symbols: HashMap<Arc<str>, u32>,
 }
 
-/// Bits of a symbol that are an index into its generation; the rest are the generation's number.
+/// Bits of a symbol that index its generation; the other bits are the generation's number.
 const INDEX_BITS: u32 = 24;
 const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
 
