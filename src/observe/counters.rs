@@ -1,5 +1,5 @@
-//! Counters and histograms of one event loop: that loop alone writes them, the metrics page reads
-//! them.
+//! Counters and histograms of one event loop: only that loop writes them, and the metrics page
+//! reads them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Family<const N: usize> {
     counters: Box<[Counter]>,
     /// The number of values of each label.
     sizes: [usize; N],
-    /// Counts what has a value that no label knows.
+    /// Counts increments with an unknown label value.
     unknown: Counter,
 }
 
@@ -83,14 +83,14 @@ impl<const N: usize> Family<N> {
         }
     }
 
-    /// The counter of one value of each label, by the value's place among the label's values.
+    /// The counter of one combination of label values, each by its index among the label's values.
     pub fn at(&self, places: [usize; N]) -> &Counter {
         let labels = places.iter().zip(&self.sizes);
         let place = labels.fold(0, |before, (place, size)| before * size + place);
         self.counters.get(place).unwrap_or(&self.unknown)
     }
 
-    /// The counters of all combinations; the last label's value changes fastest.
+    /// The counters of all combinations. The last label varies fastest.
     pub(super) fn counters(&self) -> &[Counter] {
         &self.counters
     }
@@ -113,7 +113,7 @@ impl Histogram {
         self.micros.add(micros);
     }
 
-    /// The number of durations in the bucket at `place`.
+    /// The number of durations in the bucket with the index `place`.
     pub(super) fn bucket(&self, place: usize) -> u64 {
         self.buckets.at([place]).value()
     }

@@ -9,35 +9,35 @@ use serde::Serialize;
 
 use super::labels::RequestOutcome;
 
-/// Everything that the decision log, the metrics and the traces say about one request.
+/// The facts about one request for the decision log, the metrics and the traces.
 pub struct LogEntry {
     pub(super) arrival_time: SystemTime,
-    /// From the request's arrival to the end of its response; set when the record closes.
+    /// The time from the request's arrival to the end of its response; set when the record closes.
     pub(super) total_time: Duration,
     pub(super) endpoint_id: Arc<str>,
     /// The client's address.
     pub(super) peer: IpAddr,
-    /// The operation's number in the operation table, if it is there.
+    /// The operation's index in the operation table, if the table has the operation.
     pub operation: Option<u16>,
     /// The IAM action, such as `kinesis:PutRecord`, once the target has been read.
     pub action: Option<Cow<'static, str>>,
-    /// The principal that signed the request, as far as known.
+    /// The principal that signed the request, as far as it is known.
     pub principal: LoggedPrincipal,
-    /// The ARN that was decided, or `*`; of several the one that made the decision.
+    /// The ARN that the decision is about, or `*`; of several ARNs, the one that made the decision.
     pub resource: Option<String>,
-    /// Every ARN that the request names, where it names several.
+    /// All ARNs that the request names, if it names several.
     pub resources: Vec<String>,
-    /// What became of the request.
+    /// The outcome of the request.
     pub outcome: RequestOutcome,
     /// The policy and the statement that made the decision.
     pub decision_source: Option<DecisionSource>,
-    /// The decision of the candidate policies, where it differs.
+    /// The decision of the candidate policies, if it differs.
     pub candidate: Option<(RequestOutcome, DecisionSource)>,
     /// Whether the endpoint is in audit mode: a denied request is forwarded.
     pub is_audited: bool,
     /// The rate limit rule that throttled the request.
     pub rate_limit_rule: Option<Arc<str>>,
-    /// Why the request was refused or failed, for people.
+    /// The reason for a refusal or failure, for people.
     pub reason: Option<String>,
     /// The kind of the upstream failure.
     pub upstream_failure: Option<&'static str>,
@@ -49,11 +49,11 @@ pub struct LogEntry {
     pub upstream_status: Option<u16>,
     /// Bytes of the request's body.
     pub request_bytes: u64,
-    /// Bytes of the response's body that left.
+    /// Bytes of the response's body that were sent.
     pub response_bytes: u64,
-    /// Reading the caller and the resources, and deciding.
+    /// The time spent on reading the caller and the resources, and on the decision.
     pub decision_time: Option<Duration>,
-    /// From forwarding to the head of the response.
+    /// The time from forwarding to the head of the response.
     pub upstream_time: Option<Duration>,
 }
 
@@ -66,12 +66,12 @@ pub struct DecisionSource {
     pub policy: Arc<str>,
     /// The statement's Sid, or its number.
     pub statement: Option<String>,
-    /// The unknown that made the decision: the principal, the resource or a condition key.
+    /// The unknown fact that made the decision: the principal, the resource or a condition key.
     pub unknown: Option<String>,
 }
 
-/// The principal that signed a request, as far as known. An access key id names a key and is no
-/// secret.
+/// The principal that signed a request, as far as it is known. An access key id names a key and is
+/// not a secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LoggedPrincipal {
     /// The access key id.
@@ -86,7 +86,7 @@ pub struct LoggedPrincipal {
 }
 
 impl LogEntry {
-    /// The entry of a request of which only its connection is known.
+    /// A new entry, with only the connection's facts.
     pub(super) fn new(arrival_time: SystemTime, endpoint_id: Arc<str>, peer: IpAddr) -> LogEntry {
         LogEntry {
             arrival_time,

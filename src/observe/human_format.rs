@@ -21,7 +21,7 @@ impl Style {
     };
 }
 
-/// Writes a JSON line as a sentence; writes nothing for a line that is not the decision log's.
+/// Writes a JSON line as a sentence. Writes nothing for a line that is not of the decision log.
 pub fn write(line: &[u8], style: Style, out: &mut Vec<u8>) {
     if let Ok(line) = LogLine::parse(line) {
         // Writing to memory does not fail.

@@ -1,32 +1,32 @@
-//! Counters by labels of open sets: streams, of which only the first have series of their own, and
-//! statements of the policies in force.
+//! Counters by labels with open sets of values: streams, of which only the first have series of
+//! their own, and statements of the policies in force.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The streams that have series of their own, in the whole process: the first that were allowed.
+/// The streams with series of their own, in the whole process: the first that were allowed.
 ///
-/// A client can name any stream, so a denied one opens no series. A series stays once it is open, so
-/// that their number has a limit.
+/// A client can name any stream, so a denied stream opens no series. An open series stays, so that
+/// the number of series is bounded.
 #[derive(Debug)]
 pub struct StreamLabels {
     limit: usize,
     names: Mutex<Vec<Box<str>>>,
 }
 
-/// One event loop's copy of [`StreamLabels`]: no lock, and no allocation, for a stream that it has.
+/// One event loop's copy of [`StreamLabels`]: a known stream costs no lock and no allocation.
 pub(super) struct StreamLabelCache {
     streams: Arc<StreamLabels>,
     places: HashMap<Box<str>, usize>,
     is_full: bool,
 }
 
-/// How often each statement decided on one event loop. The lock is held for one addition, or for a
-/// snapshot.
+/// How often each statement made the decision, on one event loop. The lock is held for one
+/// addition, or for a snapshot.
 #[derive(Debug, Default)]
 pub(super) struct StatementCounts(Mutex<CountsByStatement>);
 
-/// By the policy's name, then by the statement's.
+/// Counts by policy name, then by statement name.
 type CountsByStatement = HashMap<Arc<str>, HashMap<Box<str>, u64>>;
 
 impl StreamLabels {
@@ -38,8 +38,8 @@ impl StreamLabels {
         }
     }
 
-    /// The label's values, in the order of their places: as many as the limit, and last the one of
-    /// all other streams.
+    /// The label's values by index: as many streams as the limit, and last the value for all other
+    /// streams.
     pub(super) fn values(&self) -> Vec<String> {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let mut values: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -58,7 +58,7 @@ impl StreamLabelCache {
         }
     }
 
-    /// The place of the stream that a decided resource belongs to; `None` if it belongs to none.
+    /// The label index of a decided resource's stream; `None` if the resource has no stream.
     pub(super) fn place(&mut self, resource: &str, is_allowed: bool) -> Option<usize> {
         let name = stream(resource)?;
         if let Some(place) = self.places.get(name) {
@@ -77,7 +77,7 @@ impl StreamLabelCache {
         }
         self.is_full = names.len() >= other;
         if self.is_full {
-            // The process opens no more series: a stream that is not here is `other`.
+            // The process opens no more series: any other stream is `other`.
             let all = names.iter().cloned().enumerate();
             self.places = all.map(|(place, name)| (name, place)).collect();
         } else if let Some(place) = place {
@@ -87,7 +87,7 @@ impl StreamLabelCache {
     }
 }
 
-/// The ARN of the stream that an ARN names, also of a consumer's stream.
+/// The ARN of the stream in a stream's or consumer's ARN.
 pub(super) fn stream(arn: &str) -> Option<&str> {
     let mut slashes = memchr::memchr_iter(b'/', arn.as_bytes());
     let first = slashes.next()?;

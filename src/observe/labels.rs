@@ -1,6 +1,6 @@
-//! Labels of metrics that have a fixed set of values; lines of the decision log use the same words.
+//! Labels of metrics with a fixed set of values; lines of the decision log use the same words.
 
-/// Declares an enum of which each variant is a value of a label.
+/// Declares an enum whose variants are the values of a label.
 macro_rules! label {
     ($(#[$about:meta])* $name:ident { $($(#[$meaning:meta])* $variant:ident = $value:literal,)+ }) => {
         $(#[$about])*
@@ -22,7 +22,7 @@ macro_rules! label {
 }
 
 label! {
-    /// What became of a request.
+    /// The outcome of a request.
     RequestOutcome {
         /// The policy allows the request; the gate forwarded it.
         Allow = "allow",
@@ -30,7 +30,7 @@ label! {
         ExplicitDeny = "explicit-deny",
         /// No statement allows the request (implicit deny).
         ImplicitDeny = "implicit-deny",
-        /// The request was malformed, ambiguous, misdirected or over a limit: nothing was decided.
+        /// The request was malformed, ambiguous, misdirected or over a limit: not decided.
         Refused = "refused",
         /// The client went away before the decision.
         Cancelled = "cancelled",
@@ -38,13 +38,13 @@ label! {
 }
 
 label! {
-    /// Why a TLS handshake with a client failed.
+    /// The reason that a TLS handshake with a client failed.
     TlsFailure {
         /// The handshake took longer than its timeout.
         Timeout = "timeout",
         /// The client sent a server name (SNI) that this listener does not serve.
         Name = "name",
-        /// The client refused the certificate, or spoke no TLS.
+        /// The client refused the certificate, or did not speak TLS.
         Protocol = "protocol",
         /// The connection broke.
         Broken = "broken",
@@ -52,13 +52,13 @@ label! {
 }
 
 label! {
-    /// Why the gate dropped a client connection before TLS.
+    /// The reason that the gate dropped a client connection before TLS.
     DropReason {
         /// A PROXY protocol header came from an address that is not listed.
         ProxySource = "proxy-source",
         /// A required PROXY protocol header is missing.
         ProxyMissing = "proxy-missing",
-        /// A PROXY protocol header cannot be read, or can be read in two ways.
+        /// A PROXY protocol header cannot be read, or has two readings.
         ProxyMalformed = "proxy-malformed",
         /// A PROXY protocol header took longer than the timeout of the handshake.
         ProxyTimeout = "proxy-timeout",
@@ -77,9 +77,9 @@ label! {
         Loop = "loop",
         /// The gate did not reach a tunnel's host.
         Tunnel = "tunnel",
-        /// The client has as many open connections as the limit for each client allows.
+        /// The client already has as many open connections as the limit for each client allows.
         Client = "client",
-        /// The limit of concurrent TLS handshakes stayed exhausted for the timeout of a handshake.
+        /// No permit for a TLS handshake was free within the timeout of a handshake.
         Handshakes = "handshakes",
     }
 }

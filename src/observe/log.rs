@@ -20,11 +20,11 @@ use super::recent::{LineBlock, RecentLines};
 pub enum LogFormat {
     /// A JSON object, for programs; `docs/decision-log.md` lists its members.
     Json,
-    /// A sentence, for a person who watches.
+    /// A sentence, for people.
     Human,
 }
 
-/// A tunnel that has closed.
+/// A closed tunnel.
 #[derive(Debug)]
 pub struct ClosedTunnel<'a> {
     /// The client's address.
@@ -35,9 +35,9 @@ pub struct ClosedTunnel<'a> {
     pub sent_bytes: u64,
     /// Bytes to the client.
     pub received_bytes: u64,
-    /// The time between opening and closing.
+    /// How long the tunnel was open.
     pub duration: Duration,
-    /// Why it closed, for people.
+    /// The reason that the tunnel closed, for people.
     pub reason: &'static str,
 }
 
@@ -52,26 +52,26 @@ pub(super) enum LogMessage {
     End,
 }
 
-/// The lines of one event loop that the writer does not have yet.
+/// The lines of one event loop that have not been sent to the writer.
 pub struct LogBuffer {
     messages: SyncSender<LogMessage>,
     recent: Arc<RecentLines>,
     lines: Vec<u8>,
     count: u64,
-    /// Where lines stand that tell of more than an allowed request, and how many they are.
+    /// The ranges of lines about more than an allowed request.
     non_allowed: Vec<Range<usize>>,
     non_allowed_count: u64,
     /// One allowed request in this many is written; 0: none.
     sample: Arc<AtomicU32>,
     /// Allowed requests since the last one that was written.
     skipped: u32,
-    /// Lines that the writer did not take, of all event loops.
+    /// Lines that the writer's queue refused, of all event loops.
     dropped_lines: Arc<AtomicU64>,
     clock: SecondClock,
 }
 
-/// The buffer sends a block of this many bytes, or what it has when its loop flushes. A block wakes
-/// the writer, which costs 10 µs: with blocks of 32 KiB, 0.3 µs of a request.
+/// The buffer sends a block of this many bytes, or a smaller one when its loop flushes. A block
+/// wakes the writer, which costs 10 µs: with blocks of 32 KiB, 0.3 µs of a request.
 const BLOCK_BYTES: usize = 128 << 10;
 
 impl LogBuffer {
@@ -97,7 +97,7 @@ impl LogBuffer {
 
     /// Writes the line of a request.
     pub(super) fn write_entry(&mut self, entry: &LogEntry) {
-        // A response that broke off, or was ended, has a reason.
+        // A response that broke off, or that the gate ended, has a reason.
         let is_plain = entry.outcome == RequestOutcome::Allow
             && entry.upstream_failure.is_none()
             && entry.reason.is_none();
@@ -160,7 +160,7 @@ impl LogBuffer {
         self.end_line(None);
     }
 
-    /// `non_allowed` is the start of a line that tells of more than an allowed request.
+    /// `non_allowed` is the start of a line about more than an allowed request.
     fn end_line(&mut self, non_allowed: Option<usize>) {
         self.lines.extend_from_slice(b"}\n");
         if let Some(start) = non_allowed {
@@ -186,7 +186,7 @@ impl LogBuffer {
         let lines = Arc::new(std::mem::replace(&mut self.lines, next));
         let count = std::mem::take(&mut self.count);
         let non_allowed = std::mem::take(&mut self.non_allowed_count);
-        // Before the writer, which may wait for a slow reader.
+        // The ring first: the writer may wait for a slow reader.
         self.recent
             .push(&lines, count, &self.non_allowed, non_allowed);
         self.non_allowed.clear();
@@ -197,9 +197,9 @@ impl LogBuffer {
     }
 }
 
-/// A JSON object, written member by member: with a derived serializer that flattens the source of the
-/// decision, and the whole time formatted for each line, a line took 2.8 of the 28.7 µs of a small
-/// request.
+/// A JSON object, written member by member. With a derived serializer that flattens the source of
+/// the decision, and the whole time formatted for each line, a line took 2.8 of the 28.7 µs of a
+/// small request.
 struct JsonObject<'a> {
     lines: &'a mut Vec<u8>,
     is_empty: bool,
@@ -213,7 +213,7 @@ impl JsonObject<'_> {
         }
     }
 
-    /// Writes what an entry knows; members without a value are left out.
+    /// Writes the known facts of an entry, and omits members without a value.
     fn entry(&mut self, entry: &LogEntry) {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.optional("request_id", entry.request_id.as_deref());
@@ -273,7 +273,7 @@ impl JsonObject<'_> {
         let _ = serde_json::to_writer(&mut *self.lines, value);
     }
 
-    /// Text that needs no escapes, as nearly all does, is copied: serde looks at it byte by byte.
+    /// Copies text that needs no escapes, the usual case: serde looks at the text byte by byte.
     fn text(&mut self, name: &'static str, text: &str) {
         if !needs_no_escapes(text) {
             return self.value(name, &text);
@@ -300,7 +300,7 @@ impl JsonObject<'_> {
         self.value(name, &number);
     }
 
-    /// INVARIANT: the value displays without characters that JSON escapes.
+    /// INVARIANT: the value's text contains no characters that JSON escapes.
     fn display(&mut self, name: &'static str, value: impl std::fmt::Display) {
         self.name(name);
         let _ = write!(self.lines, "\"{value}\"");
@@ -313,14 +313,14 @@ impl JsonObject<'_> {
     }
 }
 
-/// Reads every byte, without a branch, so that vector instructions do it.
+/// Reads every byte without a branch, so that the compiler uses vector instructions.
 fn needs_no_escapes(text: &str) -> bool {
     text.bytes().fold(true, |none, byte| {
         none & (byte >= b' ') & (byte != b'"') & (byte != b'\\')
     })
 }
 
-/// Formats a time to the second, RFC 3339 in UTC, and keeps the text for that second.
+/// Formats a time to the second, RFC 3339 in UTC, and caches the text for that second.
 #[derive(Default)]
 struct SecondClock {
     second: u64,

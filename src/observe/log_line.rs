@@ -21,7 +21,7 @@ pub struct LogLine<'l> {
     pub resource: Option<Text<'l>>,
     #[serde(default)]
     pub resources: Vec<Text<'l>>,
-    /// `None` for a connection without a request.
+    /// The decision; `None` for a connection without a request.
     pub decision: Option<Text<'l>>,
     pub mode: Option<Text<'l>>,
     pub layer: Option<Text<'l>>,
@@ -61,8 +61,8 @@ pub struct LineCandidate<'l> {
     pub policy: Text<'l>,
 }
 
-/// Text that a client may have chosen. Control characters display escaped, so that they do not steer
-/// a terminal.
+/// Text that a client may have chosen. Displays control characters as escapes, so that they cannot
+/// control a terminal.
 #[derive(Debug, Deserialize)]
 pub struct Text<'l>(#[serde(borrow)] pub(super) Cow<'l, str>);
 
@@ -70,7 +70,7 @@ impl<'l> LogLine<'l> {
     /// Parses a line.
     ///
     /// # Errors
-    /// When the line is not the decision log's.
+    /// If the line is not of the decision log.
     pub fn parse(line: &'l [u8]) -> serde_json::Result<LogLine<'l>> {
         serde_json::from_slice(line)
     }

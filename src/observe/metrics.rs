@@ -1,4 +1,4 @@
-//! Every metric, in one table; counters, registration and the text of the metrics page come from it.
+//! Every metric in one table, from which counters, registration and the metrics page are generated.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Error};
@@ -36,11 +36,11 @@ enum Label {
 /// `kinesis_gate_`, its kind, its labels and its help text.
 macro_rules! metrics {
     ($($name:ident: $kind:ty = [$($label:ident),*] $help:literal;)+) => {
-        /// The counters of one event loop. Each is named as the metrics page names it.
+        /// The counters of one event loop. Each has the name of its metric.
         #[derive(Debug)]
         pub struct Counters {
             $(#[doc = $help] pub $name: $kind,)+
-            /// Requests that began and whose responses have not ended.
+            /// Requests in flight: those whose responses have not ended.
             pub(super) requests_in_flight: UpDownCounter,
             /// How often each statement decided.
             pub(super) statements: StatementCounts,
@@ -48,7 +48,7 @@ macro_rules! metrics {
         }
 
         impl Counters {
-            /// Counters of zero, for these values of labels.
+            /// Zeroed counters, for these label values.
             pub fn new(values: &LabelValues) -> Counters {
                 Counters {
                     $($name: <$kind>::with_labels(&[$(values.of(Label::$label)),*]),)+
@@ -117,12 +117,12 @@ metrics! {
     decision: Histogram = [] "Reading who and what, and deciding";
 }
 
-/// The values of the labels that have no fixed set of values.
+/// The values of the labels without a fixed set of values.
 #[derive(Clone)]
 pub struct LabelValues {
-    /// The endpoints' ids, in the order of their places.
+    /// The endpoints' ids, in the order of their indexes.
     pub endpoints: Vec<String>,
-    /// The streams that have series of their own.
+    /// The streams with series of their own.
     pub streams: Arc<StreamLabels>,
     /// The kinds of upstream failures.
     pub upstream_failures: &'static [&'static str],
@@ -133,19 +133,19 @@ pub struct LabelValues {
 pub struct Metrics {
     /// The counters of every event loop.
     pub loops: Vec<Arc<Counters>>,
-    /// The label values that the loops' counters were made for.
+    /// The label values of the loops' counters.
     pub labels: LabelValues,
     /// The decision log.
     pub log: DecisionLog,
     /// The counters of the traces.
     pub spans: Arc<SpanCounts>,
-    /// The gauges; those of one name follow each other.
+    /// The gauges. Gauges of one name are adjacent.
     pub gauges: Vec<Gauge>,
-    /// Reads how many requests each rate limit rule in force has throttled.
+    /// Reads the number of throttled requests of each rate limit rule in force.
     pub rates: Arc<dyn Fn() -> Vec<(Arc<str>, u64)> + Send + Sync>,
 }
 
-/// A number that is measured when the page is read.
+/// A number that is measured when the metrics page is rendered.
 #[derive(Clone)]
 pub struct Gauge {
     /// The name, without the prefix `kinesis_gate_`.
@@ -154,7 +154,7 @@ pub struct Gauge {
     pub help: &'static str,
     /// A label and its value.
     pub label: Option<(&'static str, String)>,
-    /// Measures it.
+    /// Measures the value.
     pub value: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
@@ -185,7 +185,7 @@ impl Metrics {
         all
     }
 
-    /// Counters that no event loop has for itself.
+    /// Encodes the counters of the process, which no event loop owns.
     fn encode_process(&self, page: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let spans_dropped = SpanLoss::NAMES.map(Arc::from);
         let spans_dropped = spans_dropped.into_iter().zip(self.spans.dropped());
@@ -268,7 +268,7 @@ impl Collector for Metrics {
 }
 
 impl LabelValues {
-    /// A label's name and its values, in the order of their places.
+    /// A label's name and its values, in the order of their indexes.
     fn of(&self, label: Label) -> LabelSet {
         let owned = |values: &[&str]| values.iter().copied().map(str::to_owned).collect();
         match label {
@@ -286,8 +286,8 @@ impl LabelValues {
 }
 
 impl Counters {
-    /// Requests by the endpoint's place, the operation's number (`None`: not in the operation
-    /// table) and outcome.
+    /// Requests by the endpoint's index, the operation's index (`None`: not in the operation table)
+    /// and outcome.
     pub(super) fn requests(
         &self,
         endpoint: usize,

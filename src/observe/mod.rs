@@ -1,8 +1,8 @@
 //! Observability: metrics, the decision log and traces; one record for each request feeds all three.
 //!
-//! Every event loop has an [`Observer`] of its own; nothing hot is shared. A record closes when it
-//! drops, so that a cancelled request is recorded too. Its log line is formatted after the response
-//! has left.
+//! Every event loop has its own [`Observer`]; the hot path shares nothing. A record closes on drop,
+//! so that a cancelled request is recorded too. Its log line is formatted after the response has
+//! been sent.
 
 mod counters;
 mod entry;

@@ -19,13 +19,13 @@ use super::traces::{SpanBuffer, Trace};
 /// The source of the time: `app` passes the system's clock, tests pass their own.
 pub type Clock = fn() -> SystemTime;
 
-/// Counts, logs and traces what happens on one event loop.
+/// Counts, logs and traces the events of one event loop.
 pub struct Observer {
     /// The counters of this event loop.
     pub counters: Arc<Counters>,
     log: RefCell<LogBuffer>,
     streams: RefCell<StreamLabelCache>,
-    /// None where nothing is traced.
+    /// `None` if nothing is traced.
     spans: Option<RefCell<SpanBuffer>>,
     clock: Clock,
 }
@@ -34,7 +34,7 @@ pub struct Observer {
 pub struct OpenConnection(Rc<Observer>);
 
 impl Observer {
-    /// An observer that adds to `counters`, labelled by `streams`, and writes to `log` and `spans`.
+    /// An observer that counts in `counters`, labels by `streams`, and writes `log` and `spans`.
     pub fn new(
         counters: Arc<Counters>,
         streams: Arc<StreamLabels>,
@@ -68,7 +68,7 @@ impl Observer {
         self.counters.connections_open.value() > 0
     }
 
-    /// The number of requests on this event loop that began and whose responses have not ended.
+    /// The number of requests in flight on this event loop.
     pub fn requests_in_flight(&self) -> u64 {
         self.counters.requests_in_flight.value()
     }
@@ -126,7 +126,7 @@ impl Observer {
         self.spans.as_ref()?.borrow().start_trace(headers)
     }
 
-    /// Ends a trace; its spans take what `entry` holds.
+    /// Ends a trace. Its spans take their facts from `entry`.
     pub(super) fn end_trace(&self, trace: Box<Trace>, entry: &mut LogEntry) {
         if let Some(spans) = &self.spans {
             spans.borrow_mut().end_trace(trace, entry);
@@ -142,7 +142,7 @@ impl Observer {
     }
 }
 
-/// Requests that end with their event loop, at a drain's deadline, are recorded after its last flush.
+/// Records requests that a drain's deadline ends with their event loop, after its last flush.
 impl Drop for Observer {
     fn drop(&mut self) {
         self.flush();

@@ -1,4 +1,4 @@
-//! Prometheus' text format: how the page shows each kind of metric, summed over the event loops.
+//! The Prometheus text format: how each kind of metric is written, summed over the event loops.
 
 use std::fmt::Error;
 
@@ -11,14 +11,14 @@ use super::counters::{BOUNDS, Counter, Family, Histogram, UpDownCounter};
 /// A label's name and its values.
 pub(super) type LabelSet = (&'static str, Vec<String>);
 
-/// A kind of metric that every event loop has for itself.
+/// A kind of metric that every event loop counts separately.
 pub(super) trait Metric: Sized {
-    /// The type that the page shows.
+    /// The type on the metrics page.
     const TYPE: MetricType;
-    /// The unit that ends the name.
+    /// The unit at the end of the name.
     const UNIT: Option<Unit> = None;
 
-    /// A metric of zero, for these labels.
+    /// A zeroed metric, for these labels.
     fn with_labels(labels: &[LabelSet]) -> Self;
 
     /// Writes the sum of the loops' metrics.

@@ -1,8 +1,8 @@
 //! Recent decisions: the last lines of the decision log, in memory.
 //!
-//! Two rings: one of all lines, and one of the lines of a denial, a refusal or a failure, which
-//! allowed traffic would push out within milliseconds. Loops push whole blocks; a reader splits
-//! them into lines.
+//! There are two rings: one of all lines, and one of the lines about a denial, a refusal or a
+//! failure, which allowed traffic would push out within milliseconds. Loops push whole blocks; a
+//! reader splits them into lines.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Whole lines of the decision log, each with its end.
+/// Whole lines of the decision log, each with its line end.
 pub(super) type LineBlock = Arc<Vec<u8>>;
 
 /// Both rings.
@@ -25,11 +25,11 @@ pub struct RecentLines {
 pub enum RingKind {
     /// The ring of all lines.
     All,
-    /// The ring of lines that tell of more than an allowed request.
+    /// The ring of lines about more than an allowed request.
     NonAllowed,
 }
 
-/// A reader that follows one ring. It keeps up, or learns how many lines it missed.
+/// A reader that follows one ring, and learns how many lines it missed.
 #[derive(Debug)]
 pub struct Follower {
     recent: Arc<RecentLines>,
@@ -37,10 +37,10 @@ pub struct Follower {
     next: u64,
 }
 
-/// What a follower has not read yet.
+/// The blocks that a follower has not read yet.
 #[derive(Debug, Default)]
 pub struct Update {
-    /// The number of lines that the ring dropped before the follower read them.
+    /// The number of lines that the ring dropped before the follower could read them.
     pub missed: u64,
     /// Blocks of whole lines, in order.
     pub blocks: Vec<Arc<Vec<u8>>>,
@@ -49,7 +49,7 @@ pub struct Update {
 #[derive(Debug, Default)]
 struct Ring {
     blocks: VecDeque<Block>,
-    /// The blocks' bytes.
+    /// The total size of the blocks, in bytes.
     bytes: usize,
     /// The number of the next line.
     next: u64,
@@ -57,14 +57,14 @@ struct Ring {
 
 #[derive(Debug)]
 struct Block {
-    /// The number of its first line.
+    /// The number of the block's first line.
     first: u64,
     lines: LineBlock,
 }
 
-/// Bytes of each ring; the newest block stays, whatever its size.
+/// The most bytes of each ring. The newest block stays, whatever its size.
 const CAPACITY_BYTES: usize = 1 << 20;
-/// Blocks of each ring: small ones cost more than their bytes.
+/// The most blocks of each ring: a small block costs more than its bytes.
 const MAX_BLOCKS: usize = 4096;
 
 impl RecentLines {
@@ -76,7 +76,7 @@ impl RecentLines {
         })
     }
 
-    /// Follows a ring from now on.
+    /// Follows a ring, from the next block on.
     pub fn follow(self: &Arc<RecentLines>, which: RingKind) -> Follower {
         Follower {
             recent: Arc::clone(self),
@@ -126,12 +126,12 @@ impl RecentLines {
 }
 
 impl Follower {
-    /// Waits for the next update; cancel safe.
+    /// Waits for the next update. Cancel safe.
     pub async fn next_update(&mut self) -> Update {
         loop {
             let recent = Arc::clone(&self.recent);
             let mut pushed = std::pin::pin!(recent.pushed.notified());
-            // Before the poll, so that a later push is not missed.
+            // Enabled before the poll, so that a later push is not missed.
             pushed.as_mut().enable();
             let update = self.poll();
             if update.missed > 0 || !update.blocks.is_empty() {

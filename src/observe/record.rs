@@ -1,5 +1,5 @@
-//! The record of a request in progress. It closes on drop: the request is counted, logged and traced
-//! also when its client cancels it.
+//! The record of a request in progress. It closes on drop, also when a client cancels the request,
+//! which is then counted, logged and traced.
 
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
@@ -18,16 +18,16 @@ use super::traces::Trace;
 /// The open record of a request: its log entry, which is written when the record drops.
 pub struct Record {
     observer: Rc<Observer>,
-    /// The endpoint's place in the configuration.
+    /// The endpoint's index in the configuration.
     endpoint: usize,
     start: Instant,
-    /// The request's trace, where it is sampled.
+    /// The request's trace, if the request is sampled.
     trace: Option<Box<Trace>>,
     entry: LogEntry,
 }
 
 impl Record {
-    /// Opens the record of a request that has just arrived.
+    /// Opens the record of a new request.
     pub fn open(
         observer: &Rc<Observer>,
         endpoint: usize,
@@ -44,20 +44,20 @@ impl Record {
         }
     }
 
-    /// Starts the request's trace, or continues its caller's, if it is sampled.
+    /// Starts the request's trace, or continues its caller's, if the request is sampled.
     pub fn start_trace(&mut self, headers: &HeaderMap) {
         self.trace = self.observer.start_trace(headers);
     }
 
-    /// Sets the server name that the client called, and the upstream's.
+    /// Sets the server name in the client's request, and the upstream's server name.
     pub fn set_server_names(&mut self, called: &str, upstream: &str) {
         if let Some(trace) = &mut self.trace {
             trace.set_server_names(called, upstream);
         }
     }
 
-    /// Ends the upstream's time, at the head of its response or at a failure; the request was
-    /// forwarded at `forwarding`.
+    /// Ends the upstream's time, at the head of the response or at a failure. `forwarding` is the
+    /// time at which the request was forwarded.
     pub fn set_upstream_time(&mut self, forwarding: Instant) {
         self.entry.upstream_time = Some(forwarding.elapsed());
         if let Some(trace) = &mut self.trace {

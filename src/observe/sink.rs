@@ -13,10 +13,10 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Standard output without the process's buffer, so that a failed write tells how much it wrote.
+    /// Standard output, unbuffered, so that a failed write reports how much was written.
     ///
     /// # Errors
-    /// When the process has no standard output.
+    /// If the process has no standard output.
     pub fn stdout() -> io::Result<Sink> {
         let out = io::stdout().as_fd().try_clone_to_owned()?;
         Ok(Sink::writer(File::from(out)))
@@ -30,10 +30,10 @@ impl Sink {
         }
     }
 
-    /// A file, which is appended to; a new one is readable by its owner and group.
+    /// A file to append to. A new file is readable by its owner and group.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// If the file cannot be opened.
     pub fn file(path: &Path) -> io::Result<Sink> {
         Ok(Sink {
             out: Box::new(open(path)?),
@@ -41,7 +41,7 @@ impl Sink {
         })
     }
 
-    /// Reopens the file by its name, after a log rotation. The old file stays if that fails.
+    /// Reopens the file by name, after a log rotation. If that fails, the old file stays open.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if let Some(path) = &self.file {
             self.out = Box::new(open(path)?);
@@ -49,8 +49,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Writes as much as possible and returns how much that was; `wait` pauses where a descriptor is
-    /// non-blocking.
+    /// Writes as much as possible. Returns the number of bytes written. `wait` pauses if the
+    /// descriptor is non-blocking.
     pub(super) fn write(&mut self, bytes: &[u8], wait: impl Fn()) -> (usize, io::Result<()>) {
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {

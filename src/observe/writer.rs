@@ -1,4 +1,4 @@
-//! The writer thread of the decision log; it keeps backpressure away from event loops.
+//! The writer thread of the decision log, which keeps backpressure away from event loops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -31,25 +31,25 @@ pub struct DecisionLog {
 struct Shared {
     reopen: AtomicBool,
     lost_lines: AtomicU64,
-    /// Lines that the queue had no room for.
+    /// Lines that did not fit into the queue.
     dropped_lines: Arc<AtomicU64>,
     /// One allowed request in this many is written; 0: none.
     sample: Arc<AtomicU32>,
     recent: Arc<RecentLines>,
 }
 
-/// Blocks that may wait for the writer.
+/// Blocks that the queue can hold.
 const QUEUE_BLOCKS: usize = 16;
-/// How long the end of the process waits for the lines that are left.
+/// How long the end of the process waits for the remaining lines.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-/// The pause between two tries where a descriptor is non-blocking.
+/// The pause between two attempts on a non-blocking descriptor.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 impl LogWriter {
     /// Starts the thread that writes to `sink`.
     ///
     /// # Errors
-    /// When the system starts no thread.
+    /// If the system starts no thread.
     pub fn start(
         sink: Sink,
         format: LogFormat,
@@ -69,7 +69,7 @@ impl LogWriter {
             .name("log".to_owned())
             .spawn(move || {
                 thread.run(&received);
-                // The receiver may be gone.
+                // The receiver may have been dropped.
                 let _ = ended.try_send(());
             })?;
         let log = DecisionLog { messages, shared };
@@ -93,7 +93,7 @@ impl LogWriter {
         &self.log
     }
 
-    /// Writes the blocks that wait, and stops; gives up after a timeout if the reader stalls.
+    /// Writes the queued blocks, and stops. Gives up after a timeout if the reader stalls.
     pub fn finish(self) {
         let deadline = Instant::now() + FINISH_TIMEOUT;
         while let Err(TrySendError::Full(_)) = self.log.messages.try_send(LogMessage::End) {
@@ -115,7 +115,7 @@ impl DecisionLog {
         let _ = self.messages.try_send(LogMessage::Wake);
     }
 
-    /// Sets which allowed requests are written from now on.
+    /// Sets which allowed requests are logged from now on.
     pub fn apply(&self, settings: &config::Log) {
         let sample = match settings.allowed {
             LogAllowed::All => settings.sample,
@@ -124,12 +124,12 @@ impl DecisionLog {
         self.shared.sample.store(sample, Ordering::Relaxed);
     }
 
-    /// The number of lines that were lost because writing them failed.
+    /// The number of lines that were lost because a write failed.
     pub fn lost_lines(&self) -> u64 {
         self.shared.lost_lines.load(Ordering::Relaxed)
     }
 
-    /// The number of lines that were dropped because their reader is slow.
+    /// The number of lines that were dropped because the log's reader is slow.
     pub fn dropped_lines(&self) -> u64 {
         self.shared.dropped_lines.load(Ordering::Relaxed)
     }
@@ -207,7 +207,7 @@ impl WriterThread {
         }
     }
 
-    /// A reader that has gone, or a full disk, is no reason to stop serving.
+    /// A closed reader or a full disk is no reason to stop serving.
     fn fail(&mut self, lost: u64, error: Option<std::io::Error>) {
         self.shared.lost_lines.fetch_add(lost, Ordering::Relaxed);
         if !self.is_failing

@@ -1,4 +1,4 @@
-//! The sampled requests of one event loop: which are sampled, and what the exporter gets of each.
+//! The sampled requests of one event loop: the sampling decision, and the facts for the exporter.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::super::entry::LogEntry;
 use super::context;
 use super::counts::{SpanCounts, SpanLoss};
 
-/// The sampled requests of one event loop that the exporter does not have yet.
+/// The sampled requests of one event loop that have not been sent to the exporter.
 pub struct SpanBuffer {
     queue: Sender<Vec<TracedRequest>>,
     sampler: Sampler,
@@ -22,7 +22,7 @@ pub struct SpanBuffer {
 /// Decides which requests are sampled.
 #[derive(Clone, Copy)]
 pub(super) struct Sampler {
-    /// The number of random numbers, of 2⁶⁴, that sample a request.
+    /// A request is sampled if its random number, of 2⁶⁴, is below this.
     threshold: u64,
     follow_callers: bool,
 }
@@ -34,7 +34,7 @@ pub(in crate::observe) struct Trace {
     pub(super) parent: Option<u64>,
     /// The server name that the client called, and the upstream's.
     pub(super) names: Option<(Box<str>, Box<str>)>,
-    /// From the request's arrival until it was forwarded.
+    /// The time from the request's arrival until it was forwarded.
     pub(super) forwarding_delay: Option<Duration>,
 }
 
@@ -44,14 +44,13 @@ pub(super) struct TracedRequest {
     pub(super) entry: LogEntry,
 }
 
-/// The buffer passes on at most this many requests at once: to wake the thread costs more than a
-/// span.
+/// The most requests that the buffer passes on at once: waking the thread costs more than a span.
 const BLOCK_REQUESTS: usize = 64;
-/// The limit of a text in a span, in bytes: a client writes some of them.
+/// The limit of a text in a span, in bytes: clients write some of these texts.
 const MAX_TEXT_BYTES: usize = 1024;
 
 impl Sampler {
-    /// `sample` is the share of requests, from 0 to 1.
+    /// A sampler of the share `sample` of requests, from 0 to 1.
     pub(super) fn new(sample: f64, follow_callers: bool) -> Sampler {
         // 2⁶⁴ as a float; the cast makes it the largest number.
         let threshold = (sample * u64::MAX as f64) as u64;
@@ -61,8 +60,8 @@ impl Sampler {
         }
     }
 
-    /// Whether a request is sampled. Without `follow_callers`, a caller has no influence: it chose
-    /// the trace's id too, so that a draw by the id would be the caller's.
+    /// Whether a request is sampled. Without `follow_callers`, a caller has no influence. The
+    /// trace's id is no source of randomness either, since the caller chose it.
     fn samples(self, by_caller: Option<bool>) -> bool {
         let by_caller = by_caller.filter(|_| self.follow_callers);
         by_caller
@@ -98,7 +97,7 @@ impl SpanBuffer {
         }))
     }
 
-    /// Ends a trace with the request's log entry, of which this is the last reader.
+    /// Ends a trace with the request's log entry, which no one reads afterwards.
     pub(in crate::observe) fn end_trace(&mut self, trace: Box<Trace>, entry: &mut LogEntry) {
         self.requests.push(TracedRequest::new(trace, entry));
         if self.requests.len() >= BLOCK_REQUESTS {
@@ -133,7 +132,7 @@ impl Trace {
 }
 
 impl TracedRequest {
-    /// Takes the entry; what spans do not tell is dropped, and long texts are cut.
+    /// Takes the facts for spans out of the entry, and cuts long texts.
     fn new(trace: Box<Trace>, entry: &mut LogEntry) -> TracedRequest {
         let empty = LogEntry::new(
             entry.arrival_time,
@@ -156,7 +155,7 @@ impl TracedRequest {
         TracedRequest { trace, entry }
     }
 
-    /// The number of spans that the request becomes.
+    /// The number of spans of the request.
     pub(super) fn span_count(&self) -> u64 {
         1 + u64::from(self.trace.forwarding_delay.is_some())
     }

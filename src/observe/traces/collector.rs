@@ -1,5 +1,4 @@
-//! The client of the OpenTelemetry collector: one export request after the other, over one
-//! connection.
+//! The client of the OpenTelemetry collector: one export request at a time, over one connection.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ pub(super) struct Collector {
     idle: Option<SendRequest<Full<Bytes>>>,
 }
 
-/// Why the collector did not accept an export request.
+/// The reason that the collector did not accept an export request.
 pub(super) enum ExportError {
     /// A retry may succeed.
     Away(String),
@@ -61,7 +60,7 @@ impl Collector {
     pub(super) async fn export(&mut self, message: Bytes) -> Result<Accepted, ExportError> {
         if let Some(connection) = self.idle.take() {
             let result = self.exchange(connection, message.clone()).await;
-            // A collector may close an idle connection: that is no failure.
+            // A collector may close an idle connection: that is not a failure.
             if result.is_ok() || self.idle.is_some() {
                 return result;
             }
@@ -82,7 +81,7 @@ impl Collector {
         let body = body.map_err(away("broke its answer off"))?.to_bytes();
         self.idle = Some(connection);
         if head.status.is_success() {
-            // A response that cannot be read reports no refused spans.
+            // A response that cannot be decoded reports no refused spans.
             let response = ExportTraceServiceResponse::decode(body).unwrap_or_default();
             let partial = response.partial_success.unwrap_or_default();
             return Ok(Accepted {
@@ -142,12 +141,12 @@ async fn handshake_http1(
 ) -> Result<SendRequest<Full<Bytes>>, ExportError> {
     let opened = handshake(TokioIo::new(stream)).await;
     let (sender, connection) = opened.map_err(away("speaks no HTTP"))?;
-    // The sender reports how the connection ended.
+    // The sender reports the connection's errors.
     tokio::spawn(connection);
     Ok(sender)
 }
 
-/// Makes an error for which a retry may succeed; `what` says what failed.
+/// Makes an error for which a retry may succeed; `what` names the failed step.
 fn away<E: fmt::Display>(what: &'static str) -> impl FnOnce(E) -> ExportError {
     move |error| ExportError::Away(format!("{what}: {error}"))
 }

@@ -1,5 +1,5 @@
-//! The trace context of a request, from its headers. They are read and never written: the request is
-//! forwarded as it came.
+//! The trace context of a request, from its headers. The gate reads and never writes these headers:
+//! it forwards the request as received.
 
 use http::{HeaderMap, HeaderName};
 
@@ -10,7 +10,7 @@ pub(super) struct Parent {
     pub(super) trace: u128,
     /// The caller's span, never zero.
     pub(super) span: Option<u64>,
-    /// Whether the caller's span is sampled, if the header tells.
+    /// Whether the caller's span is sampled, if the header says so.
     pub(super) sampled: Option<bool>,
 }
 
@@ -19,8 +19,8 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The header of AWS X-Ray, which SDKs send in Lambda and load balancers add.
 const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// Reads the W3C header where it is well formed, else the AWS header. A header that is malformed or
-/// repeated is ignored.
+/// Reads the W3C header if it is well formed, otherwise the AWS header. A malformed or repeated
+/// header is ignored.
 pub(super) fn parent(headers: &HeaderMap) -> Option<Parent> {
     let w3c = only_value(headers, &TRACEPARENT).and_then(w3c);
     w3c.or_else(|| only_value(headers, &X_AMZN_TRACE_ID).and_then(x_ray))
@@ -189,7 +189,7 @@ mod tests {
             context(Some(SPAN), Some(false))
         );
         assert_eq!(x_ray(&format!("{root};Sampled=?")), context(None, None));
-        // What a load balancer adds.
+        // The header that a load balancer adds.
         assert_eq!(
             x_ray(&format!("Self=1-67891234-12456789abcdef012345678;{root}")),
             context(None, None)

@@ -2,19 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many spans were sent and dropped, in the whole process.
+/// The number of spans sent and dropped, in the whole process.
 #[derive(Debug, Default)]
 pub struct SpanCounts {
     sent: AtomicU64,
     dropped: [AtomicU64; SpanLoss::NAMES.len()],
 }
 
-/// Why a span was dropped.
+/// The reason that a span was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::observe) enum SpanLoss {
     /// The queue was full: the exporter was too slow.
     Queue,
-    /// The collector was away, or too slow.
+    /// The collector was unreachable, or too slow.
     Away,
     /// The collector refused the span.
     Refused,

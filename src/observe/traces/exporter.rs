@@ -22,7 +22,7 @@ use super::span::SpanSource;
 const BATCH_REQUESTS: usize = 512;
 /// How long the first request of a batch waits for others.
 const BATCH_DELAY: Duration = Duration::from_secs(1);
-/// The pauses before the retries of a batch: the exporter waits for a collector that restarts, while
+/// The pauses before the retries of a batch: the exporter waits for a restarting collector, while
 /// the queue holds new requests.
 const RETRY_PAUSES: [Duration; 3] = [
     Duration::from_millis(500),
@@ -39,7 +39,7 @@ struct Exporter {
     timeout: Duration,
     counts: Arc<SpanCounts>,
     stopped: watch::Receiver<()>,
-    /// The failure that the operator was last told of, until the collector accepts spans again.
+    /// The last failure reported to the operator, until the collector accepts spans again.
     reported: Option<String>,
 }
 
@@ -66,9 +66,9 @@ pub(super) fn start_exporter(
         .name("traces".to_owned())
         .spawn(move || {
             runtime.block_on(exporter.run(&mut queue));
-            // The receiver may be gone.
+            // The receiver may have been dropped.
             let _ = ended.try_send(());
-            // Does not wait for a name that is still being resolved.
+            // Does not wait for a name that is still resolving.
             runtime.shutdown_background();
         })?;
     Ok(())
@@ -128,12 +128,12 @@ impl Exporter {
         self.report((refused > 0).then(refusal));
     }
 
-    /// Pauses before a retry; `false` if the process ends: there is no retry then.
+    /// Pauses before a retry. Returns false if the process ends: then there is no retry.
     async fn pause(&mut self, pause: Duration) -> bool {
         timeout(pause, self.stopped.changed()).await.is_err()
     }
 
-    /// Tells the operator of a failure, or of its end, once for each change.
+    /// Reports a failure, or its end, to the operator, once for each change.
     fn report(&mut self, failure: Option<String>) {
         if failure == self.reported {
             return;
@@ -152,7 +152,7 @@ impl Exporter {
     }
 }
 
-/// Waits for requests, and a little for more of them; `false` once no more can come.
+/// Waits for requests, and a little for more of them. Returns false once no more can come.
 async fn fill_batch(
     queue: &mut mpsc::Receiver<Vec<TracedRequest>>,
     requests: &mut Vec<TracedRequest>,

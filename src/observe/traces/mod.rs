@@ -1,8 +1,8 @@
 //! Traces: spans of each sampled request, for an OpenTelemetry collector (OTLP over HTTP).
 //!
-//! An event loop only samples requests and passes their log entries on; a thread of its own makes
-//! and sends the spans. INVARIANT: neither that thread nor its collector holds up a loop: what does
-//! not fit into the queue is dropped and counted.
+//! An event loop only samples requests and passes their log entries on; a separate thread makes and
+//! sends the spans. INVARIANT: neither that thread nor its collector holds up a loop: what does not
+//! fit into the queue is dropped and counted.
 
 mod buffer;
 #[cfg(feature = "traces")]
@@ -36,21 +36,21 @@ pub struct Traces {
     queue: mpsc::Sender<Vec<TracedRequest>>,
     sampler: Sampler,
     counts: Arc<SpanCounts>,
-    /// Its drop tells the thread that the process ends.
+    /// Dropping it tells the thread that the process ends.
     stop: watch::Sender<()>,
     end: blocking::Receiver<()>,
 }
 
 /// Blocks of requests that may wait: 8192 requests, some 4 MiB.
 const QUEUE_BLOCKS: usize = 128;
-/// How long the end of the process waits for the spans that are left.
+/// How long the end of the process waits for the remaining spans.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Traces {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system starts no thread, or the program was built without the feature `traces`.
+    /// If the system starts no thread, or the program was built without the feature `traces`.
     pub fn start(settings: TraceSettings, counts: &Arc<SpanCounts>) -> io::Result<Traces> {
         let (queue, requests) = mpsc::channel(QUEUE_BLOCKS);
         let (stop, stopped) = watch::channel(());
@@ -71,15 +71,15 @@ impl Traces {
         SpanBuffer::new(self.queue.clone(), self.sampler, Arc::clone(&self.counts))
     }
 
-    /// Sends what the buffers passed on, and stops; gives up after a timeout if the collector
-    /// stalls. INVARIANT: the buffers are gone.
+    /// Sends the queued spans, and stops. Gives up after a timeout if the collector stalls.
+    /// INVARIANT: the buffers are gone.
     pub fn finish(self) {
         drop((self.queue, self.stop));
         let _ = self.end.recv_timeout(FINISH_TIMEOUT);
     }
 }
 
-/// Without the feature there is no exporter, and the configuration of one has been refused.
+/// Without the feature there is no exporter, and its configuration has been refused.
 #[cfg(not(feature = "traces"))]
 fn start_exporter(
     _: TraceSettings,

@@ -6,20 +6,20 @@ use std::time::Duration;
 use http::{HeaderMap, Uri};
 use rustls::ClientConfig;
 
-/// Where spans go, and of which requests.
+/// The collector of spans, and the sampling.
 pub struct TraceSettings {
     /// The URL of the collector.
     pub endpoint: Uri,
     /// Headers for the collector; secret values are marked as sensitive.
     pub headers: HeaderMap,
-    /// How an `https` collector is verified.
+    /// The TLS configuration that verifies an `https` collector.
     pub tls: Arc<ClientConfig>,
     /// `service.name`.
     pub service_name: String,
     /// The share of requests that are sampled, from 0 to 1.
     pub sample: f64,
-    /// Whether a caller decides if its request is sampled.
+    /// Whether a caller's trace context decides if its request is sampled.
     pub follow_callers: bool,
-    /// For one export request.
+    /// The timeout of one export request.
     pub timeout: Duration,
 }

@@ -1,6 +1,6 @@
 //! The spans of a request, by OpenTelemetry's conventions for AWS APIs,
-//! <https://opentelemetry.io/docs/specs/semconv/cloud-providers/aws-sdk/>. The gate's own attributes
-//! begin with `kinesis_gate.` and are named as in the decision log.
+//! <https://opentelemetry.io/docs/specs/semconv/cloud-providers/aws-sdk/>. The gate's own
+//! attributes begin with `kinesis_gate.` and have the names of the decision log.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -69,7 +69,7 @@ impl SpanSource {
     }
 }
 
-/// The request, from its head to the end of its response.
+/// The span of the request, from its head to the end of its response.
 fn server_span(traced: &TracedRequest) -> Span {
     let entry = &traced.entry;
     let mut attributes = call_attributes(entry, entry.status);
@@ -117,7 +117,7 @@ fn server_span(traced: &TracedRequest) -> Span {
     }
 }
 
-/// The upstream's part, from forwarding to the head of the response.
+/// The span of the upstream call, from forwarding to the head of the response.
 fn client_span(traced: &TracedRequest, server: &Span) -> Option<Span> {
     let entry = &traced.entry;
     let (delay, duration) = traced.trace.forwarding_delay.zip(entry.upstream_time)?;
@@ -142,7 +142,7 @@ fn client_span(traced: &TracedRequest, server: &Span) -> Option<Span> {
 /// The sampled flag of W3C Trace Context, in the lowest bits of a span's flags.
 const SAMPLED: u32 = 1;
 
-/// The attributes of both spans; `status` is the response's that the span saw.
+/// The attributes of both spans. `status` is that of the response which the span observes.
 fn call_attributes(entry: &LogEntry, status: u16) -> Attributes {
     let mut attributes = Attributes::default();
     attributes.text("rpc.system", "aws-api");
@@ -156,7 +156,7 @@ fn call_attributes(entry: &LogEntry, status: u16) -> Attributes {
     attributes.optional("aws.request_id", entry.request_id.as_deref());
     let stream = entry.resource.as_deref().and_then(label_counters::stream);
     let stream = stream.and_then(|arn| Some(arn.rsplit_once('/')?.1));
-    // `*` stands for what is not known.
+    // `*` stands for an unknown name.
     attributes.optional("aws.kinesis.stream_name", stream.filter(|it| *it != "*"));
     attributes
 }
@@ -169,7 +169,7 @@ fn span(
 ) -> Span {
     let arrival = traced.entry.arrival_time.duration_since(UNIX_EPOCH);
     let start = arrival.unwrap_or_default().saturating_add(delay);
-    // A client can invent operations: the span has a name of the table, or the service's alone.
+    // A client can invent operations: the span has a name from the table, or only the service's.
     let number = traced.entry.operation.map(usize::from);
     let operation = number.and_then(|number| ACTION_NAMES.get(number));
     Span {
