@@ -48,7 +48,7 @@ const NULL_OF_EMPTY: Match = Match::Maybe;
 const NO_POLICY_VALUES: Match = Match::Maybe;
 
 impl Condition {
-    /// Whether the condition is met in `context`. Allocates nothing.
+    /// Whether the context meets the condition. Allocates nothing.
     pub(super) fn matches(&self, context: &dyn Context) -> Match {
         let result = self.evaluate(context);
         if self.lacks_set_operator {
@@ -111,8 +111,8 @@ impl Condition {
     }
 
     /// One request value against all values of the policy: OR, or NOR for a negated operator. A
-    /// policy value whose variable has no value is null: nothing equals it, so that a negated
-    /// operator matches (reference_policies_variables, policy variables with no value).
+    /// policy value whose variable has no value is null: nothing equals null, so a negated operator
+    /// matches (reference_policies_variables, policy variables with no value).
     fn match_value(&self, value: Value<'_>, context: &dyn Context) -> Match {
         if matches!(value, Value::Opaque) {
             return Match::Maybe;

@@ -1,4 +1,4 @@
-//! Condition keys: the registry of their names and types, and whether a listener can know them.
+//! Condition keys: the registry of their names and types, and which of them a listener can know.
 //!
 //! IAM User Guide: reference_policies_condition-keys; Service Authorization Reference:
 //! list_amazonkinesisdatastreams.
@@ -20,11 +20,11 @@ macro_rules! registry {
             RequestTag(&'a str),
             /// `aws:ResourceTag/…`, a tag of the resource.
             ResourceTag(&'a str),
-            /// A name that the registry does not have.
+            /// A name that is not in the registry.
             Other(&'a str),
         }
 
-        /// Every registered key, without the keys of tags.
+        /// Every registered key, except the keys of tags.
         pub const REGISTRY: &[RegisteredKey] = &[
             $(RegisteredKey {
                 key: Key::$variant,
@@ -100,20 +100,20 @@ registry! {
     FisTargetArns "kinesis:FisTargetArns" Arn Multivalued Absent Absent;
 }
 
-/// What the registry says of one key.
+/// The registry's entry for one key.
 #[derive(Clone, Copy, Debug)]
 pub struct RegisteredKey {
     /// The key.
     pub key: Key<'static>,
-    /// Its name, in AWS's spelling.
+    /// The key's name, in AWS's spelling.
     pub name: &'static str,
-    /// The type of its values.
+    /// The type of the key's values.
     pub data_type: DataType,
-    /// How many values it has.
+    /// How many values the key has.
     pub value_type: ValueType,
-    /// Whether a listener in passthrough mode can know it.
+    /// Whether a listener in passthrough mode can know the key.
     pub passthrough: Knowledge,
-    /// Whether a listener that authenticates and re-signs can know it.
+    /// Whether a listener that authenticates and re-signs can know the key.
     pub resign: Knowledge,
 }
 
@@ -146,15 +146,15 @@ pub enum ValueType {
 /// Whether a listener can know a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Knowledge {
-    /// From the request or the connection.
+    /// Known from the request or the connection.
     Known,
-    /// Never in a request through an endpoint.
+    /// Always absent in a request through an endpoint.
     Absent,
-    /// Only where the configuration states it.
+    /// Known only if the configuration states it.
     Configured,
-    /// For some callers, or only whether it is present.
+    /// Known for some callers, or known only to be present or absent.
     Partial,
-    /// Not at all.
+    /// Never known.
     Unknowable,
 }
 
@@ -163,7 +163,7 @@ const REQUEST_TAG: &str = "aws:RequestTag";
 const RESOURCE_TAG: &str = "aws:ResourceTag";
 
 impl<'a> Key<'a> {
-    /// The key of that name. A name that the registry does not have is `Other`, as written.
+    /// The key with that name. A name that is not in the registry is `Other`, as written.
     #[must_use]
     pub fn of(name: &'a str) -> Key<'a> {
         if let Some((family, tag)) = name.split_once('/') {
@@ -189,7 +189,7 @@ impl<'a> Key<'a> {
         REGISTRY.iter().find(|registered| registered.key == self)
     }
 
-    /// The type of the key's values; `None` for a name that the registry does not have.
+    /// The type of the key's values; `None` for a name that is not in the registry.
     #[must_use]
     pub fn data_type(self) -> Option<DataType> {
         match self {
@@ -200,7 +200,7 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// How many values the key has; `None` for a name that the registry does not have.
+    /// How many values the key has; `None` for a name that is not in the registry.
     #[must_use]
     pub fn value_type(self) -> Option<ValueType> {
         match self {

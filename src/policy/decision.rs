@@ -22,10 +22,10 @@ use crate::policy::{Policy, StatementId};
 pub struct Decision {
     /// Allowed or denied.
     pub outcome: Outcome,
-    /// The statement that decided: of an `Allow` or `ExplicitDeny` the first in the document, of an
-    /// `ImplicitDeny` the first Allow that did not count because something is unknown.
+    /// The deciding statement: of an `Allow` or `ExplicitDeny` the first in the document, of an
+    /// `ImplicitDeny` the first Allow that did not count because of an unknown fact.
     pub statement: Option<StatementId>,
-    /// What could not be known, where that decided.
+    /// The unknown fact, if it made the decision.
     pub unknown: Option<Unknown>,
 }
 
@@ -40,7 +40,7 @@ pub enum Outcome {
     ImplicitDeny,
 }
 
-/// What kept a match from being certain.
+/// The fact that kept a match from being certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unknown {
     /// The principal.
@@ -102,7 +102,7 @@ pub struct Layers<'a> {
     pub endpoint: &'a Policy,
     /// The identity policies, each with the principals that it is attached to.
     pub identity: &'a [AttachedPolicy],
-    /// What the identity policies may decide.
+    /// The effect of the identity policies.
     pub identity_role: IdentityRole,
 }
 
@@ -115,7 +115,7 @@ pub struct AttachedPolicy {
     pub policy: Policy,
 }
 
-/// What identity policies may decide.
+/// The effect of identity policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityRole {
     /// Only their denials count: IAM itself still decides upstream.
@@ -124,14 +124,14 @@ pub enum IdentityRole {
     Full,
 }
 
-/// The layer that decided.
+/// The layer that made the decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layer {
     /// The endpoint policy.
     Endpoint,
     /// The identity policy at this index of the list.
     Identity(usize),
-    /// The identity policies together: none allows.
+    /// The identity policies together: none of them allows.
     NoIdentity,
 }
 
@@ -151,8 +151,8 @@ pub struct LayeredDecision {
 }
 
 impl Layers<'_> {
-    /// Decides one request about one resource. An explicit deny of any layer comes before an
-    /// implicit deny.
+    /// Decides one request for one resource. An explicit deny of any layer precedes an implicit
+    /// deny.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>) -> Verdict {
         let endpoint = LayeredDecision {
@@ -176,7 +176,7 @@ impl Layers<'_> {
             }
             let mut decision = attached.policy.decide(request);
             if to == Match::Maybe {
-                // The policy may not be attached at all: its denials count, its allows do not.
+                // The policy may not be attached at all: only its denials count.
                 decision = match decision.outcome {
                     Outcome::ExplicitDeny => Decision {
                         unknown: decision.unknown.or(Some(Unknown::Principal)),
@@ -214,19 +214,19 @@ impl Layers<'_> {
 }
 
 impl LayeredDecision {
-    /// The layer that decided.
+    /// The layer that made the decision.
     #[must_use]
     pub fn layer(&self) -> Layer {
         self.layer
     }
 
-    /// What the layer decided.
+    /// The decision of that layer.
     #[must_use]
     pub fn decision(&self) -> Decision {
         self.decision
     }
 
-    /// The stricter of two decisions; the first, where they are equally strict.
+    /// The stricter of two decisions; the first one if they are equally strict.
     fn stricter(self, other: LayeredDecision) -> LayeredDecision {
         let strictness = |decision: &LayeredDecision| match decision.decision.outcome {
             Outcome::Allow => 0,
@@ -267,7 +267,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Joins the verdicts about two resources of one request.
+    /// Joins the verdicts on two resources of one request.
     #[must_use]
     pub fn and(self, other: Verdict) -> Verdict {
         Verdict {
@@ -355,7 +355,7 @@ pub struct Permitted<T> {
 }
 
 impl<T> Permitted<T> {
-    /// Spends the permit.
+    /// Consumes the permit.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.request

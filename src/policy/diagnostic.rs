@@ -5,7 +5,7 @@ use std::fmt;
 /// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// The document loads, but probably does not do what its author wants.
+    /// The document loads, but probably does not do what its author intends.
     Warning,
     /// The document is refused.
     Error,
@@ -24,9 +24,9 @@ pub struct Diagnostic {
     pub column: u32,
     /// JSON path, `$.Statement[0].Action`.
     pub path: String,
-    /// What is wrong, and why that matters.
+    /// The problem, and its consequence.
     pub message: String,
-    /// What to write instead.
+    /// The suggested replacement.
     pub fix: Option<String>,
 }
 
@@ -64,7 +64,7 @@ impl Problem {
         }
     }
 
-    /// Adds what to write instead.
+    /// Adds a suggested replacement.
     pub(super) fn fix(mut self, fix: impl Into<String>) -> Problem {
         self.fix = Some(fix.into());
         self

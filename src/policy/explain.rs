@@ -36,18 +36,18 @@ pub struct ConditionExplanation {
     pub values: Vec<String>,
     /// The request's values.
     pub request: RequestValues,
-    /// Whether it holds.
+    /// Whether the condition holds.
     pub result: Match,
 }
 
 /// The values of one condition key in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestValues {
-    /// No such key.
+    /// The key is absent.
     Absent,
-    /// It cannot be known whether the key is there, nor its value.
+    /// Neither the key's presence nor its value can be known.
     Unknown,
-    /// The key is there; its value cannot be known.
+    /// The key is present; its value cannot be known.
     Opaque,
     /// The key has these values.
     Known(Vec<String>),

@@ -1,17 +1,17 @@
 //! Globs: patterns with the wildcards `*` and `?`, compiled and matched in linear time.
 //!
-//! Crates for globs match whole texts only; this one tells of a prefix too.
+//! Crates for globs match whole texts only; this glob also matches a prefix.
 
 use crate::policy::template::{Piece, char_width};
 
 /// A compiled glob: segments between `*`, each of literal text and `?`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Glob {
-    /// Before the first `*`, anchored at the start; the whole pattern if there is no `*`.
+    /// The part before the first `*`, anchored at the start; the whole pattern if there is no `*`.
     head: Segment,
-    /// Between two `*`, each found at its leftmost place.
+    /// The parts between two `*`, each matched at its leftmost position.
     middle: Box<[Segment]>,
-    /// After the last `*`, anchored at the end; `None` if there is no `*`.
+    /// The part after the last `*`, anchored at the end; `None` if there is no `*`.
     tail: Option<Segment>,
 }
 
@@ -43,7 +43,7 @@ impl Glob {
         }
     }
 
-    /// Whether it ends in `*`.
+    /// Whether the glob ends in `*`.
     pub(super) fn is_open_ended(&self) -> bool {
         self.tail.as_ref().is_some_and(|tail| tail.is_empty())
     }
@@ -73,7 +73,7 @@ impl Glob {
         ends_with_segment(rest, tail)
     }
 
-    /// Whether some text with the prefix `text` may match, as far as the glob's head tells.
+    /// Whether a text with the prefix `text` may match, judged by the glob's head.
     pub(super) fn may_match_prefix(&self, text: &str) -> bool {
         let mut rest = text;
         for part in &self.head {

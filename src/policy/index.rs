@@ -1,5 +1,5 @@
-//! An index of the statements of a large policy by action and resource: a decision costs as much as
-//! the statements that share the request's, and not as the whole policy.
+//! An index of the statements of a large policy by action and resource: the cost of a decision
+//! depends on the statements with the request's action and resource, not on the whole policy.
 //!
 //! Statements are grouped by the set of actions that they match. A group has a hash table of the
 //! literal prefixes of resource patterns, each with its account; only statements without such a prefix
@@ -16,11 +16,11 @@ use crate::policy::request::{Arn, Request, Resource};
 use crate::policy::resource::{ArnPattern, ResourcePattern};
 use crate::policy::statement::{MAX_NUMBERED, Search, Statement};
 
-/// Below this a scan is faster.
+/// A scan is faster for fewer statements.
 const MIN_STATEMENTS: usize = 9;
 
-/// The most sets of actions with a group of their own; statements with a further set are in one group
-/// for each of its actions.
+/// The most sets of actions with a group of their own. A statement with any further set is in one
+/// group for each of its actions.
 const MAX_SET_GROUPS: usize = 32;
 
 #[derive(Debug)]
@@ -37,14 +37,14 @@ type Table = HashMap<u64, (u32, u32), BuildHasherDefault<IdentityHasher>>;
 
 #[derive(Debug, Default)]
 struct Group {
-    /// Every statement, for requests whose resource is not known well enough to look up.
+    /// Every statement, for requests whose resource is not known well enough for a lookup.
     all: Vec<u32>,
-    /// Statements that no lookup finds: `*`, NotResource, patterns that begin with a wildcard.
+    /// Statements outside the table: `*`, NotResource, patterns that begin with a wildcard.
     to_scan: Vec<u32>,
     /// Lengths of the literal prefixes, ascending.
     prefix_lengths: Vec<usize>,
-    /// Whether a pattern names no single account. A lookup that cannot find anything is not free: in
-    /// a large table it waits for memory.
+    /// Whether a pattern names no single account. A lookup that cannot find anything still costs:
+    /// in a large table it waits for memory.
     has_any_account: bool,
 }
 
@@ -60,7 +60,7 @@ enum Account {
 }
 
 impl Index {
-    /// Builds the index; `None` where a scan is faster.
+    /// Builds the index; `None` if a scan is faster.
     pub(super) fn new(statements: &[Statement], actions: &[&str]) -> Option<Index> {
         if statements.len() < MIN_STATEMENTS || actions.is_empty() {
             return None;
@@ -328,8 +328,8 @@ fn account_key(account: &str) -> Account {
 const SEED: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-/// FNV-1a: a byte at a time, so that the prefixes of a text are hashed on the way to its end. (Crates
-/// for hashing tell no hash of a prefix on the way.) Texts that collide only add statements to consider.
+/// FNV-1a, one byte at a time, so that hashing a text also hashes each of its prefixes. (Crates for
+/// hashing give no hash of a prefix.) Texts that collide only add statements to consider.
 fn extend(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(PRIME)
@@ -347,7 +347,7 @@ fn key(hash: u64, is_exact: bool, account: Account, group: u32) -> u64 {
     mixed ^ mixed >> 29
 }
 
-/// Keys are hashes already.
+/// A hasher for keys that are hashes already.
 #[derive(Default)]
 struct IdentityHasher(u64);
 

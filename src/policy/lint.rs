@@ -1,6 +1,6 @@
-//! Lint: warnings about a document that loads but probably does not do what its author wants.
+//! Lint: warnings about a document that loads but probably does not do what its author intends.
 //!
-//! Each has a stable code, a sentence on why, and a fix; `docs/policy-language.md` lists them.
+//! Each warning has a stable code, a reason and a fix; `docs/policy-language.md` lists them.
 
 mod conditions;
 mod context;
@@ -16,7 +16,7 @@ use crate::policy::document::sid;
 use context::LintContext;
 pub use context::Listener;
 
-/// All errors of a document or, where it has none, all warnings.
+/// All errors of a document, or all warnings if it has no errors.
 #[must_use]
 pub fn lint(text: &str, options: &Options<'_>, listener: Option<&Listener<'_>>) -> Vec<Diagnostic> {
     let root = match json::read(text) {

@@ -3,10 +3,10 @@
 //! [`Policy::compile`] refuses what AWS would refuse, with every error at once. [`Policy::decide`]
 //! is total: it returns a [`Decision`], never an error, and allocates nothing.
 //!
-//! Every match has three values. A fact that is unknown is not *absent* from the request: a Deny that
-//! may apply denies, an Allow counts only when it surely applies. The same holds where AWS's
-//! documentation contradicts itself; each such point is marked `CONTESTED` in the code and listed in
-//! `docs/policy-language.md`.
+//! Every match has three values. A fact that is unknown is not *absent* from the request: a Deny
+//! that may apply denies, and an Allow counts only if it certainly applies. The same holds where
+//! AWS's documentation contradicts itself; each such point is marked `CONTESTED` in the code and
+//! listed in `docs/policy-language.md`.
 
 mod action;
 mod condition;
@@ -83,19 +83,19 @@ impl StatementId {
     }
 }
 
-/// A statement for people. Displays as its Sid, or as `#2`, counted from 1.
+/// A statement's name for people. Displays as its Sid, or as `#2`, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatementLabel<'p> {
     /// The `Sid`, if it has one.
     pub sid: Option<&'p str>,
-    /// Its index in the document, counted from 0.
+    /// The statement's index in the document, counted from 0.
     pub index: usize,
-    /// The line of the document at which it begins, counted from 1.
+    /// The line of the document at which the statement begins, counted from 1.
     pub line: u32,
 }
 
 impl StatementLabel<'_> {
-    /// The text that it displays as; for a Sid, without the price of formatting.
+    /// The displayed text. For a Sid, this avoids the cost of formatting.
     #[must_use]
     pub fn into_text(self) -> String {
         match self.sid {
@@ -114,7 +114,7 @@ impl fmt::Display for StatementLabel<'_> {
     }
 }
 
-/// AWS's default endpoint policy, of an endpoint without a policy of its own.
+/// AWS's default endpoint policy, for an endpoint without its own policy.
 const FULL_ACCESS: &str =
     r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
 
@@ -127,7 +127,7 @@ impl Policy {
         compile::compile(text, options)
     }
 
-    /// Compiles a document inside of a larger JSON text that is parsed already.
+    /// Compiles a document that is part of a larger, already parsed JSON text.
     ///
     /// # Errors
     /// Every error of the document, with positions in `text`.
@@ -157,7 +157,7 @@ impl Policy {
         }
     }
 
-    /// Decides a request, without allocation. The cost is that of the statements that share the
+    /// Decides a request, without allocation. The cost depends on the number of statements with the
     /// request's action and resource.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>) -> Decision {
@@ -194,7 +194,7 @@ impl Policy {
         self.statements.len()
     }
 
-    /// Whether it has no statements, and so allows nothing.
+    /// Whether the policy has no statements, and so allows nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.statements.is_empty()
@@ -218,7 +218,7 @@ impl Policy {
         })
     }
 
-    /// Whether the decision about an action may differ from one resource to another.
+    /// Whether the decision on an action may differ between resources.
     #[must_use]
     pub fn may_depend_on_resource(&self, action: &Action<'_>) -> bool {
         self.statements.iter().any(|statement| {

@@ -62,7 +62,7 @@ impl Pattern {
         }
     }
 
-    /// Matches a text of which only the prefix `text` is known.
+    /// Matches a text with the known prefix `text`, whose rest is unknown.
     pub(super) fn matches_prefix(&self, text: &str, context: &dyn Context) -> Match {
         let may = |is_possible| Match::from(is_possible).at_most_maybe();
         match self {
@@ -92,7 +92,7 @@ impl Pattern {
         }
     }
 
-    /// Whether `*` or `?` stands in it as a wildcard.
+    /// Whether the pattern contains `*` or `?` as a wildcard.
     pub(super) fn has_wildcards(&self) -> bool {
         match self {
             Pattern::Everything | Pattern::Prefix(_) | Pattern::Glob(_) => true,
@@ -117,7 +117,7 @@ impl Pattern {
         }
     }
 
-    /// Whether it ends in `*`.
+    /// Whether the pattern ends in `*`.
     pub(super) fn is_open_ended(&self) -> bool {
         match self {
             Pattern::Everything | Pattern::Prefix(_) => true,

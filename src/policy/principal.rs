@@ -33,7 +33,7 @@ pub(super) enum ListedPrincipal {
     /// `…:assumed-role/R/S` or `…:federated-user/N`.
     Session(Box<str>),
     Service(Box<str>),
-    /// Identity providers, S3 canonical users, unique ids of deleted principals: never a caller.
+    /// Identity providers, S3 canonical users, unique ids of deleted principals: no caller.
     Nobody,
 }
 
@@ -167,7 +167,7 @@ impl ListedPrincipal {
             }
             (ListedPrincipal::Role(arn), kind) => {
                 let by_arn = match_arn(arn, principal.arn, principal);
-                // A session tells the name of its role, but not the role's path.
+                // A session's ARN contains the name of its role, but not the role's path.
                 let result = match principal.session_arn {
                     Fact::Known(session) if role_name(session) != role_name(arn) => Match::No,
                     Fact::Known(_) if kind == PrincipalKind::RoleSession => {
@@ -193,7 +193,7 @@ impl ListedPrincipal {
     }
 }
 
-/// No match is certain for a caller of unknown kind.
+/// Downgrades a certain match for a caller of unknown kind.
 fn limit_certainty(kind: PrincipalKind<'_>, result: Match) -> Match {
     if kind == PrincipalKind::Unknown {
         result.at_most_maybe()
@@ -222,7 +222,7 @@ fn match_arn(arn: &str, fact: Fact<&str>, principal: &Principal<'_>) -> Match {
     }
 }
 
-/// Whether two ARNs are of one partition and account.
+/// Whether two ARNs have the same partition and account.
 fn match_owner(arn: &str, other: Fact<&str>) -> Match {
     let Fact::Known(other) = other else {
         return Match::Maybe;
@@ -243,7 +243,7 @@ fn role_name(arn: &str) -> &str {
     }
 }
 
-/// Whether a text has twelve digits.
+/// Whether a text is twelve digits.
 pub(super) fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }

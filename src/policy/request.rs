@@ -1,5 +1,5 @@
-//! The request that a policy decides: principal, action, resource and condition context, each as far
-//! as it is known.
+//! The request that a policy decides: principal, action, resource and condition context, as far as
+//! each is known.
 
 use std::net::IpAddr;
 
@@ -10,9 +10,9 @@ use crate::policy::condition_key::Key;
 pub enum Fact<T> {
     /// Present, with this value.
     Known(T),
-    /// Known not to be in the request: IAM's missing-key rules apply.
+    /// Absent from the request: IAM's missing-key rules apply.
     Absent,
-    /// Not knowable here: it may be absent, or have any value.
+    /// Not knowable here: the fact may be absent, or have any value.
     Unknown,
 }
 
@@ -36,7 +36,7 @@ pub struct Action<'a> {
     pub service: &'a str,
     /// The name after the colon.
     pub name: &'a str,
-    /// Its index in [`Options::actions`](crate::policy::Options), if it has one.
+    /// The action's index in [`Options::actions`](crate::policy::Options), if it has one.
     ///
     /// INVARIANT: an index into the very list that the policy was compiled with.
     pub number: Option<u16>,
@@ -83,8 +83,8 @@ pub enum PrincipalKind<'a> {
     AwsService(&'a str),
     /// A user, role session, federated user or root user of some account.
     Aws,
-    /// A role session of which only the session's ARN is known. That ARN lacks the role's path, so
-    /// `arn` is the role's ARN as if it had none.
+    /// A role session for which only the session's ARN is known. That ARN lacks the role's path, so
+    /// `arn` is the ARN of a role without a path.
     RoleSession,
     /// Any of the above.
     Unknown,
@@ -93,14 +93,14 @@ pub enum PrincipalKind<'a> {
 /// The resource of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource<'a> {
-    /// The operation is on no resource: only `*` in a policy matches.
+    /// The operation has no resource: only `*` in a policy matches.
     Any,
     /// A resource with this ARN.
     Arn(Arn<'a>),
     /// A resource with this ARN, of an operation that has no resource in the authorization reference:
     /// an Allow must cover `*`, a Deny counts for `*` and for this resource.
     Unscoped(Arn<'a>),
-    /// Any resource, or none: an Allow must match every resource; a Deny that may match one does.
+    /// Any resource, or none: an Allow must match all resources; a Deny that may match one applies.
     Unknown,
 }
 
@@ -169,7 +169,7 @@ impl Context for UnknownContext {
     }
 }
 
-/// The value of a condition key, of the type that its source has.
+/// The value of a condition key, in the type of its source.
 #[derive(Clone, Copy)]
 pub enum Value<'a> {
     /// Text; operators of other types parse it.

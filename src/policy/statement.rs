@@ -27,7 +27,7 @@ pub(super) struct Statement {
 pub(super) const MAX_NUMBERED: u16 = 128;
 
 impl Statement {
-    /// Whether it matches, and for a `Maybe`, the first unknown that keeps it from a `Yes`.
+    /// Whether the statement matches, and for a `Maybe`, the first unknown that prevents a `Yes`.
     pub(super) fn matches(
         &self,
         id: StatementId,
@@ -116,11 +116,11 @@ impl Statement {
     }
 }
 
-/// The search for the statement that decides, in any order of statements.
+/// The search for the deciding statement, in any order of statements.
 ///
-/// An explicit deny is the first Deny that is `Yes`, else the first that is `Maybe`. Else the first
-/// Allow that is `Yes` allows. Else it is an implicit deny, and the first Allow that is `Maybe` tells
-/// what was unknown.
+/// An explicit deny is the first Deny that is `Yes`, else the first that is `Maybe`. Otherwise the
+/// first Allow that is `Yes` allows. Otherwise the result is an implicit deny, whose unknown is
+/// that of the first Allow that is `Maybe`.
 pub(super) struct Search<'r> {
     request: &'r Request<'r>,
     deny: Option<StatementId>,

@@ -9,7 +9,7 @@ use crate::policy::request::{Context, Fact};
 use crate::policy::ternary::Match;
 use crate::policy::value_text::ValueText;
 
-/// A string in pieces. No literal follows a literal, and no `*` a `*`.
+/// A string in pieces. No two literals are adjacent, and no two `*`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Template {
     pieces: Box<[Piece]>,
@@ -29,7 +29,7 @@ pub(super) enum Piece {
     },
 }
 
-/// The characters that have a meaning in a string.
+/// The special characters of a string.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Syntax {
     /// `${…}`: in documents of version 2012-10-17.
@@ -153,7 +153,7 @@ impl Template {
     }
 }
 
-/// Bytes of the UTF-8 character that begins with `first`.
+/// The number of bytes of the UTF-8 character that begins with `first`.
 pub(super) fn char_width(first: u8) -> usize {
     match first {
         0xf0..=0xff => 4,
@@ -241,7 +241,7 @@ enum Case {
     Ignored,
 }
 
-/// The text of a piece in one request.
+/// The substituted text of a piece in one request.
 enum Substitution<'a> {
     Text(ValueText<'a>),
     /// Not knowable, or a value whose meaning as a variable is contested (empty, several values).

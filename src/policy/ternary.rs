@@ -1,4 +1,4 @@
-//! Ternary logic (Kleene's): whether a request matches for sure, not at all, or perhaps.
+//! Ternary logic (Kleene's): a request matches for certain, not at all, or perhaps.
 
 /// The result of one test of a policy against one request.
 ///
@@ -44,7 +44,7 @@ impl Match {
         if negated { self.negate() } else { self }
     }
 
-    /// `Maybe` instead of `Yes`, for a pattern whose meaning is contested.
+    /// `Maybe` instead of `Yes`, for a pattern with a contested meaning.
     #[must_use]
     pub fn at_most_maybe(self) -> Match {
         self.min(Match::Maybe)

@@ -18,7 +18,7 @@ pub(super) enum ValueText<'a> {
 
 impl<'a> ValueText<'a> {
     /// The text of `value`; `None` for an opaque value, for several values, and for a time outside
-    /// of the years -9999 to 9999.
+    /// the years -9999 to 9999.
     pub(super) fn of(value: Value<'a>, key: Key<'_>) -> Option<ValueText<'a>> {
         match value {
             Value::Text(text) => Some(ValueText::Borrowed(text)),

@@ -78,7 +78,7 @@ impl DateValue {
 }
 
 /// Parses `YYYY`, `YYYY-MM`, `YYYY-MM-DD` or `YYYY-MM-DDThh:mm[:ss[.f]]` with `Z` or `±hh:mm`.
-/// The parsers of `jiff` take more forms than AWS documents, and no instant after 9999-12-30.
+/// The parsers of `jiff` accept more forms than AWS documents, and no instant after 9999-12-30.
 fn parse_iso(text: &str) -> Option<SignedDuration> {
     let Some((day, time)) = text.split_once('T') else {
         return parse_day(text);
@@ -94,7 +94,7 @@ fn parse_iso(text: &str) -> Option<SignedDuration> {
     Some(midnight + parse_clock(clock)? - offset)
 }
 
-/// Midnight of a day. It checks the ranges itself, because an error of `jiff` allocates.
+/// Midnight of a day. Checks the ranges itself, because an error of `jiff` allocates.
 fn parse_day(text: &str) -> Option<SignedDuration> {
     let mut parts = text.splitn(3, '-');
     let year = parse_number(parts.next()?, 4)?;
@@ -110,7 +110,7 @@ fn parse_day(text: &str) -> Option<SignedDuration> {
     Some(Date::new(year, month, day).ok()?.duration_since(EPOCH))
 }
 
-/// The time since midnight. Digits finer than a nanosecond are dropped.
+/// The time since midnight. Digits beyond nanoseconds are dropped.
 fn parse_clock(text: &str) -> Option<SignedDuration> {
     let mut parts = text.splitn(3, ':');
     let hour: i64 = parse_number(parts.next()?, 2)?;

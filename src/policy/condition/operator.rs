@@ -25,7 +25,7 @@ pub(in crate::policy) enum SetOperator {
     ForAnyValue,
 }
 
-/// What an operator compares.
+/// The comparison of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) enum OperatorKind {
     String {
@@ -46,7 +46,7 @@ pub(in crate::policy) enum OperatorKind {
     Null,
 }
 
-/// The order that a Numeric or Date operator asks for.
+/// The order that a Numeric or Date operator requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) enum Comparison {
     Equal,
@@ -109,7 +109,7 @@ const OPERATORS: &[(&str, OperatorKind)] = &[
 ];
 
 impl Operator {
-    /// Parses a name. Case counts, as in all of AWS's documentation.
+    /// Parses a name. Case matters, as in all of AWS's documentation.
     pub(in crate::policy) fn parse(text: &str) -> Option<Operator> {
         let (set, rest) = match text.split_once(':') {
             None => (SetOperator::None, text),
@@ -130,7 +130,7 @@ impl Operator {
         })
     }
 
-    /// The operator's name that differs from `text` in case alone.
+    /// The operator's name that differs from `text` only in case.
     pub(in crate::policy) fn name_in_any_case(text: &str) -> Option<String> {
         ["", "ForAllValues:", "ForAnyValue:"]
             .iter()
@@ -142,7 +142,7 @@ impl Operator {
             .find(|name| name.eq_ignore_ascii_case(text))
     }
 
-    /// Whether it is the opposite of another operator. Such operators match a missing key.
+    /// Whether the operator negates another operator. Negated operators match a missing key.
     pub(in crate::policy) fn is_negated(self) -> bool {
         match self.kind {
             OperatorKind::String { negated, .. } | Arn { negated } | IpAddress { negated } => {

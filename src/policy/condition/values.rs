@@ -1,4 +1,4 @@
-//! The values of a condition in a document, each of the type that the operator takes.
+//! The values of a condition in a document, each in the type of the operator.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,8 +28,8 @@ pub(in crate::policy) enum ConditionValues {
 }
 
 impl ConditionValues {
-    /// Parses the values of a document as those of `operator`. `report` takes the index of each
-    /// value that has a problem.
+    /// Parses the values of a document for `operator`. Calls `report` with the index of each value
+    /// that has a problem.
     pub(in crate::policy) fn parse(
         operator: Operator,
         values: &[&str],
@@ -98,7 +98,7 @@ impl ConditionValues {
         }
     }
 
-    /// The patterns of the String and Arn operators, which alone take variables.
+    /// The patterns of the String and Arn operators. Only these operators accept variables.
     fn patterns(&self) -> impl Iterator<Item = &Pattern> {
         let (strings, arns): (&[Pattern], &[ArnValue]) = match self {
             ConditionValues::String(values) | ConditionValues::StringIgnoreCase(values) => {
@@ -187,7 +187,7 @@ fn parse_base64(value: &str) -> Result<Box<[u8]>, Problem> {
     decoded.map_err(|_| Problem::new("condition-binary", format!("`{value}` is not base64")))
 }
 
-/// Parses a CIDR block, which may have host bits, or an address, which is a block of its own.
+/// Parses a CIDR block, with or without host bits, or an address, which is a block by itself.
 fn parse_network(value: &str) -> Result<IpNet, Problem> {
     let refuse = || {
         let message = format!("`{value}` is not an IP address or CIDR block");

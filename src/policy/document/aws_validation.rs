@@ -1,4 +1,4 @@
-//! AWS's validation: what its policy check calls an error in a document that can be evaluated.
+//! AWS's validation: the errors of AWS's policy check in a document that can be evaluated.
 //!
 //! IAM User Guide: access-analyzer-reference-policy-checks.
 
@@ -10,8 +10,8 @@ use crate::policy::condition::values::ConditionValues;
 use crate::policy::condition_key::Key;
 use crate::policy::diagnostic::Problem;
 
-/// Checks the values of one condition against the format of its key. `report` takes the index of
-/// the value, or `None` for all values.
+/// Checks the values of one condition against the format of its key. Calls `report` with the index
+/// of the value, or with `None` for all values.
 pub(in crate::policy) fn check_values(
     operator: Operator,
     key: Key<'_>,

@@ -1,5 +1,5 @@
-//! Interning: statements share their equal parts. A decision among thousands of statements waits
-//! for memory more than it compares, and shared parts stay in the cache.
+//! Interning: statements share their equal parts. A decision among thousands of statements spends
+//! more time on memory than on comparisons, and shared parts stay in the cache.
 
 use std::collections::HashSet;
 use std::hash::Hash;

@@ -1,7 +1,7 @@
-//! A JSON reader for documents that people write: it keeps positions and refuses what parsers
-//! read differently (duplicate names, lone surrogates, a byte-order mark, text after the end).
+//! A JSON reader for hand-written documents: it keeps positions, and refuses text that parsers read
+//! differently (duplicate names, lone surrogates, a byte-order mark, text after the end).
 //!
-//! Written by hand: `serde_json` keeps no positions and takes duplicate names.
+//! Written by hand: `serde_json` keeps no positions and accepts duplicate names.
 
 mod node;
 mod reader;
@@ -23,8 +23,8 @@ pub fn read(text: &str) -> Result<Node<'_>, Vec<Diagnostic>> {
     }
 }
 
-/// Reads one JSON text, and lists its duplicate names beside it: for a text of several parts, of
-/// which a duplicate name spoils only its own.
+/// Reads one JSON text, and returns its duplicate names as well: for a text of several parts, in
+/// which a duplicate name spoils only its own part.
 ///
 /// # Errors
 /// The first violation of the grammar.

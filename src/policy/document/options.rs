@@ -1,4 +1,4 @@
-//! Options of compilation: what a document is attached to, and how much is refused.
+//! Options of compilation: the attachment of a document, and the strictness.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,43 +6,43 @@ use std::collections::HashMap;
 use crate::policy::action::ActionPattern;
 use crate::policy::statement::MAX_NUMBERED;
 
-/// The longest endpoint policy that AWS takes, in characters with white space.
+/// The longest endpoint policy that AWS accepts, in characters, white space included.
 pub const MAX_ENDPOINT_CHARACTERS: usize = 20_480;
 
-/// What a document is attached to.
+/// The kind of thing that a document is attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attachment {
-    /// A VPC endpoint: every statement has a Principal or NotPrincipal.
+    /// A VPC endpoint: every statement must have a Principal or NotPrincipal.
     Endpoint,
-    /// A user, group or role: no statement has one.
+    /// A user, group or role: no statement may have a Principal or NotPrincipal.
     Identity,
 }
 
-/// How much is refused.
+/// Which documents are refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strictness {
-    /// All that AWS's policy check reports as an error.
+    /// Every document that AWS's policy check reports an error for.
     #[default]
     Aws,
-    /// Only documents without one clear meaning. For evaluating a document that AWS would refuse.
+    /// Only documents without one clear meaning, to evaluate documents that AWS would refuse.
     Evaluable,
 }
 
 /// How to compile a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// What the document is attached to.
+    /// The kind of thing that the document is attached to.
     pub attachment: Attachment,
-    /// Names of actions of the service `kinesis`. A name's place is the number of its action.
+    /// Names of actions of the service `kinesis`. The index of a name is the number of its action.
     pub actions: &'a [&'a str],
     /// The most characters that the document may have.
     pub max_characters: Option<usize>,
-    /// How much is refused.
+    /// Which documents are refused.
     pub strictness: Strictness,
 }
 
 impl Options<'_> {
-    /// An endpoint policy as AWS takes it, without numbered actions.
+    /// An endpoint policy as AWS accepts it, without numbered actions.
     pub const ENDPOINT: Options<'static> = Options {
         attachment: Attachment::Endpoint,
         actions: &[],
@@ -62,7 +62,7 @@ impl Options<'_> {
     }
 }
 
-/// What all statements of one document share.
+/// The state that all statements of one document share.
 pub(in crate::policy) struct DocumentScope<'o> {
     pub(in crate::policy) options: &'o Options<'o>,
     /// The document's version has variables.

@@ -1,11 +1,11 @@
-//! The reporter of diagnostics: it knows the JSON path that is being read.
+//! The reporter of diagnostics, which tracks the JSON path being read.
 
 use std::fmt::Write as _;
 
 use crate::policy::diagnostic::{Diagnostic, Level, LineIndex, Problem};
 use crate::policy::document::json::{Node, NodeKind};
 
-/// More diagnostics than people read. The cap bounds the cost of a document full of errors.
+/// The most diagnostics. The cap limits the cost of a document full of errors.
 const MAX_DIAGNOSTICS: usize = 200;
 
 /// Collects diagnostics with their positions.

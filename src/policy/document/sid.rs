@@ -1,4 +1,4 @@
-//! The Sid element: a statement's id, the Sid of a statement in decisions.
+//! The Sid element: a statement's id, which decisions name.
 //!
 //! IAM User Guide: reference_policies_elements_sid, reference_policies_grammar.
 
@@ -18,7 +18,7 @@ pub(in crate::policy) fn compile_sid(
         });
         return None;
     };
-    // Only identity policies are bound to letters and digits: AWS's examples of endpoint policies
+    // Only identity policies are limited to letters and digits: AWS's examples of endpoint policies
     // have Sids such as `Access-to-specific-bucket-only`.
     let is_refused = match options.attachment {
         Attachment::Identity => !is_alphanumeric(text),
@@ -42,7 +42,7 @@ pub(in crate::policy) fn is_alphanumeric(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// The Sids of a Statement element that an earlier statement has, and their offsets.
+/// The Sids in a Statement element that an earlier statement already has, with their offsets.
 pub(in crate::policy) fn duplicates<'t>(element: &'t Node<'_>) -> Vec<(&'t str, usize)> {
     let nodes = element.list().unwrap_or(&[]).iter();
     let mut sids: Vec<(&str, usize)> = nodes

@@ -26,7 +26,7 @@ const ELEMENTS: &[&str] = &[
     "Condition",
 ];
 
-/// The problem of an element that the language does not have.
+/// The problem of an element that is not part of the language.
 pub(in crate::policy) fn unknown_element(name: &str, known: &[&str]) -> Problem {
     let message = format!("there is no element `{name}` here");
     let mut known = known.iter();
@@ -79,7 +79,7 @@ pub(in crate::policy) fn compile_statement(
     })
 }
 
-/// Reports a Principal of an identity policy, whose statements are about everyone it is attached to.
+/// Reports a Principal in an identity policy, whose principals are those that it is attached to.
 fn refuse_principal(statement: &Node<'_>, reporter: &mut Reporter<'_>) -> Option<PrincipalElement> {
     let members = ["Principal", "NotPrincipal"].map(|name| statement.find(name));
     for member in members.into_iter().flatten() {
@@ -110,8 +110,8 @@ fn compile_effect(statement: &Node<'_>, reporter: &mut Reporter<'_>) -> Option<E
     None
 }
 
-/// The element `name` or its negation, whichever the statement has, and whether it is negated.
-/// Both or neither is an error.
+/// Returns the element `name` or its negation, and whether it is negated. If the statement has both
+/// or neither, that is an error.
 fn one_of_pair<'m, 't>(
     statement: &'m Node<'t>,
     name: &str,

@@ -1,4 +1,4 @@
-//! What the lint rules share: the document, the listener, and problems of several elements.
+//! The context of the lint rules: the document, the listener, and problems of several elements.
 
 use crate::policy::Effect;
 use crate::policy::condition::arn::segments;
@@ -8,12 +8,12 @@ use crate::policy::document::options::{Attachment, Options};
 use crate::policy::document::reporter::Reporter;
 use crate::policy::statement::Statement;
 
-/// What the listener of a policy can know.
+/// The facts that the listener of a policy can know.
 #[derive(Clone, Copy)]
 pub struct Listener<'a> {
-    /// Whether it can know a condition key, or that the key is absent.
+    /// Whether the listener can know a condition key, or that the key is absent.
     pub knows: &'a dyn Fn(Key<'_>) -> bool,
-    /// Whether it can know the ARN of the caller's user, role or session, and not only the account.
+    /// Whether the listener can know the ARN of the caller's user, role or session.
     pub knows_principal_arn: bool,
 }
 
@@ -63,7 +63,7 @@ impl LintContext<'_> {
     }
 }
 
-/// What an unknowable fact does to a statement.
+/// The problem of an unknowable fact in a statement.
 pub(in crate::policy) fn unknowable(what: &str, effect: Effect) -> Problem {
     let consequence = match effect {
         Effect::Allow => "an Allow that depends on it never applies",

@@ -12,10 +12,10 @@ pub(in crate::policy) struct SyntaxError {
     message: &'static str,
 }
 
-/// Deepest nesting that is read. A policy needs six levels.
+/// The deepest nesting that is read. A policy needs six levels.
 const MAX_DEPTH: usize = 32;
 
-/// More duplicate names than people read about. Each costs a position and a path.
+/// The most duplicate names reported. Each costs a position and a path.
 const MAX_DUPLICATES: usize = 200;
 
 pub(in crate::policy) struct Reader<'t> {
@@ -309,7 +309,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// A name that an object has twice.
+/// A duplicate name in an object.
 pub(in crate::policy) struct Duplicate {
     at: usize,
     path: String,
