@@ -14,11 +14,11 @@ pub struct Arn<'a> {
     pub region: &'a str,
     /// Twelve digits.
     pub account: &'a str,
-    /// All after the fifth colon, `stream/MyStream`.
+    /// The part after the fifth colon, `stream/MyStream`.
     pub resource: &'a str,
 }
 
-/// Text is not an ARN of a regional resource that an account owns.
+/// The text is not an ARN of a regional resource that an account owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidArn;
 
@@ -29,7 +29,7 @@ impl<'a> Arn<'a> {
     /// Parses `arn:partition:service:region:account:resource`.
     ///
     /// # Errors
-    /// When a part is missing or has a character that no such part has: an empty region or account,
+    /// If a part is missing or has a character that no such part has: an empty region or account,
     /// upper case before the resource, anything but printable ASCII in the resource.
     pub fn parse(text: &'a str) -> Result<Arn<'a>, InvalidArn> {
         if text.len() > MAX_ARN_BYTES {
@@ -80,12 +80,12 @@ impl fmt::Display for InvalidArn {
 
 impl std::error::Error for InvalidArn {}
 
-/// Whether text is an account id.
+/// Whether the text is an account id.
 pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether text is a lower-case host label, as partitions, services and regions are.
+/// Whether the text is a lower-case host label, as partitions, services and regions are.
 pub(super) fn is_label(text: &str) -> bool {
     (1..=63).contains(&text.len())
         && !text.starts_with('-')

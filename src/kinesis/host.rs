@@ -25,11 +25,11 @@ pub struct Host<'a> {
     pub plane: Option<Plane>,
     /// The VPC endpoint id, `vpce-<hex>`, in `vpce-<hex>-….kinesis.<region>.vpce.…`.
     pub vpce: Option<&'a str>,
-    /// Whether it is a FIPS endpoint.
+    /// Whether the host is a FIPS endpoint.
     pub is_fips: bool,
-    /// Whether it is a dual-stack endpoint: IPv4 and IPv6.
+    /// Whether the host is a dual-stack endpoint: IPv4 and IPv6.
     pub is_dual_stack: bool,
-    /// Whether it is an endpoint of queues, `kinesis-queues`.
+    /// Whether the host is an endpoint of queues, `kinesis-queues`.
     pub is_queues: bool,
     /// The two halves of a stream id: `<20 characters>.<3 characters>.data-kinesis.…`.
     pub stream_id: Option<(&'a str, &'a str)>,
@@ -146,7 +146,7 @@ pub fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     (name.len() <= 253 && is_host_name(name)).then_some((host, port))
 }
 
-/// Whether a name is labels of 1 to 63 characters with a dot between two.
+/// Whether a name consists of labels of 1 to 63 characters, separated by dots.
 fn is_host_name(name: &str) -> bool {
     let mut length = 0;
     let are_valid = name.bytes().all(|byte| {
@@ -259,7 +259,7 @@ fn strip_domain<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     name.strip_suffix(suffix)?.strip_suffix('.')
 }
 
-/// The plane, whether FIPS, whether queues, of a label such as `data-kinesis-fips`.
+/// Parses a label such as `data-kinesis-fips`: the plane, whether FIPS, whether queues.
 fn parse_service(label: &str) -> Option<(Option<Plane>, bool, bool)> {
     let (plane, label) = if let Some(rest) = label.strip_prefix("data-") {
         (Some(Plane::Data), rest)

@@ -1,4 +1,4 @@
-//! The members of a request body that policy needs.
+//! The members of a request body that the policy decision needs.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub enum Member {
 }
 
 impl Member {
-    /// How many there are.
+    /// The number of members.
     pub(super) const COUNT: usize = 13;
 
     /// The member's name on the wire.
@@ -48,13 +48,13 @@ impl Member {
     }
 }
 
-/// The members of a body that name resources and tags. A `null` means that the member is not there, as
+/// The members of a body that name resources and tags. A `null` means that the member is absent, as
 /// SDKs and the service read AWS JSON 1.1.
 ///
-/// While the body is still arriving, these are the members that are whole so far.
+/// While the body is still arriving, these are the members that are complete so far.
 #[derive(Default, Clone)]
 pub struct Members {
-    /// All strings that are kept, one after the other, each valid UTF-8.
+    /// All retained strings, one after the other, each valid UTF-8.
     pub(super) arena: Vec<u8>,
     pub(super) texts: [Option<Span>; Member::COUNT],
     pub(super) entries: Vec<Entry>,
@@ -135,7 +135,7 @@ impl Members {
         self.text(Member::ChannelArn)
     }
 
-    /// `KeyId`: a KMS key's id, ARN or alias.
+    /// `KeyId`: the id, ARN or alias of a KMS key.
     pub fn key_id(&self) -> Option<&str> {
         self.text(Member::KeyId)
     }
@@ -182,8 +182,8 @@ impl Members {
         })
     }
 
-    /// Whether an element of a list of streams has no `StreamARN`: it names the stream in a way that this
-    /// version does not know.
+    /// Whether an element of a list of streams has no `StreamARN`: the element names its stream in
+    /// a way unknown to this version.
     pub fn has_unnamed_stream(&self) -> bool {
         self.has_unnamed_stream
     }
@@ -204,7 +204,7 @@ impl Members {
     }
 }
 
-/// Names and ARNs are shown; tokens and tag values are secrets.
+/// Shows names and ARNs. Tokens and tag values are secrets.
 impl fmt::Debug for Members {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Members");

@@ -5,34 +5,34 @@ use super::members::Member;
 /// One operation of the service model, from `operations.json`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Its name on the wire.
+    /// The operation's name on the wire.
     pub name: &'static str,
-    /// Its name in policies, with the service's prefix.
+    /// The operation's name in policies, with the service's prefix.
     pub action: &'static str,
-    /// Its index in [`operations`] and [`ACTION_NAMES`].
+    /// The operation's index in [`operations`] and [`ACTION_NAMES`].
     pub number: u16,
-    /// Which account-id host serves it.
+    /// The plane, which selects the account-id host.
     pub plane: Plane,
-    /// The members of its input that name a resource.
+    /// The members of the input that name a resource.
     pub resource_members: &'static [Member],
-    /// Whether its input names streams in a list of structures (`StreamConfigurationList`,
+    /// Whether the input names streams in a list of structures (`StreamConfigurationList`,
     /// `StreamFilter`).
     pub has_stream_list: bool,
-    /// The member of its input that may carry an opaque token in place of a stream.
+    /// The member of the input that may carry an opaque token in place of a stream.
     pub input_token: Option<Member>,
-    /// The members of its output that issue such tokens.
+    /// The members of the output that issue such tokens.
     pub output_tokens: &'static [&'static str],
-    /// The members of its input that carry tags or tag keys.
+    /// The members of the input that carry tags or tag keys.
     pub tag_members: &'static [&'static str],
-    /// Which resource a policy can name for it.
+    /// The kind of resource that a policy can name for the operation.
     pub scope: ResourceScope,
-    /// Whether its response is an event stream, which stays open for minutes.
+    /// Whether the response is an event stream, which stays open for minutes.
     pub is_event_stream: bool,
 }
 
 impl Operation {
-    /// The operation that accepts the tokens which this operation issues, and the member of its response
-    /// that holds one. `None` if it issues no token of a stream: lists over an account do not.
+    /// The operation that accepts the tokens which this operation issues, and the member of the
+    /// response that holds one. `None` without stream tokens: account-level lists have none.
     pub fn issued_token(&self) -> Option<(&'static Operation, &'static str)> {
         let member = *self.output_tokens.first()?;
         let accepting = if member != Member::NextToken.name() {
@@ -52,21 +52,21 @@ impl Operation {
 pub enum Plane {
     /// Records: put, get, iterate, subscribe.
     Data,
-    /// Everything else, `ListShards` too.
+    /// Everything else, including `ListShards`.
     Control,
 }
 
-/// Which resource an operation has in the service authorization reference.
+/// The resource of an operation in the service authorization reference.
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonkinesis.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceScope {
-    /// None, and its input names none: a policy can name only `*`.
+    /// No resource, and the input names none: a policy can name only `*`.
     Account,
-    /// The resources that its members name: streams, consumers, channels, queues, keys.
+    /// The resources that the members name: streams, consumers, channels, queues, keys.
     Named,
     /// The consumer, even where the request names it by stream and name.
     Consumer,
-    /// None, although its input names a stream.
+    /// No resource, although the input names a stream.
     Unscoped,
 }
 
@@ -75,7 +75,7 @@ pub fn operations() -> &'static [Operation] {
     OPERATIONS
 }
 
-/// The operation of that name; names are case-sensitive on the wire.
+/// The operation with that name. Names are case-sensitive on the wire.
 pub fn find_operation(name: &str) -> Option<&'static Operation> {
     let index = OPERATIONS
         .binary_search_by(|operation| operation.name.cmp(name))

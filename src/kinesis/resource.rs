@@ -25,13 +25,13 @@ use super::operation::{Operation, ResourceScope};
 use super::target::Target;
 use resolver::{Resolver, Scoping};
 
-/// Fills `out` with the resources that a request names: one at least. All of them must be allowed.
+/// Fills `out` with the resources that a request names, at least one. All of them must be allowed.
 ///
 /// `token_stream` is the ARN of the stream that the request's token ([`stream_token`]) is bound to;
 /// without it, a token leaves the stream unknown.
 ///
 /// # Errors
-/// When the names are invalid, or conflict with each other, with the endpoint or with the token.
+/// If the names are invalid, or conflict with each other, with the endpoint or with the token.
 pub fn resolve_resources(
     target: &Target<'_>,
     members: &Members,
@@ -60,7 +60,7 @@ pub fn resolve_resources(
 }
 
 /// The opaque token that stands for the request's stream, if the request carries one. The tokens of
-/// lists over an account stand for no stream.
+/// account-level lists stand for no stream.
 pub fn stream_token<'a>(target: &Target<'_>, members: &'a Members) -> Option<(Member, &'a str)> {
     let token = |member: Member| members.text(member).map(|token| (member, token));
     match target {
@@ -87,7 +87,7 @@ fn resolve_operation(
         ResourceScope::Named => {
             for member in own_members {
                 match member {
-                    // The two are one resource: `add_stream` reads both.
+                    // Both name one resource, which `add_stream` resolves.
                     Member::StreamName if own_members.contains(&Member::StreamArn) => {}
                     Member::StreamName | Member::StreamArn => {
                         resolver.add_stream(Scoping::Scoped)?
@@ -100,10 +100,10 @@ fn resolve_operation(
                         resolver.add_new_child(Member::ChannelName, "channel/")?
                     }
                     Member::KeyId => resolver.add_key()?,
-                    // The name of a consumer to be registered; the resource is its stream.
+                    // The name of a consumer to register. The resource is the consumer's stream.
                     Member::ConsumerName => resolver.check_name(Member::ConsumerName)?,
                     Member::ConsumerArn => resolver.add_consumer()?,
-                    // The same for all operations: `resolve_resources` reads them.
+                    // `resolve_resources` handles these for all operations.
                     Member::StreamId | Member::ShardIterator | Member::NextToken => {}
                 }
             }
@@ -125,7 +125,7 @@ fn resolve_operation(
     Ok(())
 }
 
-/// An operation newer than the table: everything that its members name.
+/// Resolves everything that the members of an operation outside the table name.
 fn resolve_unmodeled(resolver: &mut Resolver<'_, '_>) -> Result<(), ResourceConflict> {
     resolver.add_stream(Scoping::Scoped)?;
     if resolver.members.consumer_arn().is_some() || resolver.members.consumer_name().is_some() {
@@ -141,7 +141,7 @@ fn resolve_unmodeled(resolver: &mut Resolver<'_, '_>) -> Result<(), ResourceConf
     resolver.add_filtered_streams()
 }
 
-/// The members that name a resource outright.
+/// The members that name a resource directly.
 const RESOURCE_MEMBERS: [Member; 10] = [
     Member::StreamName,
     Member::StreamArn,

@@ -4,20 +4,20 @@ use std::borrow::Cow;
 
 use super::operation::{ACTION_NAMES, Operation, find_operation};
 
-/// The operation that a request is for.
+/// The operation of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
     /// An operation of the table.
     Operation(&'static Operation),
-    /// An operation that the table does not have, perhaps of a newer model. The policy decides it as the
-    /// action `kinesis:<name>`.
+    /// An operation that is not in the table, perhaps of a newer model. The policy decides the
+    /// operation as the action `kinesis:<name>`.
     UnmodeledOperation(&'a str),
 }
 
 /// The prefix of `X-Amz-Target`, before the operation's name.
 pub const TARGET_PREFIX: &str = "Kinesis_20131202.";
-/// The prefix of the path of a Smithy RPC v2 request, before the operation's name. A server may also
-/// accept the service's name with its namespace; no client writes it, and it is refused.
+/// The prefix of the path of a Smithy RPC v2 request, before the operation's name. A server may
+/// also accept the service's name with its namespace, which no client sends and the gate refuses.
 pub const PATH_PREFIX: &str = "/service/Kinesis_20131202/operation/";
 
 /// Longer than any operation's name; the service's model has 38 characters at most.
@@ -34,7 +34,7 @@ impl<'a> Target<'a> {
         Target::from_name(path.strip_prefix(PATH_PREFIX)?)
     }
 
-    /// A name has only ASCII letters and digits, so no policy pattern and no log can misread it.
+    /// A name has only ASCII letters and digits: no policy pattern and no log can misread it.
     fn from_name(name: &'a str) -> Option<Target<'a>> {
         if let Some(operation) = find_operation(name) {
             return Some(Target::Operation(operation));
@@ -42,8 +42,8 @@ impl<'a> Target<'a> {
         let is_valid = name.len() <= MAX_NAME_BYTES
             && name.starts_with(|first: char| first.is_ascii_uppercase())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        // IAM ignores the case of actions. A name that differs from a known one by case alone would be
-        // decided as that operation, but without its members and resources.
+        // IAM ignores the case of actions. A name that differs from a known name only in case would
+        // be decided as that operation, but without the operation's members and resources.
         let is_case_variant = ACTION_NAMES
             .iter()
             .any(|known| known.eq_ignore_ascii_case(name));
@@ -66,7 +66,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The operation's index in the table; `None` if the table does not have it.
+    /// The operation's index in the table; `None` if the operation is not in the table.
     pub fn number(&self) -> Option<u16> {
         match self {
             Target::Operation(operation) => Some(operation.number),

@@ -1,7 +1,7 @@
 //! Wire formats: the protocols of request bodies, by content type.
 
-/// The encoding of a request's body and of its response: an SDK reads a response, and an error, only in
-/// the encoding of its request.
+/// The encoding of a request's body and of the response: an SDK reads a response, and an error,
+/// only in the encoding of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WireFormat {
     /// AWS JSON 1.1.
@@ -14,10 +14,11 @@ pub enum WireFormat {
 }
 
 impl WireFormat {
-    /// The format that a `Content-Type` header names; `None` if the service does not read it.
+    /// The format that a `Content-Type` header names; `None` if the service does not accept it.
     ///
-    /// Parameters, spaces and case are ignored, as in the service. Plain `application/json` takes another,
-    /// undocumented branch there, and a comma-joined value is two types to some readers: both are `None`.
+    /// Ignores parameters, spaces and case, as the service does. `None` for plain
+    /// `application/json`, which takes another, undocumented branch there, and for a comma-joined
+    /// value, two types to some readers.
     pub fn from_content_type(value: &str) -> Option<WireFormat> {
         let formats = [WireFormat::Json, WireFormat::Cbor, WireFormat::RpcV2Cbor];
         let exact = formats.iter().find(|it| it.content_type() == value);

@@ -2,7 +2,7 @@ use proptest::prelude::{ProptestConfig, proptest};
 
 use super::{Host, Plane, canonical_host, partition_of, regional_endpoint, split_authority};
 
-/// The regions that AWS's page about Kinesis and interface endpoints lists.
+/// The regions in AWS's page about Kinesis and interface endpoints.
 const PAGE: [(&str, &str); 22] = [
     ("us-west-2", "amazonaws.com"),
     ("eu-west-3", "amazonaws.com"),

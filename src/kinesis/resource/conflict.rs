@@ -1,16 +1,16 @@
-//! Conflicts between what a request names, the endpoint and the caller.
+//! Conflicts between the names in a request, the endpoint and the caller.
 
 use std::fmt;
 
 use super::super::members::Member;
 
-/// Why the names in a request are refused. The service refuses most of these too. Where one of its
-/// implementations picks one name and another implementation the other, the gate picks neither.
+/// The reason that the names in a request are refused. The service refuses most of these too. Where
+/// its implementations pick different names, the gate picks none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceConflict {
-    /// A name has characters or a length that the service's model does not admit.
+    /// A name has characters or a length that the service's model does not allow.
     InvalidName(Member),
-    /// A member that holds an ARN holds something else.
+    /// A member for an ARN holds something else.
     InvalidArn(Member),
     /// An ARN of another service, or of another kind of resource than the member names.
     WrongKind(Member),
@@ -20,7 +20,7 @@ pub enum ResourceConflict {
     Region(Member),
     /// An ARN of another account than the one in the endpoint's name.
     HostAccount(Member),
-    /// A name alone, at the endpoint of another account than the caller's.
+    /// A bare name, at the endpoint of another account than the caller's.
     CallerAccount(Member),
     /// `StreamName` and `StreamARN` name different streams.
     Stream,
@@ -31,7 +31,7 @@ pub enum ResourceConflict {
 }
 
 impl ResourceConflict {
-    /// The AWS error type for the client: what two readers could read differently is refused like a
+    /// The AWS error type for the client. A request with more than one reading is refused like a
     /// malformed body.
     pub fn error_type(&self) -> &'static str {
         match self {
@@ -49,8 +49,7 @@ impl ResourceConflict {
         }
     }
 
-    /// The message for the client, without the value: AWS does the same for values that it does not
-    /// show.
+    /// The message for the client, without the value: AWS also omits values from such messages.
     pub fn message(&self) -> String {
         match self {
             ResourceConflict::InvalidName(member) | ResourceConflict::InvalidArn(member) => {
@@ -85,7 +84,7 @@ impl ResourceConflict {
     }
 }
 
-/// The reason, for the decision log.
+/// Writes the reason for the decision log.
 impl fmt::Display for ResourceConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (member, rule) = match self {
@@ -124,7 +123,7 @@ impl fmt::Display for ResourceConflict {
 
 impl std::error::Error for ResourceConflict {}
 
-/// Members in validation messages begin in lower case.
+/// Validation messages write members with a lower-case first letter.
 fn lower_first(name: &str) -> String {
     let mut chars = name.chars();
     chars
@@ -135,7 +134,7 @@ fn lower_first(name: &str) -> String {
         .collect()
 }
 
-/// The model's patterns, for the message.
+/// The model's pattern for a member, for the message.
 fn pattern(member: Member) -> &'static str {
     match member {
         Member::StreamArn => r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+",

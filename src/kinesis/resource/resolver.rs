@@ -1,12 +1,12 @@
-//! Resolves names to ARNs: one kind of resource at a time, checked against the endpoint.
+//! The resolver of names to ARNs: one kind of resource at a time, checked against the endpoint.
 
 use super::super::arn::{Arn, is_account};
 use super::super::members::{Member, Members};
 use super::conflict::ResourceConflict;
 use super::set::{ArnParts, Resources};
 
-/// The endpoint that a request was sent to and the account of its caller: what a name that is not an
-/// ARN resolves against.
+/// The endpoint that a request was sent to and the account of its caller, against which bare names
+/// are resolved.
 #[derive(Debug, Clone, Copy)]
 pub struct ResolveContext<'a> {
     /// The endpoint's partition.
@@ -43,7 +43,7 @@ struct Consumer<'a> {
 struct BoundStream<'a> {
     partition: &'a str,
     region: &'a str,
-    /// `None` where the token was issued for the stream of a caller whose account is unknown.
+    /// `None` if the token was issued for the stream of a caller with an unknown account.
     account: Option<&'a str>,
     name: &'a str,
 }
@@ -72,7 +72,7 @@ impl<'a> Resolver<'a, '_> {
         let caller = self.context.caller_account;
         if let Some((arn, arn_name)) = self.stream_arn()? {
             self.push_arn(&arn, scoping);
-            // Both: the name means the caller's account, the ARN says one.
+            // Both are present: the name is in the caller's account, the ARN states an account.
             if let Some(name) = name {
                 if name != arn_name || caller.is_some_and(|caller| caller != arn.account) {
                     return Err(ResourceConflict::Stream);
@@ -105,7 +105,7 @@ impl<'a> Resolver<'a, '_> {
             }
             self.push_arn(&arn, Scoping::Scoped);
         } else if let (Some((stream, stream_name)), Some(name)) = (stream, name) {
-            // The creation time, which ends the ARN, is not in the request.
+            // The request does not have the creation time, which ends the ARN.
             let resource = ["stream/", stream_name, "/consumer/", name, ":"];
             self.push(Some(stream.account), &resource, true, Scoping::Scoped);
         } else {
@@ -163,7 +163,7 @@ impl<'a> Resolver<'a, '_> {
         let is_alias =
             |alias: &str| !alias.is_empty() && alias.bytes().all(|b| b.is_ascii_graphic());
         let context = self.context;
-        // An alias is of the same account and region as its key; the id of the key is unknown.
+        // An alias has the account and region of its key; the id of the key is unknown.
         let (partition, region, account, id) = if text.starts_with("arn:") {
             let arn = Arn::parse(text).map_err(|_| ResourceConflict::InvalidArn(Member::KeyId))?;
             let id = match arn.resource.split_once('/') {
@@ -200,20 +200,19 @@ impl<'a> Resolver<'a, '_> {
         Ok(())
     }
 
-    /// The streams that a channel or queue will read. They may be of any account.
+    /// The streams that a channel or queue will read, of any account.
     pub(super) fn add_configured_streams(&mut self) -> Result<(), ResourceConflict> {
         let mut arns = self.members.stream_configuration_arns();
         arns.try_for_each(|text| self.add_listed_stream(text, Scoping::Scoped))
     }
 
-    /// The streams that a list is narrowed to. The authorization reference gives such lists no
-    /// resource.
+    /// The streams that filter a list. The authorization reference gives such lists no resource.
     pub(super) fn add_filtered_streams(&mut self) -> Result<(), ResourceConflict> {
         let mut arns = self.members.stream_filter_arns();
         arns.try_for_each(|text| self.add_listed_stream(text, Scoping::Unscoped))
     }
 
-    /// The stream that the request's token is bound to, if it is known.
+    /// The stream that the request's token is bound to, if that stream is known.
     pub(super) fn add_token_stream(&mut self, bound: Option<&str>) -> Result<(), ResourceConflict> {
         let Some(text) = bound else {
             self.out.push_unknown();
@@ -236,7 +235,7 @@ impl<'a> Resolver<'a, '_> {
         Ok(())
     }
 
-    /// Checks a name that is not the resource itself.
+    /// Checks a name that is not itself the resource.
     pub(super) fn check_name(&self, member: Member) -> Result<(), ResourceConflict> {
         self.name(member).map(|_| ())
     }
@@ -265,7 +264,7 @@ impl<'a> Resolver<'a, '_> {
         Ok(Some((arn, name)))
     }
 
-    /// The ARN that a member holds, of the account in the endpoint's host name if there is one.
+    /// The ARN in a member. Its account must be that of the endpoint's host name, if there is one.
     fn arn(&self, member: Member) -> Result<Option<Arn<'a>>, ResourceConflict> {
         let Some(text) = self.members.text(member) else {
             return Ok(None);
@@ -292,8 +291,8 @@ impl<'a> Resolver<'a, '_> {
         Ok(arn)
     }
 
-    /// A bare name at an account-id endpoint: the account there must be the caller's. Otherwise one
-    /// reader could take the name for the caller's stream and another for the endpoint's.
+    /// Checks a bare name at an account-id endpoint: the endpoint's account must be the caller's.
+    /// Otherwise one reader could find the caller's stream and another the endpoint's.
     fn check_caller_account(&self, member: Member) -> Result<(), ResourceConflict> {
         match (self.context.host_account, self.context.caller_account) {
             (Some(host), Some(caller)) if host != caller => {
@@ -355,7 +354,7 @@ fn parse_consumer(resource: &str) -> Option<Consumer<'_>> {
     is_valid.then_some(Consumer { stream, name })
 }
 
-/// Whether a resource is `kind`, which ends in a slash, and an id.
+/// Whether a resource consists of `kind`, which ends in a slash, and an id.
 fn is_child(resource: &str, kind: &str) -> bool {
     resource.strip_prefix(kind).is_some_and(|id| !id.is_empty())
 }

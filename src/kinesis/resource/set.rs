@@ -3,14 +3,14 @@
 /// One resource that a request names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource<'a> {
-    /// The operation is on no resource: policies can only say `*`.
+    /// The operation has no resource: policies can only say `*`.
     Any,
     /// A resource with this ARN.
     Arn(PartialArn<'a>),
     /// A resource with this ARN, of an operation that has no resource in the authorization reference:
     /// an Allow must cover `*`, a Deny counts for `*` and for this resource.
     Unscoped(PartialArn<'a>),
-    /// Some resource that cannot be known here.
+    /// A resource that cannot be known here.
     Unknown,
 }
 
@@ -25,15 +25,15 @@ pub struct PartialArn<'a> {
     pub region: &'a str,
     /// The owning account; `None` if it is unknown.
     pub account: Option<&'a str>,
-    /// All after the fifth colon, or the prefix of it that is known.
+    /// The part after the fifth colon, or its known prefix.
     pub resource: &'a str,
-    /// Whether `resource` is a prefix and the rest is unknown.
+    /// Whether `resource` is a prefix, and the rest is unknown.
     pub is_prefix: bool,
-    /// The whole ARN, if all of it is known.
+    /// The whole ARN, if every part is known.
     pub text: Option<&'a str>,
 }
 
-/// The resources of one request. Reuse it from request to request, and nothing is allocated.
+/// The resources of one request. Reusing the value for the next request saves allocations.
 #[derive(Debug, Default)]
 pub struct Resources {
     text: String,
@@ -52,7 +52,7 @@ enum Entry {
     },
 }
 
-/// Where an ARN begins and where its parts end in the buffer.
+/// Where an ARN begins, and where its parts end, in the buffer.
 #[derive(Debug, Clone, Copy)]
 struct Offsets {
     start: usize,
@@ -63,10 +63,10 @@ struct Offsets {
     end: usize,
 }
 
-/// Bytes of a usual ARN: a buffer that grows part by part moves the ARN four times.
+/// The length of a typical ARN: a buffer that grows part by part moves the ARN four times.
 const USUAL_ARN_BYTES: usize = 128;
 
-/// The parts of an ARN to be added; the pieces of `resource` are joined.
+/// The parts of an ARN to add. The pieces of `resource` are joined.
 pub(super) struct ArnParts<'a> {
     pub(super) partition: &'a str,
     pub(super) service: &'a str,
@@ -83,21 +83,21 @@ impl Resources {
         self.entries.iter().map(|entry| self.resource(*entry))
     }
 
-    /// How many there are.
+    /// The number of resources.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none: never after [`super::resolve_resources`] succeeded.
+    /// Whether there are no resources: never after [`super::resolve_resources`] succeeded.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The ARN of the stream, if it is the only resource of the request; the account in it is empty
-    /// where it is unknown.
+    /// The ARN of the stream, if the stream is the only resource of the request. An unknown account
+    /// is empty in this ARN.
     ///
-    /// A name and an ARN of the same name may be two streams where the caller's account is unknown:
-    /// only the name is known of both.
+    /// A name and an ARN with that name may be two streams if the caller's account is unknown: then
+    /// only the name is known.
     pub fn single_stream(&self) -> Option<&str> {
         let mut found: Option<(PartialArn<'_>, &str)> = None;
         for entry in &self.entries {
@@ -168,7 +168,7 @@ impl Resources {
         });
     }
 
-    /// Writes a part and a colon; returns where the part ends.
+    /// Writes a part and a colon. Returns the end of the part.
     fn push_part(&mut self, part: &str) -> usize {
         self.text.push_str(part);
         let end = self.text.len();

@@ -1,7 +1,7 @@
 //! The CBOR scanner (RFC 8949), for items of definite and of indefinite length: real SDKs write both.
 //!
-//! A length need not have its shortest form: every reader reads the same length. Every item is at
-//! least one byte of the body, so the limit of the body also limits the number of items.
+//! A length need not have its shortest form: every reader reads the same length. Every item takes
+//! at least one byte of the body, so the limit of the body also limits the number of items.
 
 mod frame;
 mod skip;
@@ -12,7 +12,7 @@ use super::member_visitor::{Container, Keep, MemberVisitor};
 use super::utf8::Utf8Validator;
 use frame::Frame;
 
-/// The state between two pieces of a body.
+/// The state between two chunks of a body.
 pub(super) struct CborScanner {
     state: State,
     /// The open containers; those beyond `depth` are not in use.
@@ -21,7 +21,7 @@ pub(super) struct CborScanner {
     utf8: Utf8Validator,
     /// Whether a tag stands before the item that is being read.
     is_tagged: bool,
-    /// In a string of indefinite length: its kind.
+    /// The kind of the string of indefinite length that is being read.
     indefinite_string: Option<StringKind>,
     keep: Keep,
     is_key: bool,
@@ -34,9 +34,9 @@ pub(super) struct CborScanner {
 enum State {
     /// The first byte of an item comes next.
     Item,
-    /// In an item's head: the first byte, the number of bytes that are left, the argument so far.
+    /// In an item's head: the first byte, the number of remaining bytes, the argument so far.
     Head(u8, u8, u64),
-    /// In a string: the number of bytes that are left.
+    /// In a string: the number of remaining bytes.
     Content(StringKind, u64),
 }
 
@@ -46,7 +46,7 @@ enum StringKind {
     Text,
 }
 
-/// Longer than any body may be, and small enough to be doubled.
+/// Longer than any body, and small enough to be doubled.
 const MAX_LENGTH: u64 = u32::MAX as u64;
 
 impl Default for CborScanner {
@@ -112,7 +112,7 @@ impl CborScanner {
         }
     }
 
-    /// The first byte of an item, and the head if it is whole.
+    /// Reads the first byte of an item, and the head if it is complete.
     fn begin_item<'a>(
         &mut self,
         first: u8,
@@ -142,7 +142,7 @@ impl CborScanner {
         Ok(after)
     }
 
-    /// An item's whole head: its first byte and its argument (RFC 8949 section 3).
+    /// Reads a complete head: its first byte and its argument (RFC 8949 section 3).
     fn read_head(&mut self, first: u8, value: u64, visitor: &mut MemberVisitor) -> Result<()> {
         let major = first >> 5;
         self.state = State::Item;
@@ -223,7 +223,7 @@ impl CborScanner {
         Ok(())
     }
 
-    /// A definite string begins, or a piece of an indefinite one.
+    /// Begins a definite string, or a chunk of an indefinite one.
     fn begin_content(
         &mut self,
         kind: StringKind,
@@ -263,7 +263,7 @@ impl CborScanner {
         }
         self.state = State::Item;
         if kind == StringKind::Text {
-            // Each piece of a text string is valid by itself (RFC 8949 section 3.2.3).
+            // Each chunk of a text string is valid by itself (RFC 8949 section 3.2.3).
             self.utf8.finish()?;
         }
         if self.indefinite_string.is_some() {
@@ -338,7 +338,7 @@ impl CborScanner {
         }
     }
 
-    /// The innermost container ends, and every container that ends with it.
+    /// Ends the innermost container, and every container that ends with it.
     fn end_container(&mut self, visitor: &mut MemberVisitor) -> Result<()> {
         loop {
             self.depth = self.depth.saturating_sub(1);

@@ -1,8 +1,8 @@
 //! The JSON scanner (RFC 8259).
 //!
-//! It reads structure byte by byte, and strings, which are nearly all of a body of records, from quote
-//! to quote ([`string_ends`]). The separators between the strings of a record are the same in the next
-//! record: [`SeparatorCache`] remembers them.
+//! It reads structure byte by byte, and strings, which are nearly all of a body of records, from
+//! quote to quote ([`string_ends`]). The separators between the strings of a record are the same in
+//! the next record, and cached ([`SeparatorCache`]).
 
 mod container_stack;
 mod number;
@@ -19,7 +19,7 @@ use number::Number;
 use separator_cache::SeparatorCache;
 use string_ends::{ByteKinds, StringEnds};
 
-/// The state between two pieces of a body.
+/// The state between two chunks of a body.
 pub(super) struct JsonScanner {
     state: State,
     stack: ContainerStack,
@@ -45,10 +45,10 @@ enum State {
     Done,
     String,
     Escape,
-    /// In `\uXXXX`: the digits that are left, and the value so far.
+    /// In `\uXXXX`: the number of remaining digits, and the value so far.
     Hex(u8, u16),
     Number(Number),
-    /// In `true`, `false` or `null`: what must follow.
+    /// In `true`, `false` or `null`: the bytes that must follow.
     Literal(&'static [u8], Literal),
 }
 
@@ -81,8 +81,8 @@ impl JsonScanner {
         dispatch!(Level::new(), simd => self.push_blocks(simd, chunk, visitor))
     }
 
-    /// Every function with the argument `simd` is inlined here, so that it is compiled once for each width
-    /// of vectors.
+    /// Every function with the argument `simd` is inlined here, so that each is compiled once for
+    /// each vector width.
     #[inline(always)]
     fn push_blocks<S: Simd>(
         &mut self,
@@ -177,8 +177,8 @@ impl JsonScanner {
                 }
                 _ => self.read_structure(byte, visitor)?,
             }
-            // A separator ends where the next skipped string begins; if the member ends first there is
-            // none.
+            // A separator ends where the next skipped string begins. There is no separator if the
+            // member ends first.
             if !self.is_skipping {
                 separator = None;
             } else if let (State::String, false, Some((from, before))) =
@@ -192,7 +192,7 @@ impl JsonScanner {
         Ok(())
     }
 
-    /// A byte that is not in a string, number or literal.
+    /// Reads a byte outside strings, numbers and literals.
     fn read_structure(&mut self, byte: u8, visitor: &mut MemberVisitor) -> Result<()> {
         if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
             return Ok(());

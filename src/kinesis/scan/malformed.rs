@@ -19,9 +19,9 @@ pub enum MalformedBody {
     ByteOrderMark,
     /// The text is not UTF-8.
     InvalidUtf8,
-    /// A character stands where JSON has none, or an item where CBOR has none.
+    /// A character or an item is not allowed at its position.
     Unexpected,
-    /// A number is not of the form that JSON has.
+    /// A number does not have the form of a JSON number.
     InvalidNumber,
     /// A JSON string has an escape that JSON does not have.
     InvalidEscape,
@@ -33,9 +33,9 @@ pub enum MalformedBody {
     ReservedItem,
     /// A CBOR map has a key that is not text.
     KeyNotText,
-    /// A CBOR tag stands on a key or on a member that policy needs.
+    /// A CBOR tag precedes a key or a member that policy needs.
     Tagged,
-    /// A CBOR length is beyond any body.
+    /// A CBOR length exceeds any body.
     LengthTooLarge,
     /// Values are nested deeper than 32.
     TooDeep,
@@ -45,7 +45,7 @@ pub enum MalformedBody {
     TooManyKeys,
     /// A key is repeated.
     DuplicateKey,
-    /// A key differs by case alone from one that names a resource.
+    /// A key differs only in case from a key that names a resource.
     KeyCase,
     /// A member that policy needs is not of its type.
     WrongType,

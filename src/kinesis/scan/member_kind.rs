@@ -1,12 +1,12 @@
-//! Member kinds: which top-level members of a body policy needs, and how their values are read.
+//! Member kinds: which top-level members of a body the policy needs, and how to read their values.
 
 use super::super::members::Member;
 use super::malformed::{MalformedBody, Result};
 
-/// How the value of a top-level member is read.
+/// How to read the value of a top-level member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MemberKind {
-    /// Policy does not need it.
+    /// A member that policy does not need.
     Ignored,
     /// A string.
     Text(Member),
@@ -26,15 +26,15 @@ impl MemberKind {
     /// The kind of a request's member.
     ///
     /// # Errors
-    /// When the key differs by case alone from the name of a member that policy needs.
+    /// If the key differs only in case from the name of a member that policy needs.
     pub(super) fn of_request(key: &[u8]) -> Result<MemberKind> {
         of_key(key, &REQUEST_MEMBERS)
     }
 
-    /// The kind of a response's member, where only the token called `token` is needed.
+    /// The kind of a response's member. Only the token called `token` is needed.
     ///
     /// # Errors
-    /// When the key differs from `token` by case alone.
+    /// If the key differs from `token` only in case.
     pub(super) fn of_response(key: &[u8], token: &'static str) -> Result<MemberKind> {
         of_key(key, &[(token, MemberKind::Text(Member::NextToken))])
     }

@@ -1,26 +1,26 @@
-//! Member visitor: applies the rules about keys and members, which are the same in both encodings, to
-//! the events that the two grammars report.
+//! The member visitor applies the rules about keys and members, which are the same in both
+//! encodings, to the events of the two grammars.
 
 use super::super::members::{Entry, Member, Members, Span};
 use super::malformed::{MalformedBody, Result};
 use super::member_kind::{MemberKind, STREAM_ARN};
 
-/// Follows the structure of a body and keeps the members that policy needs.
+/// Follows the structure of a body and collects the members that policy needs.
 ///
-/// The grammar reports what begins and ends. Inside a member that is ignored
-/// ([`MemberVisitor::ignores_member`]) it need not.
+/// The grammar reports beginnings and ends. Inside an ignored member
+/// ([`MemberVisitor::ignores_member`]) it need not report anything.
 pub(super) struct MemberVisitor {
     members: Members,
-    /// In a response: the name of the token, the only member that is kept.
+    /// In a response: the name of the token, the only member to collect.
     response_token: Option<&'static str>,
-    /// How many of the reported containers are open.
+    /// The number of reported containers that are open.
     depth: u32,
     /// The kind of the top-level member that is being read.
     kind: MemberKind,
     /// The top-level keys, in the arena.
     keys: [Span; MAX_KEYS],
     key_count: usize,
-    /// Where the string that is being kept begins in the arena.
+    /// The start, in the arena, of the string that is being collected.
     string_start: usize,
     string_limit: usize,
     /// The key of the tag whose value comes next.
@@ -45,14 +45,14 @@ pub(super) enum Container {
     List,
 }
 
-/// Whether the grammar has to report the bytes of the string that begins.
+/// Whether the grammar must report the bytes of the string that begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
     Yes,
     No,
 }
 
-/// Where in the body the next event happens.
+/// The position of the next event in the body.
 enum Position {
     /// Before the body's map.
     Root,
@@ -62,7 +62,7 @@ enum Position {
     Member,
     /// In an element of a list of streams.
     StreamElement,
-    /// Below all that policy needs.
+    /// Below all members that policy needs.
     Ignored,
 }
 
@@ -75,18 +75,18 @@ const MAX_TAGS: usize = 512;
 const MAX_ENTRIES: usize = 10_000;
 /// The model's limit for an ARN. Names, ids and tags are shorter.
 const STRING_BYTES: usize = 2048;
-/// The model admits 1 MiB, real tokens have 268 characters: no client should make the gate hold more.
+/// The model allows 1 MiB, real tokens have 268 characters: no client should fill the memory.
 const TOKEN_BYTES: usize = 64 * 1024;
-/// All strings kept of a request: 10,000 ARNs of the longest stream names fit.
+/// All collected strings of a request: 10,000 ARNs of the longest stream names fit.
 const ARENA_BYTES: usize = 2 * 1024 * 1024;
-/// Keys and names of a usual request; the one allocation it costs.
+/// The keys and names of a typical request, whose one allocation this is.
 const USUAL_ARENA_BYTES: usize = 256;
 
 const EMPTY: Span = Span { start: 0, end: 0 };
 
 impl MemberVisitor {
-    /// A visitor of a request, or of a response of which only the token called `response_token` is
-    /// kept.
+    /// A visitor of a request, or, with `response_token`, of a response, of which it collects only
+    /// the token of that name.
     pub(super) fn new(response_token: Option<&'static str>) -> MemberVisitor {
         MemberVisitor {
             members: Members::default(),
@@ -107,12 +107,12 @@ impl MemberVisitor {
         &self.members
     }
 
-    /// Whether the grammar need not report what is below the top level until the member ends.
+    /// Whether the grammar may skip everything below the top level until the member ends.
     pub(super) fn ignores_member(&self) -> bool {
         self.kind == MemberKind::Ignored
     }
 
-    /// A map or list begins.
+    /// Begins a map or list.
     pub(super) fn begin_container(&mut self, container: Container) -> Result<()> {
         match self.position() {
             Position::Root => {
@@ -130,7 +130,7 @@ impl MemberVisitor {
                     | MemberKind::StreamFilter,
                     Container::List,
                 ) => {}
-                // One structure in place of a list of them: its members are as deep as an element's.
+                // One structure in place of a list: its members are as deep as those of an element.
                 (MemberKind::StreamFilter, Container::Map) => self.depth += 1,
                 _ => return Err(MalformedBody::WrongType),
             },
@@ -151,7 +151,7 @@ impl MemberVisitor {
         Ok(())
     }
 
-    /// The innermost map or list ends. `depth` is how many are open then, as the grammar counts.
+    /// Ends the innermost map or list. `depth` is the number of open containers afterwards.
     pub(super) fn end_container(&mut self, depth: u32) -> Result<()> {
         if matches!(self.position(), Position::StreamElement) {
             match (self.stream.arn.take(), self.kind) {
@@ -164,7 +164,7 @@ impl MemberVisitor {
         Ok(())
     }
 
-    /// A key begins.
+    /// Begins a key.
     pub(super) fn begin_key(&mut self) -> Keep {
         let is_kept = match self.position() {
             Position::TopLevel | Position::StreamElement => true,
@@ -174,7 +174,7 @@ impl MemberVisitor {
         self.begin_string(is_kept, KEY_BYTES)
     }
 
-    /// The key ends. Only for keys that are kept.
+    /// Ends a key that is being collected.
     pub(super) fn end_key(&mut self) -> Result<()> {
         let span = self.end_string()?;
         let key = self.bytes(span);
@@ -198,7 +198,7 @@ impl MemberVisitor {
                 if !is_arn && key.eq_ignore_ascii_case(STREAM_ARN.as_bytes()) {
                     return Err(MalformedBody::KeyCase);
                 }
-                // Other keys of an element are not needed, and ten thousand elements have many.
+                // Other keys of an element are not needed, and ten thousand elements may have many.
                 self.members.arena.truncate(self.string_start);
                 if is_arn && self.stream.has_arn_key {
                     return Err(MalformedBody::DuplicateKey);
@@ -211,7 +211,7 @@ impl MemberVisitor {
         }
     }
 
-    /// A string begins as a value.
+    /// Begins a string value.
     pub(super) fn begin_text(&mut self) -> Result<Keep> {
         let limit = match self.kind {
             MemberKind::Text(Member::NextToken | Member::ShardIterator) => TOKEN_BYTES,
@@ -228,7 +228,7 @@ impl MemberVisitor {
         Ok(self.begin_string(is_kept, limit))
     }
 
-    /// The value ends. Only for strings that are kept.
+    /// Ends a string value that is being collected.
     pub(super) fn end_text(&mut self) -> Result<()> {
         let value = self.end_string()?;
         match (self.position(), self.kind) {
@@ -252,7 +252,7 @@ impl MemberVisitor {
         }
     }
 
-    /// More bytes of the string that is being kept.
+    /// Appends bytes to the string that is being collected.
     pub(super) fn extend_string(&mut self, bytes: &[u8]) -> Result<()> {
         let len = self.members.arena.len() - self.string_start + bytes.len();
         if len > self.string_limit {
@@ -269,7 +269,7 @@ impl MemberVisitor {
         Ok(())
     }
 
-    /// `null`, which means that the member is not there.
+    /// Visits `null`, which means that the member is absent.
     pub(super) fn visit_null(&mut self) -> Result<()> {
         match self.position() {
             Position::Root => Err(MalformedBody::NotAMap),
@@ -282,7 +282,7 @@ impl MemberVisitor {
         }
     }
 
-    /// A number, a boolean or a byte string: nothing that policy needs.
+    /// Visits a number, a boolean or a byte string, which policy does not need.
     pub(super) fn visit_scalar(&mut self) -> Result<()> {
         match self.position() {
             Position::Root => Err(MalformedBody::NotAMap),
@@ -291,7 +291,7 @@ impl MemberVisitor {
         }
     }
 
-    /// Whether the value that begins is a member that policy needs, or a part of one.
+    /// Whether the next value is a member that policy needs, or a part of such a member.
     pub(super) fn needs_value(&self) -> bool {
         match self.position() {
             Position::Root | Position::Member => true,

@@ -1,8 +1,8 @@
-//! The body scanner: reads the body of a request or response as it arrives, in one pass, and keeps only
-//! the members that policy needs. Other values are skipped at memory speed.
+//! The body scanner: reads the body of a request or response as it arrives, in one pass, and
+//! collects only the members that policy needs. Other values are skipped at memory speed.
 //!
-//! It accepts a body that all readers read in the same way: strict RFC 8259 (JSON) or RFC 8949 (CBOR),
-//! valid UTF-8, one top-level map without repeated keys, nothing after it.
+//! The scanner accepts a body that has only one reading: strict RFC 8259 (JSON) or RFC 8949 (CBOR),
+//! valid UTF-8, one top-level map without repeated keys, and nothing after the map.
 
 mod cbor;
 mod json;
@@ -21,8 +21,8 @@ use member_visitor::MemberVisitor;
 
 /// An incremental scanner of one body.
 ///
-/// Its memory is bounded: nesting by `MAX_DEPTH`, top-level keys by their number and length, all strings
-/// that are kept by 2 MiB in total. A usual request needs a hundred bytes.
+/// The scanner's memory is bounded: nesting by `MAX_DEPTH`, top-level keys by their number and
+/// length, all collected strings by 2 MiB in total. A typical request needs a hundred bytes.
 pub struct Scanner {
     grammar: Grammar,
     visitor: MemberVisitor,
@@ -43,7 +43,7 @@ impl Scanner {
         Scanner::with_visitor(format, MemberVisitor::new(None))
     }
 
-    /// A scanner of a response's body. It keeps only the token in the member called `token`, as
+    /// A scanner of a response's body. It collects only the token in the member called `token`, as
     /// [`Members::next_token`], and applies the rules about keys and types to that member alone.
     pub fn for_response(format: WireFormat, token: &'static str) -> Scanner {
         Scanner::with_visitor(format, MemberVisitor::new(Some(token)))
@@ -61,10 +61,10 @@ impl Scanner {
         }
     }
 
-    /// Scans the next bytes of the body, cut anywhere.
+    /// Scans the next chunk of the body. Chunks may be cut anywhere.
     ///
     /// # Errors
-    /// The first rule that the body breaks; the same again on every later call.
+    /// The first rule that the body breaks. Later calls return the same error.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), MalformedBody> {
         if let Some(error) = self.error {
             return Err(error);
@@ -79,7 +79,7 @@ impl Scanner {
     /// Ends the body.
     ///
     /// # Errors
-    /// When the body broke a rule, or ends too early.
+    /// If the body broke a rule, or ends too early.
     pub fn finish(&mut self) -> Result<(), MalformedBody> {
         if let Some(error) = self.error {
             return Err(error);
@@ -91,14 +91,14 @@ impl Scanner {
         result.inspect_err(|error| self.error = Some(*error))
     }
 
-    /// The members read so far: all of them once [`Scanner::finish`] succeeded. Before that, more members
-    /// may follow, and a later byte may break a rule.
+    /// The members read so far: all members once [`Scanner::finish`] has succeeded. Before that,
+    /// more members may follow, and a later byte may break a rule.
     pub fn members(&self) -> &Members {
         self.visitor.members()
     }
 }
 
-/// Shows the members and not the body.
+/// Shows the members, but not the body.
 impl fmt::Debug for Scanner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scanner")

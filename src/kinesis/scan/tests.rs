@@ -1,4 +1,4 @@
-//! Rules that both encodings share, and what the tests of each use.
+//! Tests of the rules that both encodings share, and helpers of each encoding's tests.
 
 mod cbor;
 mod json;
@@ -15,7 +15,7 @@ fn scan(format: WireFormat, chunks: &[&[u8]]) -> Result<Scanner, MalformedBody> 
     Ok(scanner)
 }
 
-/// Scans it whole, in two pieces cut everywhere, and byte by byte; all must agree.
+/// Scans the body whole, in two chunks cut everywhere, and byte by byte. All results must agree.
 fn scan_every_way(format: WireFormat, body: &[u8]) -> Result<Scanner, MalformedBody> {
     let whole = scan(format, &[body]);
     let shown = |scanned: &Result<Scanner, MalformedBody>| {
@@ -26,7 +26,7 @@ fn scan_every_way(format: WireFormat, body: &[u8]) -> Result<Scanner, MalformedB
     };
     let single: Vec<&[u8]> = body.chunks(1).collect();
     assert_eq!(shown(&whole), shown(&scan(format, &single)));
-    // Long bodies are there for a limit: their ends are cut.
+    // Long bodies test a limit: they are cut only near their ends.
     let ends = |at: &usize| *at < 200 || at + 200 > body.len();
     for at in (0..=body.len()).filter(ends) {
         let (first, second) = body.split_at(at);
@@ -112,7 +112,7 @@ fn of_a_response_only_the_token_is_kept() {
         found.unwrap()
     };
     let token = Ok(Some("AA".to_owned()));
-    // What would be refused or kept in a request is neither here.
+    // In a request these members would be refused or collected; in a response they are not.
     let answer = br#"{"Tags":1,"streamname":2,"NextToken":"x","NextShardIterator":"AA","Records":[{"NextShardIterator":"x"}]}"#;
     assert_eq!(read(WireFormat::Json, answer), token);
     let answer = bytes(

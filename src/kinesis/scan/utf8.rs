@@ -5,7 +5,7 @@ use super::malformed::{MalformedBody, Result};
 /// Validates text piece by piece.
 #[derive(Default)]
 pub(super) struct Utf8Validator {
-    /// The first bytes of a character whose last bytes have not arrived.
+    /// The first bytes of a character that has not arrived completely.
     partial: [u8; 4],
     len: u8,
 }
@@ -43,7 +43,7 @@ impl Utf8Validator {
         }
     }
 
-    /// Checks that the last character is whole, as it must be before ASCII and at the end.
+    /// Checks that the last character is complete, as before ASCII and at the end of the text.
     pub(super) fn finish(&self) -> Result<()> {
         if self.len == 0 {
             Ok(())

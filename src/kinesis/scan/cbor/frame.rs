@@ -1,4 +1,4 @@
-//! The frame of an open CBOR container: how many items are left in it.
+//! The frame of an open CBOR container: the number of items left in the container.
 
 use super::Container;
 
@@ -6,8 +6,8 @@ use super::Container;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Frame {
     is_map: bool,
-    /// Items that are left, keys and values both; counted down from [`INDEFINITE`] where a break ends the
-    /// container. A map begins with an even number, so an even number is left before each key.
+    /// The remaining items, keys and values both; counted down from [`INDEFINITE`] if a break ends
+    /// the container. A map begins with an even number, so an even number remains before each key.
     pub(super) items_left: u64,
 }
 

@@ -7,8 +7,8 @@ use super::CborScanner;
 use super::frame::Frame;
 
 impl CborScanner {
-    /// Skips items that are whole and of the usual forms. Returns what follows them, which the general
-    /// scanner must look at, if only to refuse it.
+    /// Skips complete items of the usual forms. Returns the rest of the bytes, which the general
+    /// scanner must read, if only to refuse them.
     ///
     /// INVARIANT: it skips nothing that the general scanner would refuse, and leaves the state that the
     /// general scanner would leave.
@@ -33,7 +33,7 @@ impl CborScanner {
                     depth += 1;
                 }
                 Step::Break if depth > 2 => frame.items_left = 0,
-                // The member itself ends: the general scanner reports that.
+                // The member itself ends, which the general scanner reports.
                 Step::Break => break,
             }
             rest = after;
@@ -68,7 +68,7 @@ enum Step {
     Break,
 }
 
-/// One item, if it is whole and usual, and what follows it.
+/// Reads one complete item of a usual form. Returns the rest of the bytes.
 #[inline(always)]
 fn step<'a>(rest: &'a [u8], frame: &Frame) -> Option<(&'a [u8], Step)> {
     let (&first, after) = rest.split_first()?;
@@ -105,8 +105,8 @@ fn step<'a>(rest: &'a [u8], frame: &Frame) -> Option<(&'a [u8], Step)> {
     }
 }
 
-/// By the low five bits of an item's first byte: the bytes of its head, by how many bits eight bytes from
-/// there are shifted to end in its argument, and the mask of the argument.
+/// Indexed by the low five bits of an item's first byte: the number of bytes of the head, the bits
+/// to shift eight bytes so that they end in the argument, and the mask of the argument.
 const HEADS: [(u8, u8, u32); 32] = {
     let none = (0, 0, 0);
     let mut heads = [(1, 56, 0x1f); 32];
@@ -126,7 +126,7 @@ fn length(rest: &[u8]) -> Option<(usize, usize)> {
     (head > 0).then_some((usize::from(head), usize::try_from(len).ok()?))
 }
 
-/// High bits, which no ASCII character has, and as many zeros behind them.
+/// High bits, which no ASCII character has, followed by as many zeros.
 const HIGH: [[u8; 64]; 2] = [[0x80; 64], [0; 64]];
 
 /// Whether `len` bytes are ASCII. Without a branch up to `SHORT` bytes: the length is not predictable.

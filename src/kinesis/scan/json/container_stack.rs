@@ -11,7 +11,7 @@ pub(super) struct ContainerStack(u64);
 impl ContainerStack {
     /// No container is open.
     pub(super) const EMPTY: ContainerStack = ContainerStack(1);
-    /// No stack: equal to none.
+    /// No stack: equal to no stack of a body.
     pub(super) const NONE: ContainerStack = ContainerStack(0);
 
     pub(super) fn depth(self) -> u32 {

@@ -8,9 +8,9 @@ use fearless_simd::u8x32;
 use super::container_stack::ContainerStack;
 use super::string_ends::StringEnds;
 
-/// Remembers separators. The records of one body have the same keys, mostly in the same order, so the
-/// separators of one record are those of the next. Bytes that were once parsed, from the same state, lead
-/// to the same state again: comparing them is enough.
+/// Caches separators. The records of one body have the same keys, mostly in the same order, so the
+/// separators of one record are those of the next. The same bytes, parsed from the same state, lead
+/// to the same state again, so a comparison is enough.
 #[derive(Default)]
 pub(super) struct SeparatorCache {
     slots: [Separator; SLOTS],
@@ -24,28 +24,28 @@ pub(super) struct SeparatorCache {
 
 /// A record has three strings at most: `Data`, `PartitionKey`, `ExplicitHashKey`.
 const SLOTS: usize = 4;
-/// The longest separator that is remembered; `", "ExplicitHashKey": "` has 23 bytes.
+/// The longest separator in the cache; `", "ExplicitHashKey": "` has 23 bytes.
 const MAX_BYTES: usize = 32;
 
 #[derive(Clone, Copy)]
 struct Separator {
-    /// The quote that ends a string, and what follows up to the quote that begins the next.
+    /// The quote that ends a string, and the bytes up to the quote that begins the next string.
     bytes: [u8; MAX_BYTES],
     /// One bit for each byte, the first byte's lowest.
     mask: u64,
     len: usize,
-    /// The open containers on either side; [`ContainerStack::NONE`] in a slot that is empty.
+    /// The open containers before and after; [`ContainerStack::NONE`] in an empty slot.
     before: ContainerStack,
     after: ContainerStack,
-    /// The slot that matched next the last time.
+    /// The slot that matched after this slot the last time.
     last_next: usize,
-    /// The slot that matched next twice in a row: a member that few records have changes nothing.
+    /// The slot that matched after this slot twice in a row, so that a rare member changes nothing.
     next: usize,
 }
 
 impl SeparatorCache {
-    /// Skips strings as long as a known separator follows them, beginning inside a string at `at`.
-    /// Returns the byte that ends the first string without one; `None` if that string does not end in
+    /// Skips strings while a known separator follows them, from inside a string at `at`. Returns
+    /// the end of the first string without a known separator; `None` if that string does not end in
     /// this block.
     #[inline(always)]
     pub(super) fn skip_strings<S: Simd>(
@@ -69,7 +69,7 @@ impl SeparatorCache {
                 _ => None,
             };
             if known.is_none() {
-                // A loop, not an iterator's method: a closure is compiled without wide vectors.
+                // A loop and not an iterator's method: a closure is compiled without wide vectors.
                 expected = 0;
                 for slot in &self.slots {
                     if slot.matches(simd, found, here) {
@@ -96,7 +96,7 @@ impl SeparatorCache {
         end
     }
 
-    /// Remembers a separator that was parsed.
+    /// Adds a parsed separator to the cache.
     pub(super) fn insert(&mut self, bytes: &[u8], before: ContainerStack, after: ContainerStack) {
         let mut padded = [0; MAX_BYTES];
         let Some(head) = padded.get_mut(..bytes.len()) else {

@@ -8,7 +8,7 @@ use fearless_simd::u8x64;
 
 use super::BLOCK;
 
-/// One bit for each byte of a block, set for a quote and for a backslash.
+/// One bit for each byte of a block, set for quotes and backslashes.
 pub(super) struct StringEnds {
     /// In words of eight bytes, the first byte's bit lowest, and an empty word behind them.
     bits: [[u8; 8]; WORDS + 1],
@@ -25,9 +25,9 @@ const _: () = assert!(
 /// The kinds of bytes in a block.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct ByteKinds {
-    /// All are ASCII, and none is a control character.
+    /// All bytes are ASCII, and none is a control character.
     pub(super) is_ascii: bool,
-    /// One of them may be a control character.
+    /// At least one byte may be a control character.
     pub(super) may_have_control: bool,
 }
 
@@ -83,8 +83,8 @@ impl StringEnds {
             return Some(at + window.trailing_zeros() as usize);
         }
         let word = at / 64;
-        // Which word comes next is computed and not searched: a loop would end after another number of
-        // words for each string, and be mispredicted once for each.
+        // The next word is computed, not searched: a loop would run a different number of words for
+        // each string, and be mispredicted once for each.
         let later = self.used.checked_shl(u32::try_from(word).ok()? + 1)?;
         let word = word + 1 + later.leading_zeros() as usize;
         let bits = u64::from_le_bytes(*self.bits.get(word)?);
