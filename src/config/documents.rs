@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 
 /// A policy document that a configuration names.
 pub struct NamedDocument {
-    /// Where the configuration names it, `endpoint[0].policy`.
+    /// The path of the value that names it, `endpoint[0].policy`.
     pub path: String,
-    /// The document, joined with the configuration's folder.
+    /// The file, joined with the configuration's folder.
     pub file: PathBuf,
     /// Whether it is an identity policy.
     pub is_identity_policy: bool,
 }
 
-/// The policy documents that a configuration names, whatever else is wrong with it; none where it is
-/// no TOML.
+/// The policy documents that a configuration names, whatever else is wrong with the configuration;
+/// none if the text is not TOML.
 pub fn named_documents(text: &str, file: &Path) -> Vec<NamedDocument> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let Ok(value) = toml_span::parse(text) else {

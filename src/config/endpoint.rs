@@ -12,19 +12,19 @@ use super::re_sign::{Authenticate, ReSign};
 pub struct Endpoint {
     /// `aws:SourceVpce`.
     pub id: String,
-    /// `aws:SourceVpc`; absent, conditions on it are unknowable.
+    /// `aws:SourceVpc`; if absent, conditions on the key are unknowable.
     pub vpc: Option<String>,
-    /// The region whose Kinesis this endpoint leads to.
+    /// The region of the Kinesis service behind this endpoint.
     pub region: String,
-    /// The networks of its clients; others are refused. Empty, clients may be anywhere.
+    /// The networks of its clients. Clients of other networks are refused. If empty, any network.
     pub networks: Vec<IpNet>,
     /// The endpoint policy.
     pub policy: EndpointPolicy,
     /// Whether denials are enforced.
     pub mode: Mode,
-    /// A candidate: an endpoint policy that is evaluated beside the one in force.
+    /// The candidate: an endpoint policy that is evaluated beside the one in force.
     pub candidate: Option<PathBuf>,
-    /// The ARN of the one principal that calls through it, where it serves one workload.
+    /// The ARN of the only principal behind the endpoint, if the endpoint serves one workload.
     pub principal: Option<String>,
     /// `aws:VpceAccount`, and with it `aws:SourceVpcArn`.
     pub account: Option<String>,
@@ -32,15 +32,15 @@ pub struct Endpoint {
     pub org_id: Option<String>,
     /// `aws:VpceOrgPaths`.
     pub org_paths: Option<Vec<String>>,
-    /// Present: clients are authenticated here, and requests are re-signed. Absent: the client's
-    /// signature goes through untouched.
+    /// If present, the gate authenticates clients and re-signs requests. If absent, the client's
+    /// signature passes through untouched.
     pub re_sign: Option<ReSign>,
 }
 
-/// What happens to a request that the policies of an endpoint deny.
+/// How the gate handles a request that the policies of an endpoint deny.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// The gate answers it as AWS would.
+    /// The gate answers the request as AWS would.
     #[default]
     Enforce,
     /// The gate records the denial and forwards the request.
@@ -56,14 +56,14 @@ pub enum EndpointPolicy {
     FullAccess,
 }
 
-/// `[[identity-policy]]`: a policy attached to principals, as an IAM policy is to a user or role.
+/// `[[identity-policy]]`: a policy attached to principals, as IAM attaches one to a user or role.
 #[derive(Debug, Clone)]
 pub struct IdentityPolicy {
     /// The document.
     pub file: PathBuf,
     /// `*`, account ids, or ARNs.
     pub principals: Vec<String>,
-    /// Whether it is a candidate, evaluated beside the policies in force.
+    /// Whether the policy is a candidate, evaluated beside the policies in force.
     pub is_candidate: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The identity map: what the configuration says of principals, accounts and client certificates.
+//! The identity map: the configured facts about principals, accounts and client certificates.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,8 +14,8 @@ use super::problem::{Problem, Problems};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Principal {
-    /// The access key of this principal. Absent, the entry describes the principal however it is
-    /// authenticated.
+    /// The access key of this principal. If absent, the entry describes the principal for every
+    /// means of authentication.
     pub access_key_id: Option<String>,
     /// The user, role or root ARN (`aws:PrincipalArn`), with the role's path.
     pub arn: String,
@@ -29,7 +29,7 @@ pub struct Principal {
     pub org_id: Option<String>,
     /// `aws:PrincipalOrgPaths`.
     pub org_paths: Option<Vec<String>>,
-    /// `aws:PrincipalTag/…`, all of them; absent, tags are unknown.
+    /// All of `aws:PrincipalTag/…`; if absent, tags are unknown.
     #[serde(default)]
     pub tags: Option<Tags>,
 }
@@ -50,7 +50,7 @@ pub struct Account {
     pub org_paths: Option<Vec<String>>,
 }
 
-/// Principals and accounts: of the configuration, or of a file of their own.
+/// The principals and accounts of a configuration, or of a separate identity map file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct IdentityMap {
@@ -65,7 +65,7 @@ pub struct IdentityMap {
 /// `[[client-certificate]]`: the principal of a client certificate.
 #[derive(Debug, Clone)]
 pub struct ClientCertificate {
-    /// What a name in the certificate must match.
+    /// The pattern for a name in the certificate.
     pub name: NamePattern,
     /// The ARN of the principal.
     pub principal: String,
@@ -80,11 +80,11 @@ pub enum NamePattern {
     Dns(String),
 }
 
-/// Entries of a map that is a file of its own.
+/// The most entries of a separate identity map file.
 const MAX_ENTRIES: usize = 100_000;
 
 impl IdentityMap {
-    /// Parses a map: JSON where the file's name ends in `.json`, else TOML.
+    /// Parses an identity map: JSON if the file's name ends in `.json`, otherwise TOML.
     ///
     /// # Errors
     /// All problems of a TOML text, the first of a JSON text.
@@ -106,7 +106,7 @@ impl IdentityMap {
         Ok(map)
     }
 
-    /// Entries for the same key, ARN or account as an earlier one: the path of each, and a message.
+    /// Entries with the key, ARN or account of an earlier entry: the path of each, and a message.
     pub fn overlaps(&self) -> Vec<(String, String)> {
         let mut overlaps = Vec::new();
         let mut keys = HashSet::new();
@@ -136,7 +136,7 @@ impl IdentityMap {
 }
 
 impl Tags {
-    /// Keys of tags that differ in case alone are one key to a condition.
+    /// Tag keys that differ only in case are one key to a condition.
     fn new(tags: Vec<(String, String)>) -> Result<Tags, String> {
         let mut seen = HashSet::new();
         let mut keys = tags.iter().map(|(key, _)| key);
@@ -219,7 +219,7 @@ impl<'de> Deserialize<'de> for Tags {
                 f.write_str("an object of tags")
             }
 
-            // Not into a map: a key that is there twice must be seen.
+            // Not into a map: a repeated key must be seen.
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {

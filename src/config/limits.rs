@@ -10,9 +10,9 @@ use super::values::Bytes;
 pub struct Limits {
     /// Client connections open at once, in the whole process.
     pub connections: usize,
-    /// The same for each client address; `None` means no limit of its own.
+    /// The same for each client address; `None` for no limit by client.
     pub connections_per_client: Option<usize>,
-    /// TLS handshakes with clients under way at once, in the whole process.
+    /// TLS handshakes with clients in progress at once, in the whole process.
     pub handshakes: usize,
     /// Requests in flight at once, in the whole process: from the head to the response's end.
     pub requests: usize,
@@ -25,22 +25,22 @@ pub struct Limits {
     pub head_bytes: usize,
     /// HTTP/2 streams open at once on one connection (RFC 9113, section 5.1.2).
     pub streams: u32,
-    /// HTTP/2 streams of one connection that a client has reset before they were looked at: more end
-    /// the connection.
+    /// HTTP/2 streams of one connection that a client may reset before the gate has read them. More
+    /// resets end the connection.
     pub resets: usize,
     /// From accept to the end of the TLS handshake.
     pub handshake_timeout: Duration,
     /// From a request's first byte to the end of its head; also the keep-alive timeout of an idle
     /// client connection.
     pub head_timeout: Duration,
-    /// Between two pieces of a request body.
+    /// The time that a request body may stall in total.
     pub body_timeout: Duration,
-    /// Bytes a second, on average: the slowest that a body may come once it has stalled for
-    /// [`Limits::body_timeout`] in all.
+    /// The slowest average rate of a body, in bytes a second, once the body has stalled for
+    /// [`Limits::body_timeout`].
     pub body_rate: usize,
-    /// For resolving, connecting and the TLS handshake with the upstream.
+    /// The timeout of resolving, connecting and the TLS handshake with the upstream.
     pub connect_timeout: Duration,
-    /// From the end of the request to the head of the upstream's response.
+    /// The timeout from the end of the request to the head of the upstream's response.
     pub response_timeout: Duration,
     /// Idle timeout of a pooled upstream connection.
     pub upstream_idle: Duration,
@@ -48,7 +48,7 @@ pub struct Limits {
     pub tunnel_idle: Duration,
     /// The longest that a tunnel may last.
     pub tunnel_total: Duration,
-    /// How long a drain lets accepted requests finish after SIGTERM.
+    /// The drain timeout: how long accepted requests may take to finish after SIGTERM.
     pub drain: Duration,
 }
 

@@ -11,27 +11,27 @@ use super::values::{HostNames, connect_address, is_host_name};
 /// `[[listener]]`: a socket that clients connect to.
 #[derive(Debug, Clone)]
 pub struct Listener {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 for any free port.
     pub address: SocketAddr,
     /// The ids of the endpoints of this listener; at least one. The PROXY protocol header, the host
-    /// name of the request or the client's network tells several apart.
+    /// name of the request or the client's network selects one of several.
     pub endpoints: Vec<String>,
-    /// Where the listener's certificates come from.
+    /// The source of the listener's certificates.
     pub tls: ListenerTls,
-    /// Client certificates; absent, none is asked for.
+    /// Client certificates; if absent, the listener requests none.
     pub client_auth: Option<ClientAuth>,
     /// Further names by which clients may call this listener as an endpoint override, beside
     /// `localhost` and addresses.
     pub names: HostNames,
     /// Load balancers that send the PROXY protocol.
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// How connections to other addresses come here, if they do.
+    /// How intercepted connections reach the listener, if they do.
     pub intercept: Option<Intercept>,
-    /// Hosts that clients may reach through this listener without being decrypted.
+    /// Hosts that clients may reach through this listener without decryption.
     pub tunnels: Vec<Tunnel>,
 }
 
-/// `[listener.tls]`: where the listener's certificates come from.
+/// `[listener.tls]`: the source of the listener's certificates.
 #[derive(Debug, Clone)]
 pub enum ListenerTls {
     /// A certificate chain and its key, PEM.
@@ -41,8 +41,8 @@ pub enum ListenerTls {
         /// The leaf's private key.
         key: PathBuf,
     },
-    /// A CA that issues a leaf certificate for each SNI name, if that is a Kinesis endpoint name of
-    /// the endpoint's region or one of the listener's own.
+    /// A CA that issues a leaf certificate for each SNI name that is a Kinesis endpoint name of the
+    /// endpoint's region, or one of the listener's own names.
     Authority {
         /// The CA's certificate, PEM.
         certificate: PathBuf,
@@ -56,9 +56,9 @@ pub enum ListenerTls {
 pub struct ClientAuth {
     /// The CAs that issue them, PEM.
     pub authorities: PathBuf,
-    /// CRLs: certificates that are revoked, PEM.
+    /// CRLs, the lists of revoked certificates, PEM.
     pub crls: Vec<PathBuf>,
-    /// Whether a client must send one.
+    /// Whether a client must present a certificate.
     pub is_required: bool,
 }
 
@@ -66,13 +66,13 @@ pub struct ClientAuth {
 /// a connection (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, versions 1 and 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyProtocol {
-    /// The networks of the load balancers; a header from anywhere else is refused.
+    /// The networks of the load balancers. A header from any other address is refused.
     pub from: Vec<IpNet>,
     /// Whether a connection without a header is refused.
     pub is_required: bool,
 }
 
-/// `listener.intercept`: how connections to Kinesis's own addresses come here.
+/// `listener.intercept`: how connections to Kinesis's own addresses reach the listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intercept {
     /// netfilter's `redirect`: the kernel knows the original destination (`SO_ORIGINAL_DST`).
@@ -86,7 +86,7 @@ pub enum Intercept {
 pub struct Tunnel {
     /// The SNI name, in lower case.
     pub name: String,
-    /// `host:port` to connect to; absent, the name itself, port 443.
+    /// The `host:port` to connect to; if absent, the name itself, port 443.
     pub connect: Option<String>,
 }
 
@@ -185,7 +185,7 @@ impl FromTable for ProxyProtocol {
     }
 }
 
-/// A name, or a table of the name and where to connect.
+/// A name, or a table of a name and an address to connect to.
 impl FromToml for Tunnel {
     fn from_toml(mut value: TomlValue<'_>) -> Option<Tunnel> {
         if value.is_string() {

@@ -1,7 +1,7 @@
 //! The configuration file: one TOML file, policies and certificates as files beside it.
 //!
-//! Unknown keys are refused, all errors are reported at once, each with its line, column and path.
-//! This room knows the file's shape only; `app` opens the files that it names.
+//! Unknown keys are refused, and all errors are reported at once, each with its line, column and
+//! path. This room knows the file's shape only; `app` opens the files that the configuration names.
 
 mod documents;
 mod endpoint;
@@ -46,27 +46,27 @@ pub use values::HostNames;
 pub struct Config {
     /// Event loops, each on a thread of its own. 0 means one for each core.
     pub workers: usize,
-    /// Where allowed requests go.
+    /// The destination of allowed requests.
     pub upstream: Upstream,
     /// Health, metrics, decisions and control.
     pub admin: Admin,
     /// The decision log.
     pub log: Log,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// How changed files come into force.
+    /// How changed files are reloaded.
     pub reload: Reload,
     /// Caps and timeouts.
     pub limits: Limits,
-    /// Where token bindings are stored.
+    /// The store of token bindings.
     pub tokens: Tokens,
-    /// Spans for a collector; absent, none are made.
+    /// The collector of spans; if absent, there are no spans.
     pub traces: Option<Traces>,
-    /// The endpoints this process stands for; at least one.
+    /// The VPC endpoints of this process; at least one.
     pub endpoints: Vec<Endpoint>,
-    /// What is known of callers beyond the account in their access key id.
+    /// The facts about callers beyond the account in their access key id.
     pub identities: IdentityMap,
-    /// A file with more of it.
+    /// A file with further identities.
     pub identity_map: Option<PathBuf>,
     /// The principals of client certificates.
     pub client_certificates: Vec<ClientCertificate>,
@@ -74,12 +74,12 @@ pub struct Config {
     pub identity_policies: Vec<IdentityPolicy>,
     /// Rate limits.
     pub rate_limits: Vec<RateLimit>,
-    /// The sockets clients connect to; at least one.
+    /// The sockets that clients connect to; at least one.
     pub listeners: Vec<Listener>,
 }
 
 impl Config {
-    /// Parses a configuration. Paths in it are relative to the folder of `file`, and errors name
+    /// Parses a configuration. Relative paths in it start at the folder of `file`, and errors name
     /// `file`.
     ///
     /// # Errors

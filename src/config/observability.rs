@@ -8,11 +8,11 @@ use super::parse::{FromTable, Table, TomlValue};
 /// `[admin]`: health, metrics, decisions and control, on a port of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Admin {
-    /// Beyond loopback it needs TLS, and a token or client certificates.
+    /// The address. Beyond loopback, it requires TLS, and a token or client certificates.
     pub address: Option<SocketAddr>,
     /// A file with the bearer token of its clients.
     pub token_file: Option<PathBuf>,
-    /// Its certificates; absent, it speaks plain HTTP.
+    /// The port's certificates; if absent, the port speaks plain HTTP.
     pub tls: Option<AdminTls>,
 }
 
@@ -30,15 +30,15 @@ pub struct AdminTls {
 /// `[log]`: one JSON line for each decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// Where lines go.
+    /// The destination of lines.
     pub to: LogTo,
-    /// Which allowed requests are written; denied ones always are.
+    /// Which allowed requests are logged; denied requests always are.
     pub allowed: LogAllowed,
-    /// One of so many allowed requests is written; at least 1.
+    /// One of this many allowed requests is logged; at least 1.
     pub sample: u32,
 }
 
-/// Where the decision log goes.
+/// The destination of the decision log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogTo {
     /// Standard output.
@@ -47,7 +47,7 @@ pub enum LogTo {
     File(PathBuf),
 }
 
-/// Which allowed requests the decision log holds.
+/// Which allowed requests the decision log contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogAllowed {
     /// All of them, or the sample.
@@ -59,12 +59,12 @@ pub enum LogAllowed {
 /// `[metrics]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
-    /// Streams that have series of their own; `other` takes the rest.
+    /// The number of streams with series of their own; `other` counts the rest.
     pub streams: u16,
 }
 
 impl Admin {
-    /// Why others than this machine's users could use it.
+    /// The reason that others than this machine's users could use the port.
     fn exposure(&self) -> Option<String> {
         let address = self.address.filter(|it| !it.ip().is_loopback())?;
         let has_client_ca = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());

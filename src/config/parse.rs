@@ -33,20 +33,20 @@ pub(super) fn parse<T: FromTable>(text: &str, file: &Path) -> Result<T, Problems
     parsed.ok_or_else(|| locate(problems, text, file))
 }
 
-/// A value of the configuration.
+/// A configuration value that can be parsed from TOML.
 pub(super) trait FromToml: Sized {
-    /// The value; `None` after it has reported a problem.
+    /// Parses the value; `None` if it reported a problem.
     fn from_toml(value: TomlValue<'_>) -> Option<Self>;
 }
 
 /// A table of the configuration. Keys that `from_table` does not read are refused as unknown.
 pub(super) trait FromTable: Sized {
-    /// The table. INVARIANT: what it returns after a problem is dropped, so it may stand in any
-    /// value for one that is missing.
+    /// Parses the table. INVARIANT: its result after a problem is dropped, so any value may stand
+    /// in for a missing one.
     fn from_table(table: &mut Table<'_>) -> Option<Self>;
 }
 
-/// The text, and the problems found in it so far.
+/// The text, and its problems so far.
 struct Source<'a> {
     text: &'a str,
     file: &'a Path,
@@ -69,17 +69,17 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The value under a key. `None` where it is absent, or wrong and reported.
+    /// The value of a key. `None` if the key is absent, or the value is wrong and reported.
     pub(super) fn optional<T: FromToml>(&mut self, key: &'static str) -> Option<T> {
         self.optional_with(key, T::from_toml)
     }
 
-    /// The value under a key. `None` where it is absent or wrong; both are reported.
+    /// The value of a key. `None` if the key is absent or the value wrong; both are reported.
     pub(super) fn required<T: FromToml>(&mut self, key: &'static str) -> Option<T> {
         self.required_with(key, T::from_toml)
     }
 
-    /// Sets `field` to the value under a key, where there is one.
+    /// Sets `field` to the value of a key, if the key is present.
     pub(super) fn set<T: FromToml>(&mut self, key: &'static str, field: &mut T) {
         if let Some(value) = self.optional(key) {
             *field = value;
@@ -123,7 +123,7 @@ impl<'a> Table<'a> {
         self.value.refuse(message)
     }
 
-    /// Reports a problem of the table if it has it.
+    /// Reports a problem of the table if `has_problem`.
     pub(super) fn refuse_if(&self, has_problem: bool, message: impl Display) {
         if has_problem {
             self.refuse::<()>(message);
@@ -137,8 +137,8 @@ impl<'a> Table<'a> {
         source.problems.borrow_mut().push(problem);
     }
 
-    /// `None` if a value of the table was missing or wrong: what depends on several of them is not
-    /// to be judged then.
+    /// `None` if a value of the table was missing or wrong: then nothing that depends on several
+    /// values can be judged.
     pub(super) fn sound(&self) -> Option<()> {
         (self.value.source.problems.borrow().len() == self.problems_before).then_some(())
     }
@@ -150,7 +150,7 @@ impl<'a> TomlValue<'a> {
         self.source.refuse(&self.path, self.value.span, message)
     }
 
-    /// Reports that the value has another type than `wanted`.
+    /// Reports that the value does not have the type `wanted`.
     pub(super) fn refuse_type<T>(&self, wanted: &'static str, found: ValueInner<'_>) -> Option<T> {
         self.refuse(expected(wanted, found, self.value.span))
     }
@@ -168,7 +168,7 @@ impl<'a> TomlValue<'a> {
         self.value.as_str().is_some()
     }
 
-    /// A string; `wanted` tells people what to write.
+    /// A string; `wanted` describes a valid value for people.
     pub(super) fn string(&mut self, wanted: &'static str) -> Option<String> {
         match self.take() {
             ValueInner::String(text) => Some(text.into_owned()),
@@ -190,7 +190,7 @@ impl<'a> TomlValue<'a> {
         ))
     }
 
-    /// A table; `None` after a problem of it. Keys that `parse` does not read are refused.
+    /// A table; `None` if it has a problem. Keys that `parse` does not read are refused.
     pub(super) fn table<T>(mut self, parse: impl FnOnce(&mut Table<'a>) -> Option<T>) -> Option<T> {
         let unread = match self.take() {
             ValueInner::Table(entries) => entries,
@@ -228,7 +228,7 @@ impl<'a> TomlValue<'a> {
         (parsed.len() == count).then_some(parsed)
     }
 
-    /// The entries of a table whose keys are free; `usage` tells people what to write.
+    /// The entries of a table with free keys; `usage` describes valid entries for people.
     pub(super) fn entries(&mut self, usage: &str) -> Option<Vec<(String, TomlValue<'a>)>> {
         let ValueInner::Table(entries) = self.take() else {
             return self.refuse(usage);

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// One thing wrong with a configuration or a file it names.
+/// One problem of a configuration or of a file that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file it is in.
+    /// The file with the problem.
     pub file: PathBuf,
-    /// Line and column, both from 1, where there is one.
+    /// Line and column, both counted from 1, if there is a position.
     pub position: Option<(usize, usize)>,
     /// The path of the value, such as `listener[0].tls.key`; empty for the whole file.
     pub path: String,
-    /// What is wrong, and what to do.
+    /// The problem, and its remedy.
     pub message: String,
 }
 
@@ -21,7 +21,7 @@ pub struct Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl Problem {
-    /// A problem of a whole file: it cannot be read, say.
+    /// A problem of a whole file, such as an unreadable file.
     pub fn of_file(file: &Path, message: impl fmt::Display) -> Problem {
         Problem {
             file: file.to_owned(),
@@ -31,8 +31,8 @@ impl Problem {
         }
     }
 
-    /// A problem of one value of a configuration, `listener[0].tls`; [`super::locate`] says where
-    /// that stands.
+    /// A problem of one value of a configuration, `listener[0].tls`. [`super::locate`] adds the
+    /// position of the value.
     pub fn of_value(file: &Path, path: impl fmt::Display, message: impl fmt::Display) -> Problem {
         Problem {
             path: path.to_string(),

@@ -4,28 +4,28 @@ use toml_span::value::ValueInner;
 
 use super::parse::{FromTable, Table, TomlValue};
 
-/// `[[rate]]`: a limit on the requests a second that go on to Kinesis, for each key.
+/// `[[rate]]`: a limit on the requests a second that reach Kinesis, for each key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateLimit {
-    /// Its name in the log and the metrics.
+    /// The limit's name in the log and the metrics.
     pub name: String,
-    /// What each key is.
+    /// The key that requests are counted by.
     pub per: RateLimitKey,
     /// Requests a second, in the long run.
     pub requests: f64,
-    /// Requests at once, after a rest.
+    /// Requests at once, after an idle time.
     pub burst: u32,
-    /// The principals it limits: `*`, account ids, or ARNs. Empty, all.
+    /// The limited principals: `*`, account ids, or ARNs. If empty, all.
     pub principals: Vec<String>,
-    /// The streams it limits: names or ARNs, with wildcards. Empty, all, and requests on none.
+    /// The limited streams: names or ARNs, with wildcards. If empty, all, and requests without any.
     pub streams: Vec<String>,
-    /// The actions it limits, as in policies. Empty, all.
+    /// The limited actions, as in policies. If empty, all.
     pub actions: Vec<String>,
-    /// Keys that are counted at once.
+    /// The number of keys that are counted at once.
     pub keys: usize,
 }
 
-/// What a rate limit counts apart.
+/// The key that a rate limit counts requests by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimitKey {
     /// The caller.
@@ -81,7 +81,7 @@ impl FromTable for RateLimit {
             name: name?,
             per: per?,
             requests,
-            // The requests of one second.
+            // As many as the requests of one second.
             burst: burst.unwrap_or(requests.ceil() as u32),
             principals,
             streams,

@@ -4,31 +4,31 @@ use std::path::PathBuf;
 
 use super::parse::{FromTable, Table};
 
-/// `[endpoint.re-sign]`: the gate authenticates its clients, and signs with its own credentials.
+/// `[endpoint.re-sign]`: the gate authenticates clients, and signs with its own credentials.
 #[derive(Debug, Clone)]
 pub struct ReSign {
     /// How clients authenticate.
     pub authenticate: Authenticate,
-    /// The account of the gate's credentials; absent, it is read from their access key id.
+    /// The account of the gate's credentials; if absent, that of their access key id.
     pub account: Option<String>,
     /// The profile of the shared AWS configuration files.
     pub profile: Option<String>,
-    /// Roles to assume, by principal. With any, a principal without a role is refused.
+    /// Roles to assume, by principal. If there are any, a principal without a role is refused.
     pub roles: Vec<Role>,
 }
 
 /// How clients authenticate to the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authenticate {
-    /// By a signature with local credentials; this file holds the gate's side of them.
+    /// By a signature with local credentials. This file is the gate's store of them.
     Sigv4(PathBuf),
     /// By a client certificate.
     Mtls,
-    /// By being on this host: every client on the loopback address is the endpoint's `principal`.
+    /// By address: every client on the loopback address is the endpoint's `principal`.
     Loopback,
 }
 
-/// `[[endpoint.re-sign.role]]`: the role that requests of some principals are signed as.
+/// `[[endpoint.re-sign.role]]`: the role that signs the requests of some principals.
 #[derive(Debug, Clone)]
 pub struct Role {
     /// `*`, account ids, or ARNs.

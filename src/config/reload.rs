@@ -1,23 +1,23 @@
-//! `[reload]`: what starts a reload, the files that it reads, and the settings that it cannot change.
+//! `[reload]`: triggers of a reload, the files that it reads, the settings that it cannot change.
 
 use std::path::{Path, PathBuf};
 
 use super::parse::{FromTable, Table};
 use super::{Config, EndpointPolicy, ListenerTls};
 
-/// `[reload]`: how changed files come into force.
+/// `[reload]`: how changed files are reloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reload {
-    /// Whether files are watched. Without, SIGHUP and the admin port reload.
+    /// Whether files are watched. If not, only SIGHUP and the admin port reload.
     pub watch: bool,
-    /// What happens to open event streams that the reloaded policies deny.
+    /// The action on open event streams that the reloaded policies deny.
     pub on_reload: OnReload,
 }
 
-/// What happens to a consumer's open event stream that a reload denies.
+/// The action on a consumer's open event stream that a reload denies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnReload {
-    /// It goes on to its end, at most five minutes after it began; the next is denied.
+    /// It continues to its end, at most five minutes after its start; the next one is denied.
     #[default]
     Finish,
     /// It is aborted.
@@ -47,8 +47,8 @@ impl FromTable for Reload {
 }
 
 impl Config {
-    /// The files that a reload reads: the configuration itself, at `file`, and those that it names.
-    /// Files of local credentials are not among them: the gate reads them as they change.
+    /// The files that a reload reads: the configuration itself, at `file`, and the files that it
+    /// names, except those of local credentials, which the gate reads whenever they change.
     pub fn files(&self, file: &Path) -> Vec<PathBuf> {
         let mut files = vec![file.to_owned()];
         files.extend(self.identity_map.clone());
@@ -73,7 +73,7 @@ impl Config {
         files
     }
 
-    /// The settings that differ in `other` and take effect at the next start only.
+    /// The settings that differ in `other` and only take effect at the next start.
     pub fn fixed_differences(&self, other: &Config) -> Vec<String> {
         [
             ("workers", self.workers == other.workers),

@@ -9,7 +9,7 @@ use toml_span::value::ValueInner;
 use super::problem::Problems;
 
 /// Adds the position to each problem of the configuration `file` that has a path and no position:
-/// what opens the files that it names knows no lines. `text` is the configuration's.
+/// the code that opens the named files knows no lines. `text` is the configuration's.
 pub fn locate(mut problems: Problems, text: &str, file: &Path) -> Problems {
     let Ok(value) = toml_span::parse(text) else {
         return problems;
@@ -25,14 +25,14 @@ pub fn locate(mut problems: Problems, text: &str, file: &Path) -> Problems {
     problems
 }
 
-/// Line and column of a byte, both from 1.
+/// Line and column of a byte, both counted from 1.
 pub(super) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
     (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
-/// Where the value with that path starts, or the nearest one that holds it.
+/// The start of the value with that path, or of the nearest value around it.
 fn nearest(path: &str, starts: &HashMap<String, usize>) -> Option<usize> {
     match starts.get(path) {
         Some(start) => Some(*start),

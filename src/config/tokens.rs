@@ -6,33 +6,33 @@ use std::time::Duration;
 
 use super::parse::{FromTable, Table};
 
-/// `[tokens]`: which streams shard iterators and `NextToken`s are bound to, where a policy tells
-/// streams apart.
+/// `[tokens]`: bindings of shard iterators and `NextToken`s to streams, for policies that
+/// distinguish streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
-    /// Token bindings held at once, in the whole process.
+    /// The most token bindings at once, in the whole process.
     pub capacity: usize,
-    /// The store that replicas of a gateway share; absent, each replica has its own in memory.
+    /// The store that replicas of a gateway share; if absent, each replica has its own in memory.
     pub redis: Option<Redis>,
 }
 
 /// `store = "redis"` in `[tokens]`: Redis 6.2 or newer, or Valkey.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Redis {
-    /// `redis://`, `rediss://`, `valkey://`, `valkeys://` or `redis+unix://`. It may hold a
-    /// password.
+    /// The URL, which may hold a password: `redis://`, `rediss://`, `valkey://`, `valkeys://` or
+    /// `redis+unix://`.
     pub url: String,
     /// A file with the password.
     pub password_file: Option<PathBuf>,
-    /// Roots to trust instead of the system's, PEM.
+    /// Trusted roots instead of the system's, PEM.
     pub ca_file: Option<PathBuf>,
-    /// A file with the secret that tokens are hashed with, the same for all replicas.
+    /// A file with the secret key of the token hashes, the same for all replicas.
     pub key_file: PathBuf,
-    /// For connecting and for each command.
+    /// The timeout of connecting, and of each command.
     pub timeout: Duration,
 }
 
-/// Much longer than a store in the same zone needs, and short beside what clients wait for.
+/// Much longer than a store in the same zone needs, and short compared to clients' timeouts.
 const TIMEOUT: Duration = Duration::from_millis(100);
 /// 4 GiB of bindings.
 const MAX_CAPACITY: usize = 1 << 27;

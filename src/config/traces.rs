@@ -13,19 +13,19 @@ use super::parse::{FromTable, FromToml, Table, TomlValue};
 /// `[traces]`: a span for each request that is sampled, for an OpenTelemetry collector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traces {
-    /// Where the collector takes spans: `http` or `https`, with a path. It holds no secret.
+    /// The URL of the collector: `http` or `https`, with a path. It holds no secret.
     pub endpoint: Uri,
     /// Headers for the collector, each with the file of its value.
     pub headers: Vec<(HeaderName, PathBuf)>,
-    /// Roots to trust instead of the system's, PEM.
+    /// Trusted roots instead of the system's, PEM.
     pub ca_file: Option<PathBuf>,
     /// `service.name`.
     pub service_name: String,
     /// The share of requests that are sampled, from 0 to 1.
     pub sample: f64,
-    /// Whether the sampling decision in a client's trace context is followed.
+    /// Whether to follow the sampling decision in a client's trace context.
     pub follow_callers: bool,
-    /// For one delivery: connecting, sending and the collector's response.
+    /// The timeout of one delivery: connecting, sending and the collector's response.
     pub timeout: Duration,
 }
 
@@ -33,7 +33,7 @@ pub struct Traces {
 const DEFAULT_SAMPLE: f64 = 0.01;
 const DEFAULT_SERVICE_NAME: &str = "kinesis-gate";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Headers that the message itself needs.
+/// Headers that the export request itself sets.
 const RESERVED_HEADERS: [&str; 6] = [
     "connection",
     "content-encoding",
@@ -49,7 +49,7 @@ impl Traces {
         self.endpoint.scheme() == Some(&Scheme::HTTPS)
     }
 
-    /// What each value allows but all together do not.
+    /// A contradiction between values that are valid one by one.
     fn contradiction(&self) -> Option<&'static str> {
         let host = self.endpoint.host().unwrap_or_default();
         let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
@@ -96,7 +96,7 @@ fn collector_url(mut value: TomlValue<'_>) -> Option<Uri> {
     let text = value.string("a URL such as \"http://127.0.0.1:4318/v1/traces\"")?;
     let uri: Option<Uri> = text.parse().ok();
     let is_http = |uri: &Uri| [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
-    // The text itself is not in the messages: it may hold a password.
+    // The messages do not repeat the text: it may hold a password.
     let Some(uri) = uri.filter(is_http) else {
         return value
             .refuse("not an http or https URL such as \"http://127.0.0.1:4318/v1/traces\"");

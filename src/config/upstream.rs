@@ -1,4 +1,4 @@
-//! `[upstream]`: where allowed requests go.
+//! `[upstream]`: the destination of allowed requests.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,20 +6,20 @@ use std::path::PathBuf;
 use super::parse::{FromTable, Table};
 use super::values::{address_with_port, connect_address};
 
-/// `[upstream]`: where allowed requests go.
+/// `[upstream]`: the destination of allowed requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Upstream {
-    /// `host:port` of every upstream connection; absent, connections go to the Kinesis endpoint
-    /// that the client named, resolved by DNS, port 443.
+    /// The `host:port` of every upstream connection; if absent, connections go to the Kinesis
+    /// endpoint that the client named, resolved by DNS, port 443.
     pub connect: Option<String>,
-    /// Addresses of Kinesis, used in turn instead of those that DNS gives; port 443 by default.
+    /// Addresses of Kinesis, used in round robin in place of DNS; port 443 by default.
     pub addresses: Vec<SocketAddr>,
-    /// DNS servers to ask instead of the system's resolver and hosts file; port 53 by default.
+    /// DNS servers to query instead of the system's resolver and hosts file; port 53 by default.
     pub dns: Vec<SocketAddr>,
-    /// The SNI name to send, and to verify in the upstream's certificate; absent, the name of the
-    /// Kinesis endpoint.
+    /// The SNI name to send, and to verify in the upstream's certificate; if absent, the name of
+    /// the Kinesis endpoint.
     pub server_name: Option<String>,
-    /// Roots to trust instead of the system's, PEM.
+    /// Trusted roots instead of the system's, PEM.
     pub ca_file: Option<PathBuf>,
 }
 

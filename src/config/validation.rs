@@ -1,4 +1,4 @@
-//! Validation: what each value of a configuration allows but all together do not.
+//! Validation: contradictions between values of a configuration that are valid one by one.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -51,7 +51,7 @@ impl Config {
         }
     }
 
-    /// Why clients of a listener cannot authenticate as its endpoint requires.
+    /// The reason that clients of a listener cannot authenticate as its endpoint requires.
     fn unauthenticated(&self, listener: &Listener) -> Option<String> {
         let is_here = |endpoint: &&Endpoint| listener.endpoints.contains(&endpoint.id);
         self.endpoints.iter().filter(is_here).find_map(|endpoint| {
@@ -88,7 +88,7 @@ impl Config {
 }
 
 impl Listener {
-    /// The key that names its endpoints.
+    /// The key that names the listener's endpoints.
     fn endpoint_key(&self) -> &'static str {
         match self.endpoints.len() {
             1 => "endpoint",
@@ -96,7 +96,7 @@ impl Listener {
         }
     }
 
-    /// Reports each contradiction by the key to change.
+    /// Reports each contradiction, with the key to change.
     fn validate(&self, endpoints: &[Endpoint], report: impl Fn(&dyn Display, String)) {
         let address = self.address;
         for (n, id) in duplicates(self.endpoints.iter()) {
@@ -150,7 +150,7 @@ impl Listener {
     }
 }
 
-/// Why a client could be one of both endpoints.
+/// The reason that a client could belong to both endpoints.
 fn overlap(address: SocketAddr, one: &Endpoint, other: &Endpoint) -> Option<String> {
     let (a, b) = (&one.id, &other.id);
     if one.networks.is_empty() != other.networks.is_empty() {
@@ -175,7 +175,7 @@ fn overlap(address: SocketAddr, one: &Endpoint, other: &Endpoint) -> Option<Stri
     ))
 }
 
-/// The values that occur a second time, each with its index.
+/// The repeated values, each with its index.
 fn duplicates<T: PartialEq + Copy>(
     values: impl Iterator<Item = T>,
 ) -> impl Iterator<Item = (usize, T)> {

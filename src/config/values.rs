@@ -1,4 +1,4 @@
-//! Values with a grammar of their own: durations, numbers of bytes, addresses, networks, host names.
+//! Values with their own grammar: durations, numbers of bytes, addresses, networks, host names.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -27,12 +27,12 @@ impl HostNames {
         HostNames(names)
     }
 
-    /// Whether `name`, in any case, is one of them.
+    /// Whether `name`, in any case, is one of these names.
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// Whether there are none.
+    /// Whether there are no names.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -43,8 +43,8 @@ impl HostNames {
     }
 }
 
-/// An integer of seconds, or a string such as `"250ms"`, `"5s"`, `"2m"`. Not `jiff`'s grammar, which
-/// also takes years and signs.
+/// An integer of seconds, or a string such as `"250ms"`, `"5s"`, `"2m"`. The grammar is not that of
+/// `jiff`, which also accepts years and signs.
 impl FromToml for Duration {
     fn from_toml(value: TomlValue<'_>) -> Option<Duration> {
         let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
@@ -103,7 +103,7 @@ impl FromToml for IpNet {
     }
 }
 
-/// An address whose port may be left out.
+/// An address with an optional port.
 pub(super) fn address_with_port(mut value: TomlValue<'_>, default: u16) -> Option<SocketAddr> {
     let text = value.string("an address such as \"10.0.0.2\"")?;
     let address = text.parse().or_else(|_| {
@@ -118,7 +118,7 @@ pub(super) fn address_with_port(mut value: TomlValue<'_>, default: u16) -> Optio
     }
 }
 
-/// Reads `connect`: `name:port`, `1.2.3.4:port` or `[v6]:port`.
+/// Parses `connect`: `name:port`, `1.2.3.4:port` or `[v6]:port`.
 pub(super) fn connect_address(table: &mut Table<'_>) -> Option<String> {
     let text: String = table.optional("connect")?;
     let is_host_and_port = text.rsplit_once(':').is_some_and(|(host, port)| {
@@ -133,7 +133,7 @@ pub(super) fn connect_address(table: &mut Table<'_>) -> Option<String> {
     Some(text)
 }
 
-/// Labels as TLS sends them: letters, digits and hyphens, no dot at the end, no address.
+/// Whether text is a host name for TLS: labels of letters, digits and hyphens, and not an address.
 pub(super) fn is_host_name(text: &str) -> bool {
     let is_label = |label: &str| {
         let mut bytes = label.bytes();
@@ -143,7 +143,7 @@ pub(super) fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label) && text.parse::<IpAddr>().is_err()
 }
 
-/// An integer in `scale`, or a string that ends in a unit; above zero.
+/// An integer in `scale`, or a string that ends in a unit; greater than zero.
 fn quantity(
     mut value: TomlValue<'_>,
     scale: u64,
