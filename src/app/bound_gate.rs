@@ -14,34 +14,34 @@ use crate::{listener, upstream};
 
 use super::loaded_gate::{LoadedGate, LoadedListener};
 
-/// Everything bound: the addresses are known, nothing is served yet.
+/// A gate with all addresses bound, which does not serve yet.
 pub struct BoundGate {
     pub(super) loaded: LoadedGate,
-    /// For each listener, a socket for each event loop, all on one address.
+    /// For each listener, one socket for each event loop, all on one address.
     pub(super) sockets: Vec<Vec<TcpListener>>,
     pub(super) admin: Option<TcpListener>,
     pub(super) addresses: Vec<SocketAddr>,
-    /// The file of the decision log, where the configuration names one.
+    /// The file of the decision log, if the configuration names one.
     pub(super) log: Option<Sink>,
 }
 
-/// How long the start may wait for names to be resolved.
+/// The longest time that the start waits for names to be resolved.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl LoadedGate {
     /// Binds every address.
     ///
     /// # Errors
-    /// Every address that cannot be bound.
+    /// All addresses that cannot be bound.
     pub fn bind(self) -> Result<BoundGate, Problems> {
         self.bind_with(Vec::new())
     }
 
-    /// Binds every address that none of the `inherited` sockets listens at. The event loops share an
-    /// inherited socket, and it stays open when the process ends.
+    /// Binds every address at which none of the `inherited` sockets listens. The event loops share
+    /// an inherited socket, which stays open when the process ends.
     ///
     /// # Errors
-    /// Every address that cannot be bound, and every inherited socket that no listener is for.
+    /// All addresses that cannot be bound, and all inherited sockets without a listener.
     pub fn bind_with(mut self, mut inherited: Vec<TcpListener>) -> Result<BoundGate, Problems> {
         let mut problems = Vec::new();
         let mut report = |address: SocketAddr, error: std::io::Error| {
@@ -101,8 +101,8 @@ impl LoadedGate {
         })
     }
 
-    /// An upstream that leads back here, before a client meets it. Names that are not resolved now
-    /// are left for later: the network may come up after the gate.
+    /// Finds an upstream that leads back to the gate, before a client does. Names that do not
+    /// resolve now are left for later: the network may come up after the gate.
     fn find_loop(&self) -> Option<Problem> {
         // On a thread of its own: the caller may run an event loop.
         let resolve = || self.resolve_services();
@@ -138,7 +138,7 @@ impl BoundGate {
         self.admin.as_ref()?.local_addr().ok()
     }
 
-    /// Lines for the operator: which address serves which endpoint.
+    /// Lines for the operator, with the address and the endpoints of each listener.
     pub fn announcements(&self) -> Vec<String> {
         let listeners = self.addresses.iter().zip(&self.loaded.config.listeners);
         let listeners = listeners.map(|(address, listener)| {
@@ -153,7 +153,7 @@ impl BoundGate {
     }
 }
 
-/// Takes the socket that listens at an address.
+/// Removes the socket that listens at an address.
 fn take(inherited: &mut Vec<TcpListener>, address: SocketAddr) -> Option<TcpListener> {
     let is_at = |socket: &TcpListener| socket.local_addr().is_ok_and(|it| it == address);
     let index = inherited.iter().position(is_at)?;
@@ -182,7 +182,7 @@ fn bind_each(
 ) -> std::io::Result<(SocketAddr, Vec<TcpListener>)> {
     let intercept = listener.state.intercept;
     let first = listener::bind(listener.address, intercept)?;
-    // Port 0 has become a real one: the other loops share it.
+    // Port 0 has become a real port, which the other loops share.
     let bound = first.local_addr()?;
     let mut sockets = vec![first];
     for _ in 1..workers {

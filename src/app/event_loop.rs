@@ -17,7 +17,7 @@ use crate::shutdown::Drain;
 use crate::tokens::{TokenStore, TokenStoreHandle};
 use crate::upstream::{self, Upstream};
 
-/// What a worker is started with.
+/// The parameters of a worker.
 pub(super) struct WorkerConfig {
     pub(super) listeners: Vec<Listener>,
     pub(super) upstream: upstream::Settings,
@@ -34,14 +34,14 @@ pub(super) struct WorkerConfig {
     pub(super) tokens: Arc<TokenStore>,
 }
 
-/// How often a worker passes its log lines on and closes idle upstream connections.
+/// How often a worker flushes its log lines and closes idle upstream connections.
 const HOUSEKEEPING: Duration = Duration::from_millis(200);
 /// How often a drain checks for open connections.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
 /// glibc then keeps twice as much.
 const MIN_FREED_BYTES: usize = 2 << 20;
 
-/// Serves until the drain is over, or its deadline has passed.
+/// Serves until the drain is finished, or its deadline has passed.
 pub(super) fn run(config: WorkerConfig) -> io::Result<()> {
     keep_freed_memory();
     runtime()?.block_on(async move {
@@ -81,10 +81,10 @@ pub(super) fn run(config: WorkerConfig) -> io::Result<()> {
         }
         let finished = async {
             for accepting in accepting {
-                // A failure cannot be mended at the end.
+                // At the end nothing can handle a failure.
                 let _ = accepting.await;
             }
-            // No signal comes when a connection ends; polling costs nothing at the end of a process.
+            // Nothing signals the end of a connection, and polling costs nothing at this point.
             while observer.has_open_connections() {
                 sleep(DRAIN_STEP).await;
             }
@@ -94,16 +94,16 @@ pub(super) fn run(config: WorkerConfig) -> io::Result<()> {
     })
 }
 
-/// A runtime for the current thread.
+/// Creates a runtime for the current thread.
 pub(super) fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
 }
 
-/// Makes the allocator keep freed memory for the next body. glibc gives memory back to the system once
-/// 128 KiB lie free at the end of a heap, and faults it in again page by page, until a larger block
-/// was freed: 7 % of the cost of a body of 1 MiB. In other allocators a block comes and goes.
+/// Makes the allocator keep freed memory for the next body. glibc returns memory to the system once
+/// 128 KiB are free at the end of a heap, and faults it in again page by page, until a larger block
+/// was freed: 7 % of the cost of a body of 1 MiB. Other allocators do not need this.
 fn keep_freed_memory() {
     drop(std::hint::black_box(vec![0_u8; MIN_FREED_BYTES]));
 }

@@ -12,7 +12,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::reload::Reloader;
 
-/// A thread that reloads what changes. Dropped, it ends.
+/// A thread that reloads changed files. It ends on drop.
 pub(super) struct FileWatcher {
     signals: SyncSender<Signal>,
     thread: Option<JoinHandle<()>>,
@@ -23,9 +23,9 @@ enum Signal {
     End,
 }
 
-/// A change comes as many events; those within this time are one.
+/// A change comes as many events; events within this time are one change.
 const DEBOUNCE_TIME: Duration = Duration::from_millis(100);
-/// How often files are read without an event: some file systems send none.
+/// How often files are read without an event: some file systems send no events.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 impl FileWatcher {
@@ -55,7 +55,7 @@ fn run(reloader: &Reloader, mut watcher: Option<RecommendedWatcher>, received: &
         if let Some(watcher) = &mut watcher {
             watch_folders(watcher, &mut watched, reloader);
         }
-        // Also notices what changed before its folder was watched.
+        // Also detects changes from before the folder was watched.
         reloader.reload_if_changed();
         match received.recv_timeout(POLL_INTERVAL) {
             Ok(Signal::Changed) => thread::sleep(DEBOUNCE_TIME),
@@ -65,8 +65,8 @@ fn run(reloader: &Reloader, mut watcher: Option<RecommendedWatcher>, received: &
     }
 }
 
-/// Watches the folders and not the files: a file that is replaced, or a link that is turned to
-/// another folder as Kubernetes does it, is another file.
+/// Watches the folders and not the files: a replaced file, or a link that is turned to another
+/// folder as Kubernetes does it, is another file.
 fn watch_folders(
     watcher: &mut RecommendedWatcher,
     watched: &mut BTreeSet<PathBuf>,
@@ -85,7 +85,7 @@ fn watch_folders(
     }
 }
 
-/// Opening and reading is no change: our own reads would be.
+/// Whether an event is a change. Opening and reading are not: the gate's own reads would be.
 fn is_change(event: &Event) -> bool {
     match event.kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),

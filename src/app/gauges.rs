@@ -1,4 +1,4 @@
-//! Gauges: the metrics of a running gate that are read when the admin port asks for them.
+//! Gauges: the metrics of a running gate that are measured when the admin port renders them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::tokens::TokenStore;
 
 use super::reload::Reloader;
 
-/// The reloads.
+/// The gauges of reloads.
 pub(super) fn reloads(reloader: &Arc<Reloader>) -> [Gauge; 3] {
     let status = || {
         let reloader = Arc::clone(reloader);
@@ -56,7 +56,7 @@ pub(super) fn certificate_expiries(reloader: &Arc<Reloader>) -> impl Iterator<It
     })
 }
 
-/// The token bindings in memory, and the room for them.
+/// The number of token bindings in memory, and the capacity.
 pub(super) fn tokens(store: &Arc<TokenStore>, clock: Clock) -> [Gauge; 2] {
     let (alive, room) = (Arc::clone(store), Arc::clone(store));
     [
@@ -73,7 +73,7 @@ pub(super) fn tokens(store: &Arc<TokenStore>, clock: Clock) -> [Gauge; 2] {
     ]
 }
 
-/// The buffer budget for request bodies, of `share` bytes for each event loop, and its use.
+/// The size and use of the buffer budget for request bodies, `share` bytes for each event loop.
 pub(super) fn buffer_budget(budgets: Vec<Arc<Semaphore>>, share: usize) -> [Gauge; 2] {
     let total = budgets.len().saturating_mul(share);
     let in_use = move || {

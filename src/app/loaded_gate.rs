@@ -1,4 +1,4 @@
-//! A loaded configuration: everything that it names is opened, compiled and validated.
+//! A loaded configuration: all files that it names are opened, compiled and validated.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::upstream;
 use super::persistent::PersistentState;
 use super::status::Inventory;
 
-/// A configuration with everything that it names opened, compiled and validated.
+/// A configuration, with all files that it names opened, compiled and validated.
 pub struct LoadedGate {
     pub(super) file: PathBuf,
     pub(super) config: Config,
@@ -22,7 +22,7 @@ pub struct LoadedGate {
     pub(super) access: Access,
     pub(super) inventory: Inventory,
     pub(super) listeners: Vec<LoadedListener>,
-    /// The host names that connections go to unless clients ask for others.
+    /// The host names of upstream connections, unless clients name others.
     pub(super) services: Vec<String>,
     pub(super) tokens: Arc<TokenStore>,
     pub(super) traces: Option<TraceSettings>,
@@ -38,13 +38,13 @@ pub(super) struct LoadedListener {
 }
 
 impl LoadedGate {
-    /// What an operator should know before traffic comes: statements that depend on what this gate
-    /// cannot know.
+    /// Notices for the operator before traffic comes: statements that depend on facts unknown to
+    /// this gate.
     pub fn notices(&self) -> &[Problem] {
         &self.notices
     }
 
-    /// Files that may be open at once: a connection from each client, one to the upstream for it,
+    /// The files that may be open at once: for each client a connection and an upstream connection,
     /// and some of the gate's own.
     pub fn open_files(&self) -> u64 {
         const OWN: u64 = 128;

@@ -19,7 +19,7 @@ pub use load::{compile, knows, load};
 pub use loaded_gate::LoadedGate;
 pub use running_gate::RunningGate;
 
-/// The process's clock. The one place that reads it.
+/// The process's clock. Nothing else reads the clock.
 pub fn clock() -> SystemTime {
     #[expect(
         clippy::disallowed_methods,

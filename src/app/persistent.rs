@@ -1,4 +1,4 @@
-//! What outlives a reload: credentials that are refreshed, and rate limits with their counts.
+//! State that outlives a reload: credentials that are refreshed, and rate limits with their counts.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::credentials::{CredentialSource, LocalStore};
 use crate::gate::RateRules;
 
-/// What outlives a reload.
+/// State that outlives a reload.
 #[derive(Clone, Default)]
 pub(super) struct PersistentState {
     /// Stores of local credentials, by file.
@@ -18,7 +18,7 @@ pub(super) struct PersistentState {
     pub(super) rates: Arc<RateRules>,
 }
 
-/// What a load takes over from the configuration in force.
+/// The parts of the configuration in force that a load reuses.
 pub(super) struct PreviousLoad {
     /// The endpoints' ids, in the order of their counters.
     pub(super) endpoints: Vec<String>,
@@ -31,12 +31,12 @@ impl PersistentState {
         self.stores.values().map(Arc::clone).collect()
     }
 
-    /// Whether no credentials are to be refreshed.
+    /// Whether there are no credentials to refresh.
     pub(super) fn is_empty(&self) -> bool {
         self.stores.is_empty() && self.sources.is_empty()
     }
 
-    /// The stores and sources that `previous` has not.
+    /// The stores and sources that are not in `previous`.
     pub(super) fn without(&self, previous: &PersistentState) -> PersistentState {
         let mut new = self.clone();
         new.stores

@@ -1,5 +1,5 @@
-//! Reload: a changed configuration is validated whole, and its snapshots are swapped whole or not at
-//! all, while requests go on.
+//! Reload: a changed configuration is validated as a whole, and its snapshots are swapped all at
+//! once or not at all, while requests go on.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,27 +28,27 @@ pub(super) struct Reloader {
     pub(super) listeners: Vec<ActiveListener>,
     pub(super) log: DecisionLog,
     state: Mutex<State>,
-    /// Apart from `state`, so that a reader does not wait for a reload under way.
+    /// Apart from `state`, so that a reader does not wait for a reload in progress.
     status: Mutex<Status>,
     /// Apart from `state`, for the same reason.
     rates: Mutex<Arc<RateRules>>,
 }
 
-/// A listener that serves.
+/// A listener that is serving.
 pub(super) struct ActiveListener {
     /// Its address in the configuration.
     pub(super) configured: SocketAddr,
-    /// Where it listens.
+    /// The address at which it listens.
     pub(super) bound: SocketAddr,
     pub(super) intercept: Option<Intercept>,
     pub(super) state: Arc<SnapshotCell<ListenerState>>,
 }
 
-/// What changes with each reload.
+/// The state that each reload changes.
 struct State {
     /// The configuration that the process started with: its fixed settings stay in force.
     initial: Config,
-    /// The configuration that was parsed last, whether it came into force or not.
+    /// The configuration that was parsed last, in force or not.
     latest: Config,
     /// Digest of the files when they were last read.
     digest: Digest,
@@ -59,7 +59,7 @@ struct State {
 /// SHA-256 of the content of files.
 type Digest = [u8; 32];
 
-/// How often files are read that change while they are read.
+/// The most attempts to read files that change while they are read.
 const MAX_READS: usize = 5;
 /// How long files must stay unchanged before they are read.
 const SETTLE_TIME: Duration = Duration::from_millis(50);
@@ -93,7 +93,7 @@ impl Reloader {
         }
     }
 
-    /// Loads the configuration again and puts it in force; reopens the decision log's file.
+    /// Loads the configuration again and puts it in force. Also reopens the decision log's file.
     ///
     /// # Errors
     /// All problems; the previous configuration stays in force.
@@ -111,7 +111,7 @@ impl Reloader {
             return;
         }
         thread::sleep(SETTLE_TIME);
-        // A file that is still being written will be noticed again.
+        // A file that is still being written triggers another event.
         if digest(&files) == current {
             let _ = self.replace(&mut state);
         }
@@ -134,7 +134,7 @@ impl Reloader {
         self.locked_status().clone()
     }
 
-    /// The rate limits in force, each with the number of requests that it refused.
+    /// The rate limits in force, each with its number of throttled requests.
     pub(super) fn rate_limited(&self) -> Vec<(Arc<str>, u64)> {
         let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         let rates = rates.0.iter();
@@ -151,7 +151,7 @@ impl Reloader {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Loads the configuration, swaps it in, and tells the operator.
+    /// Loads the configuration, swaps it in, and reports to the operator.
     fn replace(&self, state: &mut State) -> Result<(), Problems> {
         let now = timestamp((self.clock)());
         match self.load(state) {
@@ -200,7 +200,7 @@ impl Reloader {
         Err(Problems(vec![Problem::of_file(&self.file, message)]))
     }
 
-    /// Puts a configuration in force; returns its changes that take effect at the next start only.
+    /// Puts a configuration in force. Returns the changes that only take effect at the next start.
     fn swap(&self, loaded: LoadedGate, state: &mut State) -> Vec<String> {
         let mut needs_restart = state.initial.fixed_differences(&loaded.config);
         let mut listeners: Vec<Option<_>> = loaded.listeners.into_iter().map(Some).collect();

@@ -27,7 +27,7 @@ use super::gauges;
 use super::loaded_gate::LoadedListener;
 use super::reload::{ActiveListener, Reloader};
 
-/// A gate that serves.
+/// A gate that is serving.
 pub struct RunningGate {
     trigger: Trigger,
     event_loops: Vec<Thread>,
@@ -42,11 +42,11 @@ pub struct RunningGate {
 type Thread = JoinHandle<io::Result<()>>;
 
 impl BoundGate {
-    /// Starts the event loops, one thread each. The decision log goes to `out` where the
-    /// configuration names no file.
+    /// Starts the event loops, one thread each. The decision log goes to `out` unless the
+    /// configuration names a file.
     ///
     /// # Errors
-    /// When a thread or an event loop cannot be started.
+    /// If a thread or an event loop cannot be started.
     pub fn start(self, out: Sink, format: LogFormat) -> io::Result<RunningGate> {
         let BoundGate {
             mut loaded,
@@ -86,8 +86,8 @@ impl BoundGate {
         let counters: Vec<Arc<Counters>> = (0..workers)
             .map(|_| Arc::new(Counters::new(&labels)))
             .collect();
-        // A share of the buffer budget each, so that event loops need not agree on every request;
-        // never less than one body, or the largest could not pass at all.
+        // Each loop has a share of the buffer budget, so that loops need not agree on every
+        // request. A share is never less than one body: the largest body must pass.
         let share = (limits.buffered_bytes / workers).max(limits.body_bytes);
         let budgets: Vec<_> = (0..workers)
             .map(|_| Arc::new(Semaphore::new(share)))
@@ -188,8 +188,8 @@ impl RunningGate {
         self.log.log()
     }
 
-    /// Loads the configuration again and puts it in force; reopens the decision log's file. The
-    /// result is also told on standard error.
+    /// Loads the configuration again and puts it in force. Also reopens the decision log's file,
+    /// and reports the result on standard error.
     ///
     /// # Errors
     /// All problems; the previous configuration stays in force.
@@ -197,8 +197,8 @@ impl RunningGate {
         self.reloader.reload()
     }
 
-    /// Stops accepting, lets accepted requests finish within the drain timeout, and ends. Until the
-    /// end the admin port answers that the gate is not ready.
+    /// Stops accepting connections, lets accepted requests finish within the drain timeout, and
+    /// ends. Until the end, the admin port answers that the gate is not ready.
     ///
     /// # Errors
     /// The first event loop's failure, if one failed.

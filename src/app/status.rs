@@ -19,7 +19,7 @@ pub(super) struct Inventory {
 }
 
 impl Inventory {
-    /// Adds a policy document, once however often it is attached.
+    /// Adds a policy document, once for all of its attachments.
     pub(super) fn add_policy(&mut self, layer: &'static str, name: &str, text: &str, to: &str) {
         let known = self
             .policies
@@ -49,7 +49,7 @@ impl Inventory {
         });
     }
 
-    /// The status of a gate that starts with it, and listens at these addresses.
+    /// The status of a gate that starts with this inventory and listens at these addresses.
     pub(super) fn status(self, addresses: &[SocketAddr], now: SystemTime) -> Status {
         let started = timestamp(now);
         let mut status = Status {
@@ -66,7 +66,7 @@ impl Inventory {
         status
     }
 
-    /// Replaces policies and listeners of a status. The listeners stay at these addresses.
+    /// Replaces the policies and listeners of a status. The listeners keep these addresses.
     pub(super) fn update(mut self, status: &mut Status, addresses: &[SocketAddr]) {
         for (listener, address) in self.listeners.iter_mut().zip(addresses) {
             listener.address = address.to_string();

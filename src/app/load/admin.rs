@@ -70,7 +70,7 @@ fn server_config(tls: &config::AdminTls) -> Result<ServerConfig, String> {
     let builder = ServerConfig::builder();
     let builder = match &tls.client_ca {
         None => builder.with_no_client_auth(),
-        // Optional: probes have no certificate, and learn no more than that the gate lives.
+        // Optional: probes have no certificate, and learn only that the gate is alive.
         Some(authorities) => {
             builder.with_client_cert_verifier(client_verifier(authorities, &[], false)?)
         }

@@ -79,7 +79,7 @@ impl Loader<'_> {
         Some(Arc::new(endpoint))
     }
 
-    /// The index of an endpoint's counters: endpoints that a reload adds share the last.
+    /// The index of an endpoint's counters. Endpoints that a reload adds share the last index.
     fn counters_of(&self, index: usize, id: &str) -> usize {
         let Some(PreviousLoad { endpoints, .. }) = self.previous else {
             return index;
@@ -88,7 +88,7 @@ impl Loader<'_> {
         known.unwrap_or(endpoints.len())
     }
 
-    /// A policy is compiled once for each principal that it is attached to.
+    /// Compiles a policy once for each principal that it is attached to.
     pub(super) fn identity_policy(
         &mut self,
         index: usize,
@@ -109,7 +109,7 @@ impl Loader<'_> {
         }
     }
 
-    /// The account and the organization that the VPC endpoint belongs to.
+    /// The account and the organization of the VPC endpoint's owner.
     fn owner(
         &mut self,
         index: usize,

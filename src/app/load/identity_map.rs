@@ -59,7 +59,7 @@ impl Loader<'_> {
         principals
     }
 
-    /// The principal with that ARN, as its entry describes it if there is one.
+    /// The principal with that ARN, with the facts of its entry, if there is one.
     pub(super) fn principal_of(
         &mut self,
         path: &str,
@@ -101,8 +101,8 @@ impl Loader<'_> {
         all
     }
 
-    /// Reports a problem of entry `n`: those after the first `in_configuration` are of the identity
-    /// map.
+    /// Reports a problem of entry `n`. Entries after the first `in_configuration` are in the
+    /// identity map.
     fn entry_problem(
         &mut self,
         config: &Config,

@@ -69,7 +69,7 @@ impl Loader<'_> {
     }
 }
 
-/// The names on the certificate for a client that sends no SNI name.
+/// The names on the certificate for a client without SNI.
 fn names_without_sni(listener: &config::Listener, endpoints: &[Arc<Endpoint>]) -> Vec<String> {
     let address = listener.address.ip();
     let own = (!address.is_unspecified() && !address.is_loopback()).then(|| address.to_string());
@@ -84,7 +84,7 @@ fn names_without_sni(listener: &config::Listener, endpoints: &[Arc<Endpoint>]) -
     names
 }
 
-/// Whether a name is, or in some region to come may be, a Kinesis endpoint's.
+/// Whether a name is a Kinesis endpoint's, or may become one in a future region.
 fn is_kinesis(name: &str) -> bool {
     let is_service = |label: &str| {
         let words: Vec<&str> = label.split('-').collect();

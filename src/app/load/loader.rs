@@ -1,4 +1,4 @@
-//! The loader: it opens what a configuration names, and collects the problems.
+//! The loader opens the files that a configuration names, and collects the problems.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::app::status::Inventory;
 use crate::config::Problem;
 use crate::observe::Clock;
 
-/// Collects problems while it opens what it can.
+/// Opens files, and collects the problems.
 pub(super) struct Loader<'a> {
     pub(super) file: &'a Path,
     pub(super) clock: Clock,
@@ -23,7 +23,7 @@ pub(super) struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Reads a file that the value at `path` names.
+    /// Reads the file that the value at `path` names.
     pub(super) fn read(&mut self, path: &str, file: &Path) -> Option<String> {
         let text = std::fs::read_to_string(file);
         let text = text.map_err(|error| unreadable(self.file, path, file, &error));
@@ -36,7 +36,7 @@ impl Loader<'_> {
         self.problems.push(problem);
     }
 
-    /// What was opened, or `None` after the error is reported at `path`.
+    /// Returns the opened value; `None` after reporting the error at `path`.
     pub(super) fn accept<T, E: Display>(
         &mut self,
         path: impl Display,
@@ -67,7 +67,7 @@ impl Loader<'_> {
     }
 }
 
-/// The problem that a file which the value at `path` of `config` names cannot be read.
+/// The problem of a file that cannot be read, named by the value at `path` of `config`.
 pub(super) fn unreadable(
     config: &Path,
     path: &str,

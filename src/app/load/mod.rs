@@ -1,4 +1,4 @@
-//! Loading: opens and compiles everything that a configuration names, and reports all problems at
+//! Loading: opens and compiles all files that a configuration names, and reports all problems at
 //! once.
 
 mod admin;
@@ -28,15 +28,15 @@ use loader::Loader;
 
 pub use policy::{compile, knows};
 
-/// Reads a configuration file and opens everything it names.
+/// Reads a configuration file and opens all files that it names.
 ///
 /// # Errors
-/// All problems of the file and of the files it names.
+/// All problems of the file and of the files that it names.
 pub fn load(file: &Path, clock: Clock) -> Result<LoadedGate, Problems> {
     load_after(None, file, clock)
 }
 
-/// As [`load`], for a process that already serves: what outlives a reload comes from `previous`.
+/// As [`load`], for a process that is serving: the state that outlives a reload is `previous`'s.
 pub(super) fn load_after(
     previous: Option<&PreviousLoad>,
     file: &Path,
@@ -134,7 +134,7 @@ impl Loader<'_> {
     }
 }
 
-/// The host names of the endpoints that clients are led to, but for listeners that intercept.
+/// The host names of the Kinesis endpoints of all listeners, except those that intercept.
 fn services(
     listeners: &[config::Listener],
     endpoints: &HashMap<String, Arc<Endpoint>>,

@@ -20,8 +20,8 @@ pub fn compile(text: &str, file: &Path, attachment: Attachment) -> Result<Policy
     })
 }
 
-/// Whether a listener can know a condition key, or that it is absent. It knows `aws:SourceVpc` where
-/// its endpoint states the VPC.
+/// Whether a listener can know a condition key, or that the key is absent. A listener knows
+/// `aws:SourceVpc` if its endpoint states the VPC.
 #[must_use]
 pub fn knows(key: Key<'_>, vpc_is_stated: bool) -> bool {
     match (key.in_passthrough(), key) {
@@ -31,7 +31,7 @@ pub fn knows(key: Key<'_>, vpc_is_stated: bool) -> bool {
     }
 }
 
-/// Adds the problems of the policy documents that a configuration names to its own, so that all are
+/// Adds the problems of the named policy documents to those of the configuration, so that all are
 /// reported at once.
 pub(super) fn with_documents(mut problems: Problems, text: &str, file: &Path) -> Problems {
     for named in config::named_documents(text, file) {
@@ -49,7 +49,7 @@ pub(super) fn with_documents(mut problems: Problems, text: &str, file: &Path) ->
 }
 
 impl Loader<'_> {
-    /// Reads and compiles a document: its name and the policy.
+    /// Reads and compiles a document. Returns the policy and its name.
     pub(super) fn policy(
         &mut self,
         path: &str,
@@ -78,8 +78,8 @@ impl Loader<'_> {
     }
 }
 
-/// What an operator should know of a valid policy, such as statements that depend on what this gate
-/// cannot know.
+/// Notices for the operator about a valid policy, such as statements that depend on facts unknown
+/// to this gate.
 fn notices(
     text: &str,
     file: &Path,
@@ -95,7 +95,7 @@ fn notices(
     diagnostics.into_iter().map(|it| problem(it, file))
 }
 
-/// As [`knows`], for the listeners of this endpoint; `None` stands for those of all endpoints.
+/// As [`knows`], for the listeners of this endpoint, or with `None` for those of all endpoints.
 fn listener_knows(key: Key<'_>, endpoint: Option<&config::Endpoint>) -> bool {
     let stated = |of: fn(&config::Endpoint) -> bool| endpoint.is_none_or(of);
     match key {

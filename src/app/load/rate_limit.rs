@@ -12,7 +12,7 @@ use crate::rate_limit::{Gcra, KeyedLimiter};
 use super::loader::Loader;
 
 impl Loader<'_> {
-    /// The rate limits. Those with the name, key and rate of one in force keep its counts.
+    /// The rate limits. A limit with the name, key and rate of one in force keeps the counts.
     pub(super) fn rate_limits(&mut self, config: &Config) -> RateRules {
         let rates = config.rate_limits.iter().enumerate();
         RateRules(rates.map(|(n, rate)| self.rate_limit(n, rate)).collect())
@@ -78,7 +78,7 @@ impl Loader<'_> {
     }
 }
 
-/// Streams by name, of any region and account, or by ARN.
+/// Parses streams by name, in any region and account, or by ARN.
 fn stream_selector(text: &str) -> Result<ResourceSelector, String> {
     let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-*?".contains(&byte);
     if !text.is_empty() && text.bytes().all(in_name) {

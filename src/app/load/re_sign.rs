@@ -14,7 +14,7 @@ use super::identity_map::is_account;
 use super::loader::Loader;
 
 impl Loader<'_> {
-    /// How an endpoint authenticates its clients, and what it signs with.
+    /// How an endpoint authenticates its clients, and the credentials that it signs with.
     pub(super) fn re_sign(
         &mut self,
         index: usize,
@@ -61,7 +61,7 @@ impl Loader<'_> {
         })
     }
 
-    /// A store of local credentials; endpoints that name the same file share it.
+    /// A store of local credentials. Endpoints that name the same file share one store.
     fn store(&mut self, file: &Path, persistent: &mut PersistentState) -> Option<Arc<LocalStore>> {
         let new = match persistent.stores.entry(file.to_owned()) {
             Entry::Occupied(known) => return Some(Arc::clone(known.get())),
@@ -86,8 +86,8 @@ impl Loader<'_> {
         }
     }
 
-    /// The gate's own credentials of a profile; endpoints with the same profile share them. Roles
-    /// are assumed in the region of the first.
+    /// The gate's own credentials of a profile. Endpoints with the same profile share them. Roles
+    /// are assumed in the region of the first endpoint.
     fn own(
         &self,
         profile: Option<&str>,

@@ -9,8 +9,8 @@ use crate::tokens::{HashKey, RedisSettings, TokenStore};
 use super::loader::Loader;
 
 impl Loader<'_> {
-    /// The store. It connects later: a gateway starts without its shared store. Where no policy
-    /// needs token bindings, it stays empty and takes no memory.
+    /// The store. It connects later, so that a gateway starts without its shared store. If no
+    /// policy needs token bindings, it stays empty and takes no memory.
     pub(super) fn tokens(&mut self, config: &config::Tokens) -> Option<Arc<TokenStore>> {
         let (key, shared) = match &config.redis {
             Some(redis) => {

@@ -1,4 +1,4 @@
-//! Spans: the collector that they go to.
+//! Spans: the collector that receives them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::observe::TraceSettings;
 use super::loader::Loader;
 
 impl Loader<'_> {
-    /// The collector. It is connected to later: a gateway starts without it.
+    /// The settings of traces. The gate connects to the collector later, and starts without it.
     pub(super) fn traces(&mut self, traces: &config::Traces) -> Option<TraceSettings> {
         if !cfg!(feature = "traces") {
             let message = "this program was built without the feature `traces`: build it with \

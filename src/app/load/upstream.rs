@@ -1,4 +1,4 @@
-//! The upstream: where it is, and the trust roots that verify it.
+//! The upstream: its address, and the trust roots that verify it.
 
 use std::sync::Arc;
 
