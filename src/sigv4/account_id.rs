@@ -7,7 +7,7 @@ use std::fmt;
 pub struct AccountId([u8; 12]);
 
 impl AccountId {
-    /// Reads twelve digits.
+    /// Parses twelve digits.
     pub fn parse(text: &str) -> Option<AccountId> {
         let digits: [u8; 12] = text.as_bytes().try_into().ok()?;
         digits
@@ -16,12 +16,12 @@ impl AccountId {
             .then_some(AccountId(digits))
     }
 
-    /// Reads the account id from an access key id (`sts:GetAccessKeyInfo` does the same). `None` for
-    /// ids from before 2019, which do not hold it.
+    /// Decodes the account id in an access key id (as `sts:GetAccessKeyInfo` does). `None` for ids
+    /// from before 2019, which contain no account.
     ///
-    /// After the prefix stand 80 bits in base32: one that marks the form, 40 of the account, and the
+    /// After the prefix come 80 bits in base32: one that marks the form, 40 of the account, and the
     /// rest. AWS does not document this form; public research does, and it was checked against keys
-    /// whose account is known.
+    /// with a known account.
     pub fn of_access_key(access_key_id: &str) -> Option<AccountId> {
         let (prefix, encoded) = access_key_id.as_bytes().split_first_chunk::<4>()?;
         let encoded: &[u8; 16] = encoded.try_into().ok()?;
@@ -44,7 +44,7 @@ impl AccountId {
 
     /// The digits.
     pub fn as_str(&self) -> &str {
-        // INVARIANT: all twelve are ASCII digits, so the default is never taken.
+        // INVARIANT: all twelve are ASCII digits, so the default is never used.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
@@ -81,7 +81,7 @@ mod tests {
         for (id, account) in [
             ("ASIAY34FZKBOKMUTVV7A", Some("609629065308")),
             ("AKIARZPUZDIKGB2VALC4", Some("123456789012")),
-            // The old form tells nothing.
+            // Ids of the old form contain no account.
             ("AKIAIOSFODNN7EXAMPLE", None),
             ("AKIAAAAAAAAAAAAAAAAA", None),
             ("AROARZPUZDIKGB2VALC4", None),

@@ -6,7 +6,7 @@ use super::parse_error::{MissingParameters, ParseError};
 use super::signature::{RequestSignature, SignatureLocation};
 use super::split::split;
 
-/// Parses `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`. As for the service, spaces
+/// Parses `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`. As in the service, spaces
 /// after commas are optional and the order is free.
 pub(super) fn parse(value: &str) -> Result<RequestSignature<'_>, ParseError> {
     let Some(parameters) = value.strip_prefix("AWS4-HMAC-SHA256") else {
@@ -16,7 +16,7 @@ pub(super) fn parse(value: &str) -> Result<RequestSignature<'_>, ParseError> {
         return Err(ParseError::UnsupportedAlgorithm);
     }
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
-    // A header without parameters lacks them all; an empty one between two commas is malformed.
+    // A header without parameters lacks all; an empty one between two commas is malformed.
     let parameters = parameters.trim_matches(' ');
     for parameter in split(parameters, b',').filter(|_| !parameters.is_empty()) {
         let parameter = parameter.trim_matches(' ');
@@ -64,15 +64,15 @@ pub(super) fn parse(value: &str) -> Result<RequestSignature<'_>, ParseError> {
     })
 }
 
-/// Whether text is header names in lower case, separated by one semicolon; some clients sign
-/// `:authority`.
+/// Whether text consists of lower-case header names, separated by single semicolons; some clients
+/// sign `:authority`.
 fn is_signed_headers(text: &str) -> bool {
     let is_name = |byte: u8| {
         byte.is_ascii_lowercase()
             || byte.is_ascii_digit()
             || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b':' | b'^'..=b'`' | b'|' | b'~')
     };
-    // A semicolon follows a name, and so does the end.
+    // Every semicolon, and the end, must follow a name.
     let mut in_name = false;
     text.bytes().all(|byte| {
         let is_valid = is_name(byte) || (byte == b';' && in_name);

@@ -1,7 +1,7 @@
 //! The canonical request and the string to sign of SigV4, for verification.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 //!
-//! Not the crate `aws-sigv4`: a verifier must take the request as the client sent it, normalize
+//! Not the crate `aws-sigv4`: a verifier must use the request as the client sent it, normalize
 //! nothing that the signer did not, and hold derived keys in place of secrets. Tests compare both.
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ use super::credential::CredentialScope;
 /// The SHA-256 of a body.
 pub type BodyHash = [u8; 32];
 
-/// The head of a request, as far as a signature covers it.
+/// The parts of a request's head that a signature can cover.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     /// `POST`.
@@ -44,9 +44,9 @@ impl fmt::Debug for RequestHead<'_> {
 }
 
 impl StringToSign {
-    /// Builds the text for these signed headers, separated by `;`, and a time `YYYYMMDDTHHMMSSZ`.
+    /// Builds the text for these signed headers, separated by `;`, and the time `YYYYMMDDTHHMMSSZ`.
     ///
-    /// `None` where a signed header is absent, or the query is not percent-encoded and so has no
+    /// `None` if a signed header is absent, or if the query is not percent-encoded and so has no
     /// canonical form.
     pub(super) fn new(
         head: RequestHead<'_>,
@@ -131,7 +131,7 @@ pub(super) fn canonical_request(
     Some(text)
 }
 
-/// Adds the values of a header, trimmed, each run of spaces as one space, separated by commas.
+/// Adds the values of a header, separated by commas: trimmed, with runs of spaces as one space.
 fn push_value(text: &mut Vec<u8>, head: RequestHead<'_>, name: &str) -> Option<()> {
     if name == ":authority" {
         text.extend_from_slice(head.authority?.as_bytes());
@@ -192,7 +192,7 @@ fn push_query(text: &mut Vec<u8>, query: &str) -> Option<()> {
     Some(())
 }
 
-/// Decodes percent-encoding. `None` for a `+`, which some readers take for a space and others for a
+/// Decodes percent-encoding. `None` for a `+`, which some readers decode as a space and others as a
 /// plus, and for a percent sign without two hexadecimal digits.
 pub(super) fn decode(text: &str) -> Option<Cow<'_, [u8]>> {
     if !text.contains(['%', '+']) {

@@ -7,9 +7,9 @@ use super::account_id::AccountId;
 pub struct Credential<'a> {
     /// The access key id, `AKIA…` or `ASIA…`.
     pub access_key_id: &'a str,
-    /// The account in the key id; none for ids that do not hold it.
+    /// The account in the key id; `None` for ids without an account.
     pub account: Option<AccountId>,
-    /// Where and when the key signs.
+    /// The scope of the signature.
     pub scope: CredentialScope<'a>,
 }
 
@@ -25,7 +25,7 @@ pub struct CredentialScope<'a> {
 }
 
 impl<'a> Credential<'a> {
-    /// Reads the five parts of a credential.
+    /// Parses the five parts of a credential.
     pub(super) fn from_parts(mut parts: impl Iterator<Item = &'a str>) -> Option<Credential<'a>> {
         let access_key_id = parts.next()?;
         let scope = CredentialScope {
@@ -47,7 +47,7 @@ impl<'a> Credential<'a> {
         })
     }
 
-    /// Whether the key is of temporary credentials; none for key ids that do not tell.
+    /// Whether the credentials are temporary; `None` for key ids of an unknown kind.
     pub fn is_temporary(&self) -> Option<bool> {
         match self.access_key_id.get(..4) {
             Some("AKIA") => Some(false),
@@ -73,7 +73,7 @@ fn is_name(text: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// Whether text is a signature: a SHA-256 in lower-case hexadecimal.
+/// Whether the text is a signature: a SHA-256 in lower-case hexadecimal.
 pub(super) fn is_signature(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

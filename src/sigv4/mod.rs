@@ -1,5 +1,5 @@
 //! SigV4: who signed a request, and whether a key that the gate issued made the signature. No I/O
-//! and no clock; nothing of the crate is imported here.
+//! and no clock; this room imports nothing of the crate.
 //!
 //! This room parses and verifies. The crate `aws-sigv4` makes the gate's own signatures, in
 //! `upstream`.
@@ -31,12 +31,11 @@ pub use verify_error::VerifyError;
 
 /// Parses the signature in the value of the `Authorization` header or in the raw query.
 ///
-/// A query may hold the parameters of a presigned request, each once, and nothing else: a query that
-/// named an operation could name another operation than the policy decided.
+/// A query may hold the parameters of a presigned request, each once, and nothing else: a query
+/// that named an operation could name another one than the policy decided.
 ///
 /// # Errors
-/// When the request is not signed, is signed twice, or has a signature that two readers could read
-/// differently.
+/// If the request is not signed, is signed twice, or has a signature with more than one reading.
 pub fn parse<'a>(
     authorization: Option<&'a str>,
     query: Option<&'a str>,

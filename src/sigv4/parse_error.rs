@@ -1,11 +1,11 @@
-//! Parse errors: why a request does not tell who signed it.
+//! Parse errors: the reasons that a request does not identify its signer.
 
 use std::fmt;
 
 use super::signature::SignatureLocation;
 
-/// Why the signature of a request cannot be parsed. Repeats no text of the request, which may hold a
-/// secret.
+/// The reason that the signature of a request cannot be parsed. Contains no text of the request,
+/// which may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParseError {
     /// The request has no signature.
@@ -85,7 +85,7 @@ impl ParseError {
     }
 }
 
-/// The reason, for the decision log.
+/// Writes the reason for the decision log.
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -108,8 +108,8 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// The service's message, one sentence for each parameter. The service repeats the header at the
-/// end; the gate does not.
+/// Writes the service's message, one sentence for each parameter. The service appends the header;
+/// the gate does not.
 impl fmt::Display for MissingParameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, name) in self.names.iter().flatten().enumerate() {

@@ -18,7 +18,7 @@ pub(super) struct Parameters<'a> {
     session_token: Option<&'a str>,
 }
 
-/// Parses a raw query; none if it is empty.
+/// Parses a raw query; `None` if the query is empty.
 pub(super) fn parse(query: &str) -> Result<Option<Parameters<'_>>, ParseError> {
     if query.is_empty() {
         return Ok(None);
@@ -45,7 +45,7 @@ pub(super) fn parse(query: &str) -> Result<Option<Parameters<'_>>, ParseError> {
 }
 
 impl<'a> Parameters<'a> {
-    /// The signature that the parameters make.
+    /// The signature in the parameters.
     pub(super) fn signature(self) -> Result<RequestSignature<'a>, ParseError> {
         let (Some(algorithm), Some(credential), Some(date), Some(signed_headers), Some(signature)) = (
             self.algorithm,
@@ -97,14 +97,14 @@ impl<'a> Parameters<'a> {
 }
 
 /// Splits at slashes, which a query may percent-encode. Any other percent sign stays in its part,
-/// where a credential has none.
+/// and makes the credential invalid.
 fn split_slashes(text: &str) -> impl Iterator<Item = &str> {
     text.split('/')
         .flat_map(|part| part.split("%2F"))
         .flat_map(|part| part.split("%2f"))
 }
 
-/// Whether text is header names in lower case, separated by semicolons that may be percent-encoded.
+/// Whether the text is lower-case header names, separated by `;` or its percent-encoding.
 fn is_signed_headers(text: &str) -> bool {
     let mut names = text
         .split(';')

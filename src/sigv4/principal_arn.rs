@@ -16,11 +16,11 @@ pub struct PrincipalArn {
 }
 
 impl PrincipalArn {
-    /// Parses the ARN of a user, role or root. The session's ARN is built from the name of a role's
-    /// session: it has the role's name without its path.
+    /// Parses the ARN of a user, role or root. The session's ARN is built from the session name
+    /// `session`: it has the role's name without the path.
     ///
-    /// `None` where the ARN is of something else, the name is no session name, or the ARN is not of a
-    /// role and there is a session name.
+    /// `None` if the ARN is of something else, the session name is invalid, or there is a session
+    /// name for an ARN that is not of a role.
     pub fn parse(arn: &str, session: Option<&str>) -> Option<PrincipalArn> {
         let mut parts = arn.splitn(6, ':');
         let mut part = || parts.next();

@@ -4,19 +4,19 @@ use std::fmt;
 
 use super::credential::Credential;
 
-/// The parameters of a signature, as the `Authorization` header or the query has them.
+/// The parameters of a signature, as in the `Authorization` header or in the query.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestSignature<'a> {
-    /// Who signed, and for which scope.
+    /// The access key that signed, and the credential scope.
     pub credential: Credential<'a>,
     /// The signed headers as written, separated by `;` or, in a query, by `;` or `%3B`.
     pub signed_headers: &'a str,
-    /// Where the signature stands.
+    /// The location of the signature.
     pub location: SignatureLocation,
     /// The signature, in hexadecimal.
     pub(super) signature: &'a str,
-    /// The session token in the query, still percent-encoded. A signature in the header has its token
-    /// in another header.
+    /// The session token in the query, still percent-encoded. A signature in the header has the
+    /// token in another header.
     pub(super) session_token: Option<&'a str>,
     /// `X-Amz-Date` in the query.
     pub(super) time: Option<&'a str>,
@@ -24,7 +24,7 @@ pub struct RequestSignature<'a> {
     pub(super) expires: Option<i64>,
 }
 
-/// Where a signature stands.
+/// The location of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureLocation {
     /// In the `Authorization` header.

@@ -7,8 +7,7 @@ use aws_lc_rs::{constant_time, hmac};
 use super::canonical_request::{StringToSign, hex};
 use super::credential::CredentialScope;
 
-/// The key of one credential scope. It is worth nothing on another day, in another region or for
-/// another service.
+/// The key of one credential scope. It signs nothing for another day, region or service.
 #[derive(Clone)]
 pub struct SigningKey(hmac::Key);
 
@@ -29,12 +28,12 @@ impl SigningKey {
         bytes
     }
 
-    /// A key from its bytes.
+    /// Creates a key from its bytes.
     pub fn new(bytes: &[u8; 32]) -> SigningKey {
         SigningKey(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// Whether `signature` is the one that this key makes. The comparison takes constant time.
+    /// Whether this key makes `signature`. The comparison takes constant time.
     pub(super) fn verifies(&self, message: &StringToSign, signature: &str) -> bool {
         let expected = hex(hmac::sign(&self.0, &message.0).as_ref());
         constant_time::verify_slices_are_equal(expected.as_bytes(), signature.as_bytes()).is_ok()

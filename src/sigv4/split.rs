@@ -2,10 +2,10 @@
 
 use memchr::memchr_iter;
 
-/// Splits like `str::split`, which starts a new search for each piece: in a header of a few short
-/// pieces that costs a third of the parsing.
+/// Splits like `str::split`, which starts a new search for each part: in a header of a few short
+/// parts, that costs a third of the parsing.
 ///
-/// INVARIANT: `separator` is ASCII, so that every piece is valid UTF-8.
+/// INVARIANT: `separator` is ASCII, so that every part is valid UTF-8.
 pub(super) fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let ends = memchr_iter(separator, text.as_bytes()).chain([text.len()]);
     let mut start = 0;

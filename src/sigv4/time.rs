@@ -1,4 +1,4 @@
-//! The times of signatures, `YYYYMMDD'T'HHMMSS'Z'`.
+//! The timestamps of signatures, `YYYYMMDD'T'HHMMSS'Z'`.
 
 use std::time::SystemTime;
 
@@ -13,9 +13,9 @@ pub fn amz_date(now: SystemTime) -> String {
     format(seconds(now))
 }
 
-/// Seconds since 1970.
+/// Parses a timestamp into seconds since 1970.
 pub(super) fn parse(text: &str) -> Option<i64> {
-    // `jiff` takes second 60 for 59: a second reading of the same text.
+    // `jiff` reads second 60 as 59, which would be a second reading of the same text.
     if !is_timestamp(text) || text.ends_with("60Z") {
         return None;
     }
@@ -28,13 +28,13 @@ pub(super) fn seconds(now: SystemTime) -> i64 {
     Timestamp::try_from(now).map_or(0, Timestamp::as_second)
 }
 
-/// Seconds since 1970 in the form of `X-Amz-Date`.
+/// Formats seconds since 1970 in the form of `X-Amz-Date`.
 pub(super) fn format(seconds: i64) -> String {
     let time = Timestamp::from_second(seconds).unwrap_or_default();
     time.strftime(FORMAT).to_string()
 }
 
-/// Whether text has the form `YYYYMMDD'T'HHMMSS'Z'`.
+/// Whether the text has the form `YYYYMMDD'T'HHMMSS'Z'`.
 pub(super) fn is_timestamp(text: &str) -> bool {
     text.len() == 16
         && text.bytes().enumerate().all(|(at, byte)| match at {

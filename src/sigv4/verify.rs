@@ -12,11 +12,11 @@ use super::signing_key::SigningKey;
 use super::time;
 use super::verify_error::VerifyError;
 
-/// The local keys, which the gate issued, by access key id. A read-only snapshot.
+/// The local keys, issued by the gate, by access key id. A read-only snapshot.
 #[derive(Debug, Default)]
 pub struct LocalKeys(HashMap<Box<str>, LocalKey>);
 
-/// The gate's part of a local access key: it verifies signatures, and does not hold the secret.
+/// The gate's part of a local access key. It verifies signatures, and does not contain the secret.
 #[derive(Debug)]
 pub struct LocalKey {
     /// The principal that the key was issued to.
@@ -31,7 +31,7 @@ pub struct LocalKey {
     pub signing_keys: HashMap<(Box<str>, Box<str>), SigningKey>,
 }
 
-/// A signature whose head is verified, and which needs the hash of the body for the rest.
+/// A signature whose head is verified, and whose body is not yet.
 #[derive(Debug)]
 pub struct PendingVerification<'a> {
     key: &'a LocalKey,
@@ -42,13 +42,13 @@ pub struct PendingVerification<'a> {
     time: &'a str,
 }
 
-/// How far the clocks of client and gate may differ, in seconds
+/// The largest difference between the clocks of client and gate, in seconds
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html>).
 const MAX_CLOCK_SKEW: i64 = 300;
-/// The longest validity of a presigned request, in seconds. Until then it can be replayed.
+/// The longest validity of a presigned request, in seconds, in which it can be replayed.
 const MAX_EXPIRES: i64 = 3600;
 
-/// Headers that a signature must cover if the request has them: they say what is asked, and by whom.
+/// Headers that a signature must cover if the request has them: operation, caller, body and time.
 const REQUIRED_SIGNED_HEADERS: [&str; 6] = [
     "content-type",
     "smithy-protocol",
@@ -64,7 +64,7 @@ impl LocalKeys {
         LocalKeys::default()
     }
 
-    /// Adds a key, in place of any key with the same id.
+    /// Adds a key, and replaces any key with the same id.
     pub fn insert(&mut self, id: Box<str>, key: LocalKey) {
         self.0.insert(id, key);
     }
@@ -79,8 +79,9 @@ impl LocalKeys {
         self.0.is_empty()
     }
 
-    /// Verifies what the head decides: the key, its session token, the time, the date of the scope,
-    /// and the signed headers. The caller of this function checks region and service of the scope.
+    /// Verifies the parts of a signature in the head: the key, the session token, the time, the
+    /// date of the scope, and the signed headers. The caller must check region and service of the
+    /// scope.
     ///
     /// # Errors
     /// The first rule that the signature breaks.
@@ -132,7 +133,7 @@ impl<'a> PendingVerification<'a> {
     /// Verifies the signature over a body.
     ///
     /// # Errors
-    /// [`VerifyError::PayloadHashMismatch`] where `X-Amz-Content-Sha256` is not the body's hash;
+    /// [`VerifyError::PayloadHashMismatch`] if `X-Amz-Content-Sha256` is not the body's hash;
     /// [`VerifyError::SignatureMismatch`] for every other difference.
     pub fn verify(&self, body: &BodyHash) -> Result<(), VerifyError> {
         if let Some(announced) = self.head.headers.get("x-amz-content-sha256")
@@ -163,7 +164,7 @@ impl LocalKey {
     }
 }
 
-/// The decoded signed headers, separated by `;`, if they cover what they must.
+/// The decoded signed headers, separated by `;`, if they cover all required headers.
 fn check_signed_headers(
     signature: &RequestSignature<'_>,
     head: &RequestHead<'_>,
@@ -182,8 +183,8 @@ fn check_signed_headers(
     if !signs("host") && !signs(":authority") {
         return Err(VerifyError::HeaderNotSigned("host"));
     }
-    // The type, the time and what names the operation must be signed, unless the path names it,
-    // which every signature covers. Other headers must be signed if the request has them.
+    // Content type, time and operation must be signed, unless the path, which every signature
+    // covers, names the operation. Other headers must be signed if the request has them.
     for name in REQUIRED_SIGNED_HEADERS {
         let needed = name == "content-type"
             || (name == "x-amz-target" && head.path == "/")
@@ -212,7 +213,7 @@ fn signed_time<'a>(
         .ok_or(VerifyError::MissingDate)
 }
 
-/// Checks that the time is within the clock skew, or that a presigned request has not expired.
+/// Checks that the time is within the clock skew, and that a presigned request has not expired.
 fn check_clock_skew(
     signature: &RequestSignature<'_>,
     time: &str,

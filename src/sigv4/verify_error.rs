@@ -1,15 +1,15 @@
-//! Verify errors: why a signature does not prove who signed.
+//! Verify errors: the reasons that a signature does not prove its signer.
 
 use std::fmt;
 
 use super::time;
 
-/// Why a signature does not verify. Repeats no secret.
+/// The reason that a signature does not verify. Contains no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifyError {
     /// The gate has not issued the access key.
     UnknownAccessKey,
-    /// The session token is missing, or is not the access key's.
+    /// The session token is missing, or belongs to another access key.
     InvalidSessionToken,
     /// The credentials have expired.
     ExpiredCredentials,
@@ -39,7 +39,7 @@ pub enum VerifyError {
     InvalidExpires,
     /// The signed headers are not sorted, or one is named twice.
     UnsortedSignedHeaders,
-    /// The signature does not cover this header, and must.
+    /// The signature must cover this header, and does not.
     HeaderNotSigned(&'static str),
     /// `X-Amz-Content-Sha256` is not the hash of the body.
     PayloadHashMismatch,
@@ -131,7 +131,7 @@ impl VerifyError {
     }
 }
 
-/// The reason, for the decision log.
+/// Writes the reason for the decision log.
 impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
