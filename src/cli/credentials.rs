@@ -87,7 +87,7 @@ impl Issue {
         })
     }
 
-    /// The name of a role's session: every one needs a name.
+    /// The name of the role's session. Every role needs a session name.
     fn session(&self) -> Option<String> {
         let is_role = self.principal.contains(":role/");
         let default = || is_role.then(|| "local".to_owned());
@@ -151,7 +151,7 @@ fn ttl(text: &str) -> Result<Duration, String> {
     Ok(ttl)
 }
 
-/// Writes a new file each time: an old one may be readable by others.
+/// Creates a new file each time: an existing file may be readable by others.
 fn write_private(file: &Path, text: &str) -> io::Result<()> {
     let mut name = file.as_os_str().to_owned();
     name.push(".new");

@@ -13,18 +13,18 @@ pub(super) use line::LoggedRequest;
 
 use super::progress::Progress;
 
-/// The lines that are not a decision log's.
+/// The lines that are not of a decision log.
 #[derive(Debug, Default)]
 pub(super) struct UnreadableLines {
     count: u64,
     first_error: Option<String>,
 }
 
-/// Reads every line of the files, in their order; `-` is standard input. Skips blank lines and shows
+/// Reads every line of the files, in order; `-` is standard input. Skips blank lines, and shows
 /// progress on a terminal.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// If a file cannot be read.
 pub(super) fn read(
     files: &[PathBuf],
     mut each: impl FnMut(LogLine<'_>),
@@ -74,7 +74,7 @@ fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
 }
 
 impl UnreadableLines {
-    /// Whether every line was a decision log's.
+    /// Whether every line was of a decision log.
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -17,9 +17,9 @@ pub(super) struct Arguments {
     live: bool,
 }
 
-/// For connecting, and for each read and write.
+/// The timeout of connecting, and of each read and write.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The limit of a response, in bytes; the one of a healthy gate is shorter.
+/// The limit of a response, in bytes. The response of a healthy gate is shorter.
 const MAX_RESPONSE_BYTES: u64 = 4 << 10;
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {

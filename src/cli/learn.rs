@@ -62,12 +62,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// The caller's account, if the gate knew it.
+/// The caller's account, if it is known.
 type Account = Option<String>;
 
 type Actions = BTreeSet<String>;
 
-/// The actions that were used, by resource and account.
+/// The used actions, by resource and account.
 #[derive(Default)]
 struct Usage(BTreeMap<(String, Account), Actions>);
 
@@ -86,7 +86,7 @@ impl Usage {
         }
     }
 
-    /// Joins resources whose names differ in digits alone.
+    /// Joins resources whose names differ only in digits.
     fn fold(&mut self) {
         let mut alike: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (resource, _) in self.0.keys() {
@@ -102,7 +102,7 @@ impl Usage {
         }
     }
 
-    /// Resources with the same actions by the same accounts share a statement: it allows nothing
+    /// Resources with the same actions by the same accounts share a statement, which allows nothing
     /// that was not used.
     fn policy(&self) -> Document<'_> {
         let mut by_resource: BTreeMap<&str, BTreeMap<&Actions, BTreeSet<&Account>>> =
@@ -127,7 +127,7 @@ impl Usage {
                 principal: "*",
                 action: actions,
                 resource: resources,
-                // No condition holds for an unknown account: one such caller, no condition.
+                // No condition matches an unknown account: one such caller means no condition.
                 condition: accounts
                     .into_iter()
                     .map(Option::as_deref)
@@ -169,7 +169,7 @@ struct Statement<'a> {
 /// Operator, key, values.
 type Condition<'a> = BTreeMap<&'static str, BTreeMap<&'static str, Vec<&'a str>>>;
 
-/// The resource with `*` for every run of digits after its fifth colon.
+/// The resource, with `*` for every run of digits after its fifth colon.
 fn pattern(resource: &str) -> String {
     let mut folded = String::with_capacity(resource.len());
     let mut colons = 0;

@@ -17,13 +17,13 @@ pub(super) struct Completions {
 }
 
 pub(super) fn completions(arguments: &Completions, mut command: Command) -> ExitCode {
-    // The generator would end the process at a closed pipe: it writes to memory.
+    // The generator would end the process at a closed pipe, so it writes to memory.
     let mut script = Vec::new();
     generate(arguments.shell, &mut command, "kinesis-gate", &mut script);
     print(&script)
 }
 
-/// Prints one page: the sections of the commands follow their list.
+/// Prints one page, with the sections of the commands after their list.
 pub(super) fn man(mut command: Command) -> ExitCode {
     command.build();
     let mut page = Vec::new();

@@ -83,10 +83,10 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Decides every JSON line of `input` as `simulate --cases` does; skips blank lines. Returns whether
-/// every line was readable and as expected.
+/// Decides every JSON line of `input` as `simulate --cases` does; skips blank lines. Returns
+/// whether every line was readable and met its expectation.
 ///
-/// # Errors
+/// If reading or writing fails.
 /// When reading or writing fails.
 pub fn simulate_cases(input: impl BufRead, out: &mut impl Write) -> io::Result<bool> {
     simulate::cases(input, out).map(|counts| counts.is_success())
@@ -95,7 +95,7 @@ pub fn simulate_cases(input: impl BufRead, out: &mut impl Write) -> io::Result<b
 /// Checks every JSON line of `input` as `check --lines` does, as an endpoint policy; skips blank
 /// lines. Returns whether no document has an error.
 ///
-/// # Errors
+/// If reading or writing fails.
 /// When reading or writing fails.
 pub fn check_lines(input: impl BufRead, out: &mut impl Write) -> io::Result<bool> {
     policy_check::check_lines(input, Attachment::Endpoint, out)

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-/// The format of what a command prints.
+/// The format of a command's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum OutputFormat {
     /// For people.
@@ -18,7 +18,7 @@ pub(super) fn fail(error: impl Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The exit code of a command that succeeded or found something wrong.
+/// The exit code of a command that succeeded, or found something wrong.
 pub(super) fn exit_code(is_success: bool) -> ExitCode {
     match is_success {
         true => ExitCode::SUCCESS,

@@ -11,7 +11,7 @@ use crate::policy::{Attachment, Diagnostic, Level, Listener, Options, lint};
 
 use super::output::OutputFormat;
 
-/// All errors of a document or, where it has none, all warnings.
+/// All errors of a document, or all warnings if it has no errors.
 pub(super) fn diagnostics(
     text: &str,
     attachment: Attachment,
@@ -27,7 +27,7 @@ pub(super) fn diagnostics(
     lint(text, &options, listener)
 }
 
-/// Prints the diagnostics of one document. Returns whether it is free of errors.
+/// Prints the diagnostics of one document. Returns whether there are no errors.
 pub(super) fn print(
     name: &str,
     diagnostics: &[Diagnostic],

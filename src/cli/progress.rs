@@ -5,8 +5,8 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write, stderr, stdin, 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A line on standard error, if that is a terminal, once the work has taken a second; its drop clears
-/// the line.
+/// A line on standard error, if that is a terminal, once the work has taken a second. The line is
+/// cleared on drop.
 pub(super) struct Progress {
     is_enabled: bool,
     total_bytes: u64,
@@ -15,22 +15,22 @@ pub(super) struct Progress {
     next_update: Instant,
 }
 
-/// A reader that shows its progress.
+/// A reader that reports its progress.
 struct ProgressReader<R> {
     input: R,
     progress: Progress,
 }
 
-/// Work that ends sooner shows no progress.
+/// Shorter work shows no progress.
 const DELAY: Duration = Duration::from_secs(1);
 /// The interval of updates.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Opens a file, or standard input for `-`, of which each line has a line of output. Shows progress
-/// unless the output goes to a terminal.
+/// Opens an input, or standard input for `-`, for which each line has a line of output. Shows
+/// progress unless the output goes to a terminal.
 ///
 /// # Errors
-/// When the file cannot be opened.
+/// If the file cannot be opened.
 pub(super) fn lines(file: &Path) -> io::Result<Box<dyn BufRead>> {
     let mut progress = Progress::new(&[file.to_owned()]);
     progress.is_enabled &= !stdout().is_terminal();
@@ -42,7 +42,7 @@ pub(super) fn lines(file: &Path) -> io::Result<Box<dyn BufRead>> {
 }
 
 impl Progress {
-    /// The progress of reading these files; the length of `-` is unknown.
+    /// The progress through these files. The length of `-` is unknown.
     pub(super) fn new(files: &[PathBuf]) -> Progress {
         let lengths = files
             .iter()

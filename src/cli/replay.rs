@@ -1,4 +1,4 @@
-//! `kinesis-gate replay`: the past requests that another policy (a candidate) decides differently.
+//! `kinesis-gate replay`: past requests that another policy (a candidate) would decide differently.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -70,15 +70,15 @@ fn load(file: &Path) -> Result<Policy, String> {
     })
 }
 
-/// The changes by another policy.
+/// The changes that another policy would make.
 struct Replay<'p> {
     policy: &'p Policy,
     request_count: u64,
-    /// The number of requests by change.
+    /// The number of requests for each change.
     changes: BTreeMap<Change, u64>,
 }
 
-/// A change of the decision about requests of one kind, for one reason.
+/// A change of the decision on requests of one kind, for one reason.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Change {
     becomes: NewOutcome,
@@ -88,7 +88,7 @@ struct Change {
     /// The deciding statement's Sid or number; `None` for an implicit deny.
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<String>,
-    /// The unknown that decides: the log does not have it.
+    /// The deciding unknown fact, which is not in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<String>,
 }
@@ -109,7 +109,7 @@ struct ChangeCount<'a> {
 }
 
 impl Replay<'_> {
-    /// Every resource must be allowed; the first that is not makes the decision.
+    /// Every resource must be allowed; the first denied one makes the decision.
     fn decide(&mut self, request: &LoggedRequest<'_>) {
         self.request_count += 1;
         let mut last = None;
@@ -151,7 +151,7 @@ impl Replay<'_> {
         })
     }
 
-    /// The changes to an outcome, those of most requests first.
+    /// The changes to an outcome, most frequent first.
     fn changes_to(&self, outcome: NewOutcome) -> Vec<ChangeCount<'_>> {
         let changes = self.changes.iter().map(|(change, requests)| ChangeCount {
             change,

@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     finish(result.map_err(|error| format!("cannot serve: {error}")))
 }
 
-/// The listening sockets that the service manager passed: socket activation of systemd.
+/// The listening sockets from the service manager: socket activation of systemd.
 fn inherited_sockets() -> io::Result<Vec<TcpListener>> {
     let mut inherited = ListenFd::from_env();
     let sockets = (0..inherited.len()).map(|place| inherited.take_tcp_listener(place));
@@ -67,7 +67,7 @@ fn notify(state: &[NotifyState<'_>]) {
     }
 }
 
-/// Raises the limit of open files as far as possible; returns a note if that is less than `needed`.
+/// Raises the limit of open files as far as possible. Returns a note if it stays below `needed`.
 fn raise_open_files(needed: u64) -> Option<String> {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) if limit >= needed => None,
@@ -79,8 +79,8 @@ fn raise_open_files(needed: u64) -> Option<String> {
     }
 }
 
-/// Serves until a signal or the admin port asks for a drain, then drains. SIGHUP reloads. Notifies the
-/// service manager of each.
+/// Serves until a signal or the admin port requests a drain, then drains. SIGHUP reloads. Notifies
+/// the service manager of each.
 pub(super) fn serve(running: RunningGate) -> io::Result<()> {
     Builder::new_current_thread()
         .enable_all()
@@ -95,7 +95,7 @@ async fn stop_signal(running: &RunningGate) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    // Not before: a signal without a handler ends the process.
+    // Not earlier: without a handler, a signal ends the process.
     notify(&[NotifyState::Ready]);
     loop {
         tokio::select! {

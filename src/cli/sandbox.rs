@@ -19,10 +19,10 @@ pub(super) struct Arguments {
     folder: Option<PathBuf>,
 }
 
-/// The account of both throw-away keys: the one in the published policies.
+/// The account of both throw-away keys, as in the published policies.
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "us-east-1";
-/// The key of a user without identity policies, and that of the user who has the third policy.
+/// The key of a user without identity policies, and the key of the user with the third policy.
 const PRODUCER: &str = "AKIARZPUZDIKGB2VALC4";
 const ANALYST: &str = "AKIARZPUZDIKGBANALYS";
 
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     });
     let result = start(&folder);
     if arguments.folder.is_none() {
-        // A folder that stays holds a CA that nobody trusts.
+        // The old folder holds a CA that no one trusts.
         let _ = std::fs::remove_dir_all(&folder);
     }
     finish(result)
@@ -52,7 +52,7 @@ fn start(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes the configuration and its policies; returns the configuration's file.
+/// Writes the configuration and its policies. Returns the configuration's file.
 fn configuration(folder: &Path, kinesis: SocketAddr) -> io::Result<PathBuf> {
     let policies = [
         (
@@ -120,7 +120,7 @@ tls = {{ ca-certificate = "ca.pem", ca-key = "ca-key.pem" }}
     Ok(file)
 }
 
-/// The commands to paste, each with its result.
+/// The commands to paste, with the result of each.
 fn tour(folder: &Path, bound: &BoundGate) -> Result<String, Error> {
     let [read_only, one_stream, named] = bound.addresses() else {
         return Err("three listeners are configured".into());

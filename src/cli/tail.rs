@@ -58,16 +58,16 @@ pub(super) struct Arguments {
     endpoint: Option<String>,
 }
 
-/// For the connection and the head of the response.
+/// The timeout of the connection and of the head of the response.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For the next bytes: the gate sends a comment every ten seconds.
+/// The timeout of the next bytes: the gate sends a comment every ten seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause before a retry.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The limit of an event, in bytes.
 const MAX_EVENT_BYTES: usize = 4 << 20;
 
-/// Why the event stream ended.
+/// The reason that the event stream ended.
 enum End {
     /// A retry may succeed.
     Unavailable(String),
@@ -134,7 +134,7 @@ async fn follow(arguments: &Arguments) -> Result<(), String> {
     }
 }
 
-/// Prints events until something ends their stream.
+/// Prints events until the stream ends.
 async fn print_events(mut body: Incoming, printer: &Printer) -> End {
     let unavailable = |error: &str| End::Unavailable(error.to_owned());
     let mut buffer = Vec::new();

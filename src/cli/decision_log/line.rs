@@ -1,4 +1,4 @@
-//! The request that a line of the decision log logs, as a policy's request.
+//! The request in a line of the decision log, as a policy's request.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::policy::{
     Action, Arn, Context, Fact, Key, Principal, PrincipalKind, Request, Resource, Value,
 };
 
-/// A decided request, as far as its line tells.
+/// A decided request, with the facts of its line.
 pub(in crate::cli) struct LoggedRequest<'l> {
     line: &'l LogLine<'l>,
     /// The IAM action, such as `kinesis:PutRecord`.
@@ -44,7 +44,7 @@ impl<'l> LoggedRequest<'l> {
         self.line.decision.as_deref() == Some("allow")
     }
 
-    /// The caller's account, if the gate knew it.
+    /// The caller's account, if it is known.
     pub(in crate::cli) fn account(&self) -> Option<&'l str> {
         self.line.principal.account.as_deref()
     }
@@ -55,7 +55,7 @@ impl<'l> LoggedRequest<'l> {
         arn.or(self.account()).unwrap_or("unknown")
     }
 
-    /// Whether an identity policy denied the request: an endpoint policy does not change that.
+    /// Whether an identity policy denied the request: an endpoint policy cannot change that.
     pub(in crate::cli) fn is_denied_by_identity(&self) -> bool {
         !self.is_allowed() && self.line.layer.as_deref() == Some("identity")
     }
@@ -121,7 +121,7 @@ impl<'l> LoggedRequest<'l> {
                 Resource::Unknown
             };
         };
-        // The log has `*` for an unknown part; no name of a resource contains one.
+        // The log writes `*` for an unknown part; no name of a resource contains one.
         if arn.account == Some("*") {
             (arn.account, arn.text) = (None, None);
         }
@@ -136,8 +136,7 @@ impl<'l> LoggedRequest<'l> {
     }
 }
 
-/// The condition context of a logged request: a key that the log does not have is unknown, not
-/// absent.
+/// The condition context of a logged request: a key that is not in the log is unknown, not absent.
 pub(in crate::cli) struct LoggedContext<'l> {
     request: &'l LoggedRequest<'l>,
     resource: Resource<'l>,

@@ -86,7 +86,7 @@ struct CaseResult {
     /// The document of the statement, such as `endpointPolicies[0]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
-    /// Whether an unknown made the decision.
+    /// Whether an unknown fact made the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,7 +109,7 @@ impl CaseResult {
     }
 }
 
-/// Writes the id as in the case: text or number.
+/// Writes the id as text or number, as in the case.
 fn raw<S: serde::Serializer>(id: &str, serializer: S) -> Result<S::Ok, S::Error> {
     let value: serde_json::Value = serde_json::from_str(id).unwrap_or(serde_json::Value::Null);
     value.serialize(serializer)
@@ -199,7 +199,7 @@ fn decide_case(
         |member, attachment| read_layer(line, root, member, attachment, duplicates, &mut findings);
     let endpoint = read(endpoint, Attachment::Endpoint)?;
     let identity = read(identity, Attachment::Identity)?;
-    // No endpoint policy attached is AWS's default, full access.
+    // Without an endpoint policy, AWS's default applies: full access.
     let endpoint = endpoint.filter(|layer| !layer.documents.is_empty() || layer.is_invalid);
     let endpoint = endpoint.as_ref().map(|layer| layer.decide(&request));
     let identity = identity.as_ref().map(|layer| layer.decide(&request));

@@ -8,15 +8,15 @@ use super::request::DescribedRequest;
 pub(super) struct Document {
     pub(super) name: String,
     pub(super) policy: Policy,
-    /// The text, where statements are explained.
+    /// The text, if statements are explained.
     pub(super) text: Option<String>,
 }
 
-/// All documents of one layer: their statements count as one policy's.
+/// The documents of one layer: their statements count as one policy's.
 #[derive(Default)]
 pub(super) struct Layer {
     pub(super) documents: Vec<Document>,
-    /// Whether a document does not load: the layer then allows nothing.
+    /// Whether a document does not load. The layer then allows nothing.
     pub(super) is_invalid: bool,
 }
 
@@ -69,7 +69,7 @@ impl Layer {
 }
 
 impl LayerDecision<'_> {
-    /// Of two layers, the one with the higher rank decides.
+    /// Of two layers, the one with the higher rank makes the decision.
     pub(super) fn rank(&self) -> u8 {
         match self.decision.outcome {
             Outcome::Allow => 0,
@@ -100,7 +100,7 @@ pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The layer that makes the decision: the stricter one, and of equals the endpoint's.
+/// The layer that makes the decision: the stricter one, or the endpoint's if equal.
 pub(super) fn deciding_layer<'a, 'l>(
     endpoint: Option<&'a LayerDecision<'l>>,
     identity: Option<&'a LayerDecision<'l>>,
@@ -112,7 +112,7 @@ pub(super) fn deciding_layer<'a, 'l>(
     }
 }
 
-/// Decides everything that has one meaning, also what `check` refuses as AWS does.
+/// Decides every document with one meaning, even if `check` refuses it as AWS does.
 pub(super) fn options(attachment: Attachment) -> Options<'static> {
     Options {
         attachment,

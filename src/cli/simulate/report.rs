@@ -1,4 +1,4 @@
-//! The report of one decision: it explains every statement, also explicit deny and implicit deny.
+//! The report of one decision, which explains every statement: explicit deny and implicit deny too.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub(super) struct Report<'l> {
 struct StatementReport<'l> {
     document: &'l Document,
     text: Option<StatementText>,
-    /// The resource's place in the request.
+    /// The index of the resource in the request.
     resource: usize,
     explanation: Explanation,
 }
@@ -70,7 +70,7 @@ impl<'l> Report<'l> {
         deciding_layer(self.endpoint.as_ref(), self.identity.as_ref())
     }
 
-    /// The unknown that made the decision, for people.
+    /// The unknown fact that made the decision, for people.
     fn unknown(&self) -> Option<String> {
         let deciding = self.deciding_layer()?;
         Some(match deciding.decision.unknown? {

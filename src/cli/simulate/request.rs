@@ -1,4 +1,4 @@
-//! The request that arguments or a case describe, with its condition context.
+//! The request that arguments or a case describe, and its condition context.
 //!
 //! The context is complete: a key that is neither given nor marked as unknown is absent.
 
@@ -11,7 +11,7 @@ use crate::policy::{
     Action, Arn, Context, Fact, Key, Principal, PrincipalKind, Request, Resource, Value,
 };
 
-/// A request as arguments or a case describe it.
+/// A request, as arguments or a case describe it.
 pub(super) struct DescribedRequest<'t> {
     principal: DescribedPrincipal<'t>,
     service: &'t str,
@@ -21,11 +21,11 @@ pub(super) struct DescribedRequest<'t> {
     text: RequestText,
 }
 
-/// The principal, the action and the resources in the description's words; `None` where unknown.
+/// The principal, the action and the resources as described; `None` for unknown.
 pub(super) struct RequestText {
     pub(super) principal: Option<String>,
     pub(super) action: String,
-    /// One for each request of [`DescribedRequest::policy_requests`].
+    /// One resource for each request of [`DescribedRequest::policy_requests`].
     pub(super) resources: Vec<Option<String>>,
 }
 
@@ -42,7 +42,7 @@ enum DescribedPrincipal<'t> {
 
 enum PrincipalArn {
     Known(String),
-    /// A role's, of which the path is unknown.
+    /// A role without its path, which is unknown.
     WithoutPath(String),
     Unknown,
 }
@@ -116,7 +116,7 @@ impl<'t> DescribedRequest<'t> {
         })
     }
 
-    /// The description's words.
+    /// The description's texts.
     pub(super) fn text(&self) -> &RequestText {
         &self.text
     }
@@ -153,7 +153,7 @@ impl<'t> DescribedRequest<'t> {
     }
 }
 
-/// Whether the authorization reference gives an action a resource.
+/// Whether the authorization reference lists a resource for an action.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Something,

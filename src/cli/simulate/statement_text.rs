@@ -9,7 +9,7 @@ pub(super) struct StatementText {
     pub(super) resource: Option<(String, String)>,
 }
 
-/// The texts of every statement, in order; none if the document is no policy.
+/// The texts of every statement, in order; empty if the document is not a policy.
 pub(super) fn statements(document: &str) -> Vec<StatementText> {
     let Ok(root) = json::read(document) else {
         return Vec::new();
@@ -38,7 +38,7 @@ fn statement_text(document: &str, statement: &Node<'_>) -> StatementText {
     }
 }
 
-/// The number of a list's values that a line of a report shows.
+/// The most values of a list in a line of a report.
 const MAX_VALUES: usize = 8;
 
 fn element_text(document: &str, node: &Node<'_>) -> String {
