@@ -93,7 +93,7 @@ const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
     {"Effect":"Allow","Principal":"*","Action":["kinesis:List*","kinesis:Describe*"],"Resource":"*"},
     {"Effect":"Deny","Principal":"*","Action":"kinesis:Delete*","Resource":"*"}]}"#;
 
-/// No collector listens there: spans are recorded and encoded, then dropped.
+/// No collector listens at this address: spans are recorded and encoded, then dropped.
 #[cfg(feature = "traces")]
 const TRACES: &str = "[traces]\nendpoint = \"http://127.0.0.1:9/v1/traces\"\n";
 
@@ -224,7 +224,7 @@ fn rate_limit(times: usize) {
     }
 }
 
-/// Client, gate and upstream run in one process: the figure has the work of all three.
+/// Client, gate and upstream run in one process: the figure includes the work of all three.
 fn request(times: usize, request: Request, status: u16, tables: &str) {
     let authority = Arc::new(Authority::create().unwrap());
     let recorder = Recorder::start(&authority, Behaviour::Respond);

@@ -1,5 +1,5 @@
-//! The time of a whole request through client TLS, gate and upstream TLS, one at a time over keep-alive
-//! connections. The figure has the work of the client and of the upstream: compare commits, not proxies.
+//! The time of a whole request through client TLS, gate and upstream TLS, one at a time over
+//! keep-alive connections. Client and upstream are included: compare commits, not proxies.
 
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 

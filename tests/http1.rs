@@ -26,7 +26,7 @@ const REQUESTS: &[&str] = &[
     "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
 ];
 
-/// What a mutation may insert.
+/// The texts that a mutation may insert.
 const TOKENS: &[&str] = &[
     "\r\n",
     "\n",

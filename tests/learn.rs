@@ -1,5 +1,5 @@
-//! `learn` and `replay` as commands: a decision log, the policy that `learn` makes of it, and the log
-//! decided by that policy.
+//! `learn` and `replay` as commands: a decision log, the policy that `learn` derives from the log,
+//! and the log decided by that policy.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -42,7 +42,7 @@ fn long_work_shows_progress_on_a_terminal() {
     }
 }
 
-/// An endpoint in audit mode forwards what it denies: traffic needs it.
+/// An endpoint in audit mode forwards denied requests, which the traffic needs.
 #[test]
 fn audited_denials_are_learnt() {
     let denied = line(

@@ -1,6 +1,6 @@
-//! Properties of the policy language over random policies and requests: a compiled policy decides as
-//! a naive reference, the index decides as a scan of all statements, and an unknown fact never allows
-//! more than each value that it may have.
+//! Properties of the policy language over random policies and requests: a compiled policy decides
+//! as a naive reference, the index decides as a scan of all statements, and an unknown fact never
+//! allows more than each value that the fact may have.
 //!
 //! `POLICY_CASES` in the environment of the build raises the number of policies per property.
 

@@ -1,7 +1,7 @@
-//! The rooms of `src`, held by the syntax tree of each file: which room may import which, and no
-//! circle of imports among the modules of one folder; names that few may use, such as what signs; and
-//! each word that a newcomer looks for, in the file that `docs/architecture.md` names. Tests inside
-//! `src` are left out.
+//! The rooms of `src`, checked on the syntax tree of each file: imports between rooms, circles of
+//! imports among the modules of one folder, and restricted names, such as those of signing; and
+//! each word that a newcomer looks for, in the file that `docs/architecture.md` names. Ignores
+//! tests inside `src`.
 
 #![expect(
     clippy::unwrap_used,
@@ -80,7 +80,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("credentials", &["sigv4"]),
     ("observe", &["config", "kinesis"]),
     ("admin", &["observe", "shutdown"]),
-    // What follows imports nothing of the crate: it does no I/O, or knows nothing of requests.
+    // These rooms import nothing of the crate: they do no I/O, or know nothing of requests.
     ("config", &[]),
     ("http", &[]),
     ("kinesis", &[]),
@@ -92,12 +92,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tokens", &[]),
 ];
 
-/// Circles that stay: the folder, the modules in it, and why. One that is gone has to leave the list.
+/// Allowed circles: folder, modules, and reason. A circle that is gone must leave the list.
 const ALLOWED_CIRCLES: &[(&str, &[&str], &str)] = &[];
 
-/// Names that few may use, and the modules that may: they and what lies below them.
+/// Restricted names, and the modules that may use each, with their submodules.
 const RESTRICTED: &[(&str, &[&str])] = &[
-    // Outgoing signatures have one author.
+    // Outgoing signatures are made in one place.
     ("aws_sigv4", &["upstream::re_sign"]),
     // HMAC verifies clients' signatures, and hashes tokens in a shared store.
     ("hmac", &["sigv4::signing_key", "tokens"]),
@@ -280,7 +280,7 @@ fn a_newcomer_finds_each_word() {
     );
 }
 
-/// In lower case, with spaces for what joins words in names of files.
+/// The text in lower case, with spaces for the joiners of file names.
 fn plain(text: &str) -> String {
     text.to_lowercase().replace(['-', '_'], " ")
 }

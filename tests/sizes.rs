@@ -1,4 +1,4 @@
-//! The sizes of the futures and structs of a connection and of a request, as comments in `src` state them.
+//! The sizes of the futures and structs of a connection and of a request, as stated in `src`.
 
 use std::future::Future;
 use std::rc::Rc;

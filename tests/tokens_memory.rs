@@ -1,4 +1,4 @@
-//! The memory of a token binding, as the resident memory of a process that does nothing else.
+//! The memory of a token binding, as the resident memory of a process without any other work.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The admin port: its responses, its actions, and who may not use them.
+//! The admin port: responses, actions, and clients that may not use the port.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

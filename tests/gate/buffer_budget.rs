@@ -1,5 +1,5 @@
-//! The buffer budget: the memory that bodies take in the process of a gate, and what happens when the
-//! budget is used up.
+//! The buffer budget: the memory that bodies take in the process of a gate, and requests beyond the
+//! budget.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,8 +72,8 @@ fn body(len: usize) -> Bytes {
     ))
 }
 
-/// The memory that the gate takes for each of many concurrent requests, with its two connections. The
-/// upstream reads no body and does not respond, so that each request takes as much as it ever can.
+/// The memory that the gate takes for each of many concurrent requests, with its two connections.
+/// The upstream reads no body and does not respond: each request takes as much as it ever can.
 async fn memory_per_request(authority: &Authority, http: HttpVersion, len: usize) -> usize {
     let (upstream, mut pending_requests) = scripted::upstream(authority, http).await;
     let gate = MeasuredGate::start(authority, upstream);
@@ -81,7 +81,7 @@ async fn memory_per_request(authority: &Authority, http: HttpVersion, len: usize
     let mut open = Vec::new();
     let mut before = 0;
     for n in 0..=CONCURRENT_REQUESTS {
-        // The first request shows what the gate takes without any.
+        // The first request shows the memory of a gate without requests.
         if n == 1 {
             before = gate.memory();
         }

@@ -1,5 +1,5 @@
 //! Endpoint selection: the PROXY protocol header, the client's network and the SNI name select the
-//! endpoint, and nothing that a client sends widens what it may do.
+//! endpoint, and nothing that a client sends extends the client's permissions.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -130,7 +130,7 @@ fn a_proxy_protocol_header_names_the_client_and_the_endpoint() {
     let fixture = fixture(&format!("{BOTH_ENDPOINTS}{TRUST_LOOPBACK}"), ["", ""]);
     let cases: [(Vec<u8>, u16); 4] = [
         (nlb([10, 9, 0, 7], "vpce-0000bbbb"), 200),
-        // The same endpoint, from where its policy allows nothing.
+        // The same endpoint, from a network for which its policy allows nothing.
         (nlb([10, 8, 0, 7], "vpce-0000bbbb"), 400),
         // The other endpoint's policy.
         (nlb([10, 9, 0, 7], "vpce-0000aaaa"), 400),

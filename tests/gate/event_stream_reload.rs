@@ -1,4 +1,4 @@
-//! Reload and open event streams: a reload lets them finish, or ends those that it denies.
+//! Reload and open event streams: a reload lets the streams finish, or ends the denied ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,7 +120,7 @@ impl Subscription {
         subscription
     }
 
-    /// The next event, or why there is none.
+    /// The next event, or the reason that there is none.
     async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
         let frame = timeout(TIMEOUT, self.body.frame()).await;
         let frame = frame.expect("the next event, or the end");
@@ -136,7 +136,7 @@ impl Subscription {
     async fn assert_reset(&mut self) {
         let next = self.next().await;
         assert!(matches!(next, Some(Err(_))), "{next:?}");
-        // Over HTTP/1.1 it may take one more event to find out.
+        // Over HTTP/1.1 the upstream may send one more event before it notices.
         let closed = async { while self.events.send(Bytes::from("too late")).await.is_ok() {} };
         let closed = timeout(TIMEOUT, closed).await;
         assert!(closed.is_ok(), "the upstream does not see it");

@@ -218,7 +218,7 @@ fn a_client_that_disconnects_ends_its_event_stream_upstream() {
             assert!(body.frame().await.unwrap().is_ok());
             drop(body);
             drop(client);
-            // Over HTTP/1.1 it may take one more event to find out.
+            // Over HTTP/1.1 the upstream may send one more event before it notices.
             let closed = async { while events.send(Bytes::from("event")).await.is_ok() {} };
             let closed = timeout(TIMEOUT, closed).await;
             assert!(closed.is_ok(), "{http:?}: the upstream does not see it");

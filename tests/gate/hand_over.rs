@@ -59,7 +59,7 @@ fn the_drain_waits_for_a_request_head_that_has_begun() {
     let bytes = request.bytes();
     let (start, rest) = bytes.split_at(20);
     slow.write(start);
-    // Longer than an idle connection has.
+    // Longer than the idle timeout.
     std::thread::sleep(Duration::from_millis(1500));
     slow.write(rest);
     let response = slow.try_response().expect("the head had begun");
@@ -68,8 +68,8 @@ fn the_drain_waits_for_a_request_head_that_has_begun() {
     drain.join().unwrap();
 }
 
-/// Sends requests until `stop`: each over a connection of its own, or all over one for as long as the
-/// gate keeps it.
+/// Sends requests until `stop`: each over a new connection, or all over one connection for as long
+/// as the gate keeps it open.
 fn load(
     authority: &Authority,
     address: SocketAddr,
@@ -92,7 +92,7 @@ fn load(
     }
 }
 
-/// Stops the load, also where the test fails: its scope waits for the load.
+/// Stops the load even if the test fails: its scope waits for the load.
 struct StopOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {

@@ -15,10 +15,10 @@ use crate::support::{Behaviour, GateBuilder, HOST, Recorder, http2};
 /// One record for `stream/orders`.
 pub const BODY: &str = r#"{"StreamName":"orders","Data":"aA==","PartitionKey":"1"}"#;
 
-/// What the gate does with a request.
+/// The gate's handling of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// It arrives, with the same body.
+    /// The request arrives upstream, with the same body.
     Passes,
     /// Refused with this status, and logged.
     Refused(u16),
@@ -171,7 +171,7 @@ fn each_http1_request_has_its_outcome() {
     }
 }
 
-/// Asserts that what arrives upstream has one reading only.
+/// Asserts that the forwarded bytes have only one reading.
 fn assert_unambiguous(head: &str, title: &str) {
     assert!(head.starts_with("POST / HTTP/1.1\r\n"), "{title}: {head}");
     let lines: Vec<&str> = head.split("\r\n").collect();
@@ -291,7 +291,7 @@ fn http2_request(
     bytes
 }
 
-/// What the gate does with an HTTP/2 request.
+/// The gate's handling of an HTTP/2 request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Http2Outcome {
     Passes,
@@ -410,7 +410,7 @@ fn each_http2_request_has_its_outcome() {
     }
 }
 
-/// Reads frames until one tells the outcome of stream 1.
+/// Reads frames until one shows the outcome of stream 1.
 fn outcome(connection: &mut Connection) -> Http2Outcome {
     let mut bytes = Vec::new();
     loop {

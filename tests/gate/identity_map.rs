@@ -1,4 +1,4 @@
-//! The identity map: what the configuration states of callers whose signatures pass through.
+//! The identity map: the configured facts about callers whose signatures pass through.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -118,7 +118,7 @@ fn stated_facts_are_known_and_others_are_unknown() {
             r#"{"StringEquals":{"aws:PrincipalTag/team":"orders"}}"#,
             &only_analyst,
         ),
-        // Where tags are stated, other tags are absent; elsewhere they are unknown.
+        // If tags are configured, other tags are absent; otherwise they are unknown.
         (
             r#"{"Null":{"aws:PrincipalTag/cost":"true"}}"#,
             &only_analyst,

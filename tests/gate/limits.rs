@@ -1,5 +1,5 @@
-//! Limits of connections, handshakes, requests, bodies and HTTP/2 frames: what clients see, and what
-//! is counted.
+//! Limits of connections, handshakes, requests, bodies and HTTP/2 frames: the effect on clients,
+//! and the counters.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -69,7 +69,7 @@ fn connections_of_one_client_are_limited() {
     assert_eq!([list(&mut third), list(&mut second)], [200, 200]);
 }
 
-/// A client that has sent its ClientHello and does not go on.
+/// A client that has sent its ClientHello and then stalls.
 fn client_hello(authority: &Authority, tcp: &mut TcpStream) -> ClientConnection {
     let name = ServerName::try_from(HOST).unwrap();
     let mut tls = ClientConnection::new(Arc::new(client_config(authority)), name).unwrap();
@@ -113,7 +113,7 @@ fn a_handshake_that_waits_past_its_timeout_is_dropped() {
     let gate = GateBuilder::new(&authority, recorder.address())
         .limits("handshakes = 1\nhandshake-timeout = \"1s\"")
         .start();
-    // Its timeout begins when it connects, and so ends before that of the later client.
+    // The client's timeout begins at the connect, and so ends before that of the later client.
     let mut late = TcpStream::connect(gate.address()).unwrap();
     std::thread::sleep(Duration::from_millis(300));
     let mut first = TcpStream::connect(gate.address()).unwrap();
@@ -139,7 +139,7 @@ fn requests_beyond_the_limit_in_flight_are_throttled() {
     let (start, rest) = bytes.split_at(bytes.len() - 1);
     let mut first = Connection::open(&authority, gate.address(), HOST);
     first.write(start);
-    // It is in flight once the gate has read its head; until then another may pass.
+    // The request is in flight once the gate has read its head; until then another may pass.
     let deadline = Instant::now() + Duration::from_secs(10);
     let refused = loop {
         let response = Request::new("ListStreams", "{}").send(&authority, gate.address());

@@ -1,5 +1,5 @@
-//! The gate end to end: in this process, over real TLS, in front of upstreams that prove what
-//! arrived and what did not.
+//! The gate end to end: in this process, over real TLS, in front of upstreams that record every
+//! request they receive.
 
 #![expect(
     clippy::unwrap_used,

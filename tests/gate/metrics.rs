@@ -1,5 +1,5 @@
-//! Metrics: what is counted, and that the documentation, the dashboard and the alerts name metrics that
-//! exist.
+//! Metrics: the counted events, and that the documentation, the dashboard and the alerts name
+//! metrics that exist.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -30,7 +30,7 @@ fn http1_heads_and_bodies_arrive_unchanged() {
     let arrived = &recorder.requests()[0];
     assert_eq!(arrived.body, body.as_bytes());
     assert!(signature::is_valid(&arrived.headers, &arrived.body));
-    // Every header with the case of its name and its value; none added, none removed but `Connection`.
+    // Every header, with its case and value: none added, and none removed except `Connection`.
     let mut expected = sent.without("connection").headers;
     let mut headers = arrived.headers.clone();
     expected.sort();

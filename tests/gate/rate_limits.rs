@@ -1,5 +1,5 @@
-//! Rate limits per principal, per stream and per both: what counts, for whom, and what does not.
-//! After its burst a rule here refills one request in a thousand seconds, so in no test.
+//! Rate limits per principal, per stream and per both: the requests that count, and by which key. A
+//! rule here refills one request in a thousand seconds, so no test sees a refill.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Requests that are refused before any decision: each case proves that nothing arrives upstream.
+//! Requests that are refused before any decision: each case proves that nothing is sent upstream.
 
 use std::sync::Arc;
 

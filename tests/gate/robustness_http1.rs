@@ -1,5 +1,5 @@
-//! Robustness over HTTP/1.1: whatever bytes arrive, nothing panics, no denied request passes, and the
-//! gate goes on.
+//! Robustness over HTTP/1.1: for any bytes, nothing panics, no denied request passes, and the gate
+//! keeps serving.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ fn mutated_requests_never_pass_the_policy() {
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
-    // The gate goes on, and passes what is allowed.
+    // The gate keeps serving, and forwards allowed requests.
     assert_eq!(allowed.send(&authority, gate.address()).status, 200);
     assert_eq!(recorder.requests().len(), 1);
 }

@@ -11,7 +11,7 @@ use crate::support::local_credentials::{ROLE, SigningParams, USER, issue_local};
 use crate::support::raw::Request;
 use crate::support::signature::sha256;
 
-/// Each request would pass but for what was changed.
+/// Each request would pass without the tampering.
 #[test]
 fn a_tampered_signature_is_refused() {
     let fixture = sigv4_fixture(FULL_ACCESS);

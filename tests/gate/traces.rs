@@ -1,4 +1,4 @@
-//! Traces: the spans that a collector receives; nothing else of a request or its response changes.
+//! Traces: the spans that a collector receives; tracing changes no request and no response.
 
 mod callers;
 mod collector;

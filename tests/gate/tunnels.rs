@@ -92,7 +92,7 @@ fn echo_server(authority: &Authority) -> SocketAddr {
     address
 }
 
-/// What a client sends through a tunnel after the first byte.
+/// The client's traffic through a tunnel after the first byte.
 #[derive(Clone, Copy, PartialEq)]
 enum Traffic {
     Idle,

@@ -1,5 +1,5 @@
-//! Unknown operations, newer than the table: evaluated as `kinesis:<Name>` on the resources that their
-//! members name, else on an unknown resource.
+//! Unknown operations, newer than the table: evaluated as `kinesis:<Name>` on the resources that
+//! their members name, or on an unknown resource.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ fn an_unknown_operation_is_evaluated_on_the_resources_it_names() {
     }
 }
 
-/// IAM compares actions without regard to case; the service does not, so such a name is no newer
+/// IAM compares actions without regard to case; the service does not, so such a name is not a newer
 /// operation.
 #[test]
 fn a_known_name_in_another_case_is_no_operation() {

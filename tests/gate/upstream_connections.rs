@@ -1,4 +1,4 @@
-//! Upstream connections: an upstream that is an_upstream_that_refuses_connections_is_unavailable, slow, resets or fails authentication.
+//! Upstream connections: the upstream refuses, is slow, resets or fails authentication.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ fn an_upstream_certificate_of_another_name_is_refused() {
             recorder.address()
         ))
         .start();
-    // Without `server-name` the service's own name is verified, and `localhost` is not it.
+    // Without `server-name` the service's own name is verified, which `localhost` does not match.
     assert_unavailable(
         &put().send(&authority, gate.address()),
         &gate,

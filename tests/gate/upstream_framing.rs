@@ -1,4 +1,4 @@
-//! Response framing of HTTP/1.1: a whole response is passed on whole, and a cut one never as whole.
+//! Response framing of HTTP/1.1: a whole response is forwarded whole, and a cut one never as whole.
 
 use std::sync::Arc;
 

@@ -533,7 +533,7 @@ impl RequestModel {
         model
     }
 
-    /// A request without unknown facts that this request may be.
+    /// A request without unknown facts, drawn from the completions of this request.
     pub fn possible_completion(&self, rng: &mut Rng) -> RequestModel {
         let mut model = self.clone();
         if model.arn == OwnedFact::Unknown {

@@ -10,8 +10,8 @@ use super::generate::{
     ConditionModel, OwnedFact, PolicyModel, RequestModel, ResourceModel, StatementModel,
 };
 
-/// The outcome, and the deciding statement: the first that matches under both readings, else the first
-/// Deny that matches under the contested one.
+/// The outcome, and the deciding statement: the first that matches under both readings, or the
+/// first Deny that matches under the contested one.
 pub fn decide(model: &PolicyModel, request: &RequestModel) -> (Outcome, Option<usize>) {
     let first = |allow: bool, readings: &[bool]| {
         model.statements.iter().position(|statement| {
@@ -30,7 +30,7 @@ pub fn decide(model: &PolicyModel, request: &RequestModel) -> (Outcome, Option<u
     }
 }
 
-/// Whether a statement matches; `contested` is the result where the documentation is contested.
+/// Whether a statement matches; `contested` is the result if the documentation is contested.
 fn matches(
     statement: &StatementModel,
     contested: bool,

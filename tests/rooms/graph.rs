@@ -1,21 +1,21 @@
-//! Arrows between the modules of one folder, and circles in them.
+//! Arrows between the modules of one folder, and circles of arrows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::Crate;
 
-/// One module of a folder imports another of the same.
+/// One module of a folder imports another module of the same folder.
 pub(crate) struct Edge {
-    /// The name of the module that imports; what lies below it counts as it.
+    /// The name of the importing module; its submodules count as that module.
     pub(crate) from: String,
-    /// The name of the module that is imported, or of one above it.
+    /// The name of the imported module, or of the module above it.
     pub(crate) to: String,
-    /// The first place: `src/gate/body.rs:12`.
+    /// The first import: `src/gate/body.rs:12`.
     pub(crate) place: String,
 }
 
-/// The arrows by folder: `` holds the rooms, `policy::condition` the modules of that folder. What a
-/// module takes from its parent is looked for where it is defined, and a parent may know its children.
+/// The arrows by folder: the empty name holds the rooms, `policy::condition` that folder's modules.
+/// An item of a parent counts where it is defined, and a parent may import its children.
 pub(crate) fn edges(all: &Crate) -> BTreeMap<String, Vec<Edge>> {
     let mut found: BTreeMap<String, Vec<Edge>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -65,7 +65,7 @@ pub(crate) fn circles(edges: &[Edge]) -> Vec<Vec<&str>> {
     found.into_iter().collect()
 }
 
-/// The modules that lie behind the arrows of one, however far.
+/// The modules that the arrows of one module reach, directly or not.
 fn reach<'e>(name: &str, edges: &'e [Edge]) -> BTreeSet<&'e str> {
     let mut found = BTreeSet::new();
     let mut next = vec![name];

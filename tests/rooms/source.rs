@@ -1,4 +1,4 @@
-//! The modules of `src` and the paths that each names, read with `syn`.
+//! The modules of `src` and the paths in each of them, read with `syn`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,23 +12,23 @@ use syn::{Attribute, Item, UseTree};
 /// A path of names, from the root of the crate.
 pub(crate) type Names = Vec<String>;
 
-/// All modules of the crate but tests.
+/// All modules of the crate, except tests.
 pub(crate) struct Crate {
     modules: BTreeMap<Names, Module>,
 }
 
-/// One module, and what it names of the crate.
+/// One module, with its paths into the crate.
 #[derive(Default)]
 pub(crate) struct Module {
     /// Its path from the root; `main` for the program.
     pub(crate) path: Names,
-    /// Where: `src/gate/mod.rs`.
+    /// The file: `src/gate/mod.rs`.
     pub(crate) file: PathBuf,
-    /// Paths into the crate, as written but from the root, with the line of each.
+    /// Paths into the crate, from the root, with the line of each.
     pub(crate) references: Vec<(Names, usize)>,
-    /// Every identifier in it.
+    /// Every identifier in the module.
     pub(crate) identifiers: BTreeSet<String>,
-    /// Names that `use` brings in, and what each is: paths go on through them.
+    /// The names that `use` imports, and the path of each.
     imports: BTreeMap<String, Names>,
 }
 
@@ -64,7 +64,7 @@ impl Crate {
             .filter(|module| !module.path.is_empty())
     }
 
-    /// The module in which what `names` leads to is defined, through what modules bring in by `use`.
+    /// The module that defines the item of the path `names`, looked up through re-exports.
     pub(crate) fn defining_module(&self, names: &[String]) -> Names {
         self.follow(names, 0)
     }
@@ -98,7 +98,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// A path from the root; none for one that leaves the crate.
+    /// A path from the root; `None` for a path out of the crate.
     fn root_path(&self, names: &[String]) -> Option<Names> {
         let (first, rest) = names.split_first()?;
         let mut path = match first.as_str() {
@@ -168,7 +168,7 @@ impl Reader {
         }
     }
 
-    /// Paths inside of a macro's call, which are not parsed: `crate::a::b` as a run of tokens.
+    /// Paths in the arguments of a macro, which are not parsed: `crate::a::b` as a run of tokens.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut run: Names = Vec::new();
         let mut colons = 0;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::SECRET_KEY;
 
-/// A server whose responses a function gives.
+/// A server with responses from a function.
 pub struct StubServer {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<StubRequest>>>,

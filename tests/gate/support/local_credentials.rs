@@ -58,7 +58,7 @@ pub fn issue_local(
 }
 
 impl LocalCredentials {
-    /// From what `credential_process` prints.
+    /// Parses the output of `credential_process`.
     pub fn from_json(json: &Value) -> LocalCredentials {
         let text = |name: &str| json[name].as_str().unwrap().to_owned();
         LocalCredentials {

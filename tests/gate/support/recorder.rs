@@ -33,7 +33,7 @@ struct Record {
     aborted: Mutex<Vec<usize>>,
 }
 
-/// A request. `head` holds the very bytes of an HTTP/1.1 head.
+/// A received request. `head` holds the exact bytes of an HTTP/1.1 head.
 #[derive(Debug, Clone, Default)]
 pub struct RecordedRequest {
     pub head: Vec<u8>,
@@ -41,7 +41,7 @@ pub struct RecordedRequest {
     pub body: Vec<u8>,
 }
 
-/// What the upstream does with a request that it has read.
+/// The upstream's handling of a request that it has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
     /// Responds with `{}`.

@@ -26,7 +26,7 @@ pub struct Responder {
     requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
-/// What a response depends on of a request.
+/// The parts of a request that responses depend on.
 #[derive(Debug, Clone)]
 pub struct ReceivedRequest {
     pub operation: String,

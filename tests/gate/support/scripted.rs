@@ -41,7 +41,7 @@ pub struct PendingRequest {
 /// A body whose chunks come through a channel.
 pub struct ChannelBody(mpsc::Receiver<Bytes>);
 
-/// What sends the chunks of a [`ChannelBody`].
+/// Sends the chunks of a [`ChannelBody`].
 pub type BodySender = mpsc::Sender<Bytes>;
 
 /// A client connection.

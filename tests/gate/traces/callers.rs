@@ -1,5 +1,5 @@
-//! Trace context of callers (`traceparent`, `X-Amzn-Trace-Id`): spans continue it, and requests keep it
-//! unchanged.
+//! Trace context of callers (`traceparent`, `X-Amzn-Trace-Id`): spans continue the context, and
+//! requests keep it unchanged.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -33,7 +33,7 @@ pub struct Delivery {
     pub message: ExportTraceServiceRequest,
 }
 
-/// How the collector responses a delivery.
+/// How the collector responds to a delivery.
 pub enum Response {
     Status(u16, Vec<u8>),
     /// Never.
@@ -47,7 +47,7 @@ pub type Responses = fn(usize) -> Response;
 
 /// Accepts everything.
 pub const ACCEPT: Responses = |_| Response::Status(200, Vec::new());
-/// Never responses.
+/// Never responds.
 pub const HANG: Responses = |_| Response::Nothing;
 
 #[derive(Clone)]
