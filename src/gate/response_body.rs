@@ -34,7 +34,7 @@ pub(super) enum ResponseBody {
     Local(Full<Bytes>),
 }
 
-/// What the gate does with the response to a request.
+/// The gate's handling of the response to a request.
 pub(super) enum ResponsePlan {
     /// Streams the response through.
     Stream,

@@ -41,7 +41,7 @@ pub(super) struct TokenScanBody {
     expected: ExpectedToken,
     tokens: TokenStoreHandle,
     observer: Rc<Observer>,
-    /// The chunk that was read last, never an empty one, and what follows it.
+    /// The chunk that was read last, never empty, and the frame behind it.
     held: Option<Bytes>,
     trailers: Option<Frame<Bytes>>,
     stage: Stage,

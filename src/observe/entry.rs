@@ -1,4 +1,4 @@
-//! An entry of the decision log (the access log): what the gate knows of one request.
+//! An entry of the decision log (the access log): the facts about one request.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

@@ -115,7 +115,7 @@ pub struct Arn<'a> {
     pub region: &'a str,
     /// The owner's account id; `None` where it cannot be known.
     pub account: Option<&'a str>,
-    /// What follows the fifth colon, `stream/MyStream`.
+    /// The part after the fifth colon, `stream/MyStream`.
     pub resource: &'a str,
     /// Whether unknown characters follow `resource` (a consumer without its creation time).
     pub is_prefix: bool,

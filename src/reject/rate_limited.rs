@@ -9,7 +9,7 @@ use crate::kinesis::{Plane, Target};
 pub struct RateLimited {
     /// The rule's name.
     pub rule: Arc<str>,
-    /// What the rule counts by, in words: `principal`.
+    /// The key that the rule counts by, in words: `principal`.
     pub per: &'static str,
     /// Whether the operation is of the data plane.
     pub is_data_plane: bool,

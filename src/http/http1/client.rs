@@ -122,7 +122,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin + 'static> Client<S> {
         if matches!(progress, Progress::None | Progress::Partial) {
             let before = self.queue.write_count();
             let polled = self.queue.poll_write(&mut io.io, body, cx);
-            // What is written at once was written when the deadline began.
+            // Bytes that are written at once were written when the deadline began.
             let at_once = matches!(progress, Progress::None) && polled.is_ready();
             if self.queue.write_count() != before && !at_once {
                 self.deadline.reset(timeout);

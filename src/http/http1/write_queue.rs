@@ -110,7 +110,7 @@ impl WriteQueue {
         }
     }
 
-    /// Writes what is queued, and polls no body.
+    /// Writes the queued bytes, and polls no body.
     pub(super) fn poll_write_queued(
         &mut self,
         io: &mut BufferedIo<impl AsyncBufRead + AsyncWrite + Unpin>,

@@ -30,7 +30,7 @@ pub(super) struct StreamExecutor {
 /// A response body in frames that a slow client can take one by one.
 pub(super) struct TimedBody<B: MessageBody> {
     body: B,
-    /// What is left of the body's last frame.
+    /// The rest of the body's last frame.
     remainder: Bytes,
     state: Option<Rc<Cell<WriteState>>>,
 }
@@ -40,7 +40,7 @@ pub(super) struct TimedBody<B: MessageBody> {
 enum WriteState {
     /// The gate: the response, or its next frame, is not ready.
     Preparing,
-    /// The client, from now on.
+    /// The client, from this moment.
     Ready,
     /// The client, and the timeout runs.
     Waiting,

@@ -23,8 +23,8 @@ pub fn read(text: &str) -> Result<Node<'_>, Vec<Diagnostic>> {
     }
 }
 
-/// Reads one JSON text, and returns its duplicate names as well: for a text of several parts, in
-/// which a duplicate name spoils only its own part.
+/// Reads one JSON text, and returns its duplicate names too: for a text of several parts, in which
+/// a duplicate name spoils only its own part.
 ///
 /// # Errors
 /// The first violation of the grammar.

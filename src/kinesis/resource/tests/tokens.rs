@@ -121,7 +121,7 @@ fn the_single_stream_of_a_request_is_what_its_token_is_bound_to() {
         assert_eq!(out.single_stream(), expected, "{operation} {body}");
     }
 
-    // Bound so, it is a stream of nobody knows whom, and whatever is named beside it counts too.
+    // With such a binding the stream's account is unknown, and every other name counts too.
     let mut out = Resources::default();
     let body = scanned(&format!(
         r#"{{"ShardIterator":"AAAA","StreamARN":"{STREAM}"}}"#
