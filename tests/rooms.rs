@@ -109,7 +109,10 @@ const RESTRICTED: &[(&str, &[&str])] = &[
     ("StringToSign", &["sigv4"]),
     // Audit mode is the configuration's choice, never that of a request.
     ("from_configuration", &["app::load", "policy::decision"]),
-    ("permit_in_audit_mode", &["gate::evaluation", "policy::decision"]),
+    (
+        "permit_in_audit_mode",
+        &["gate::evaluation", "policy::decision"],
+    ),
 ];
 
 /// Words that a person who knows proxies and AWS looks for.
